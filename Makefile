@@ -1,0 +1,59 @@
+# Verbs only. `make serve` and `make test` do everything from a fresh clone; `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+PORT ?= 8080
+MODEL_DIR ?= build/demo
+DATA ?= models/demo/held_out.json
+# Another index for torch alone, such as PyTorch's CPU wheels (saves 6 GB): https://download.pytorch.org/whl/cpu
+TORCH_INDEX_URL ?=
+
+VENV := .venv
+READY := $(VENV)/ready
+IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+DEMO := build/demo/manifest.json
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test check format quantize evaluate benchmark clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
+
+setup: $(READY) ## .venv from pinned requirements, if missing or stale
+
+$(READY): container/requirements.txt container/requirements-torch.txt container/requirements-dev.txt container/constraints.txt
+	@PYTHON="$(PYTHON)" bash container/check_platform.sh
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) $$(grep ^torch container/requirements-torch.txt)
+	$(PIP) -r container/requirements-torch.txt -r container/requirements.txt -r container/requirements-dev.txt -c container/constraints.txt
+	@touch $@
+
+$(DEMO): $(READY) $(wildcard models/demo/*) tools/quantize.py tools/export.py tools/checkpoint.py tools/golden.py model_loader/manifest.py
+	$(MAKE) quantize
+
+serve: $(READY) $(if $(filter build/demo,$(MODEL_DIR)),$(DEMO)) ## the server on PORT (8080) with MODEL_DIR (the demo)
+	$(IN_VENV) MODEL_DIR="$(MODEL_DIR)" HOST="$${HOST:-127.0.0.1}" PORT="$(PORT)" exec ./entrypoint.sh serve
+
+test: check $(DEMO) ## static checks and all tests
+	$(VENV)/bin/python -m pytest
+
+check: $(READY) ## ruff, mypy, import directions
+	$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+
+format: $(READY) ## ruff's formatting and safe fixes
+	$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
+
+quantize: $(READY) ## the demo checkpoint into build/demo; ARGS="--model ... --output ..." for another
+	$(IN_VENV) ./entrypoint.sh quantize $(or $(ARGS),--model models/demo --calibration models/demo/calibration.json \
+	  --evaluation models/demo/held_out.json --output build/demo)
+
+evaluate: $(READY) $(DEMO) ## exact match and F1 of MODEL_DIR on DATA (held-out demo questions); or ARGS="--url ..."
+	$(IN_VENV) ./entrypoint.sh evaluate $(or $(ARGS),--model-dir $(MODEL_DIR) --data $(DATA))
+
+benchmark: $(READY) $(DEMO) ## latency and throughput of a server of its own on MODEL_DIR; or ARGS="--url ..."
+	$(IN_VENV) ./entrypoint.sh benchmark $(or $(ARGS),--model-dir $(MODEL_DIR) --data $(DATA))
+
+clean: ## remove what was built, and the environment
+	rm -rf build $(VENV)

@@ -1,0 +1,95 @@
+"""What the box is: CPU model, instruction sets, the cores and the quota this process may use."""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+# oneDNN's names (ONEDNN_MAX_CPU_ISA), weakest first, each with the CPU flag that it needs.
+# https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
+ISA_FLAGS = {
+    "SSE41": "sse4_1",
+    "AVX": "avx",
+    "AVX2": "avx2",
+    "AVX2_VNNI": "avx_vnni",
+    "AVX512_CORE": "avx512bw",
+    "AVX512_CORE_VNNI": "avx512_vnni",
+    "AVX512_CORE_BF16": "avx512_bf16",
+    "AVX512_CORE_FP16": "avx512_fp16",
+    "AVX512_CORE_AMX": "amx_int8",
+    "AVX512_CORE_AMX_FP16": "amx_fp16",
+}
+# NOTE: AVX2_VNNI CPUs have no AVX-512, so "weaker" is not a chain: a cap keeps the names up to itself.
+_LEVELS = list(ISA_FLAGS)
+
+
+class CpuUnsupported(Exception):
+    """This CPU, or the emulation of one, cannot run the kernels."""
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """cores: one logical CPU of each physical core that this process may run on; quota: cores' worth of CPU time."""
+
+    model: str
+    isa: str
+    cores: tuple[int, ...]
+    quota: float | None
+
+    @property
+    def has_bf16(self) -> bool:
+        """Whether BF16 products run in hardware."""
+        return _LEVELS.index(self.isa) >= _LEVELS.index("AVX512_CORE_BF16")
+
+
+def detect(max_isa: str = "DEFAULT") -> Cpu:
+    """Read this machine; max_isa caps the instruction set as oneDNN's variable does.
+
+    Raises: CpuUnsupported without AVX2, which IPEX needs.
+    """
+    model, flags = _cpuinfo()
+    cap = max_isa.upper()
+    allowed = _LEVELS[: _LEVELS.index(cap) + 1] if cap in _LEVELS else _LEVELS
+    usable = [name for name in allowed if ISA_FLAGS[name] in flags]
+    if "AVX2" not in usable:
+        raise CpuUnsupported(
+            f"CPU {model!r} offers no AVX2, which these kernels need. Run on an x86-64 CPU of 2013 or later; "
+            "emulating one on another architecture (an x86-64 image on an ARM machine) does not work"
+        )
+    return Cpu(model, usable[-1], _physical_cores(), _cgroup_quota())
+
+
+@cache
+def _cpuinfo() -> tuple[str, frozenset[str]]:
+    fields: dict[str, str] = {}
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip(), value.strip())
+    return fields.get("model name", "unknown"), frozenset(fields.get("flags", "").split())
+
+
+def _physical_cores() -> tuple[int, ...]:
+    """The lowest usable logical CPU of each core: two hyper-threads share one matrix unit."""
+    usable = sorted(os.sched_getaffinity(0))
+    seen: set[str] = set()
+    cores: list[int] = []
+    for cpu in usable:
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        core = siblings.read_text().strip() if siblings.exists() else str(cpu)
+        if core not in seen:
+            seen.add(core)
+            cores.append(cpu)
+    return tuple(cores)
+
+
+def _cgroup_quota() -> float | None:
+    """CPU time limit in cores, from cgroup v2 or v1; None where there is none."""
+    v2 = Path("/sys/fs/cgroup/cpu.max")
+    if v2.exists():
+        quota, period = v2.read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    v1 = Path("/sys/fs/cgroup/cpu")
+    if (v1 / "cpu.cfs_quota_us").exists():
+        quota_us = int((v1 / "cpu.cfs_quota_us").read_text())
+        return quota_us / int((v1 / "cpu.cfs_period_us").read_text()) if quota_us > 0 else None
+    return None

@@ -1,0 +1,62 @@
+"""A lane: one process, one inference thread of fixed width, pinned to its cores. Token ids in, logits out.
+
+Runs in a process forked from the zygote. It ends when its socket closes, which happens however the HTTP process ends.
+"""
+
+import os
+import signal
+import socket
+import time
+
+import torch
+
+from container.precision import Precision
+from model_loader import wire
+from model_loader.errors import WarmupFailed
+from model_loader.torchscript import QAModel
+from model_loader.wire import Kind, WindowLogits
+
+NICENESS = 5  # the HTTP process must answer /ping while every core computes
+
+
+def run_lane(sock: socket.socket, models: dict[Precision, QAModel], cores: set[int]) -> None:
+    """Serve frames until the socket closes."""
+    os.sched_setaffinity(0, cores)
+    os.nice(NICENESS)
+    torch.set_num_threads(len(cores))  # once, before the first pass: the kernels' layouts depend on it
+    torch.set_flush_denormal(True)
+    while message := wire.receive(sock):
+        kind, body, _ = message
+        sock.sendall(_answer(kind, body, models))
+
+
+def _answer(kind: Kind, body: bytes, models: dict[Precision, QAModel]) -> bytes:
+    try:
+        if kind is Kind.WARM:
+            return _warm(body, models)
+        return _run(body, models)
+    except (RuntimeError, WarmupFailed) as error:
+        return wire.json_frame(Kind.FAILED, error=f"{type(error).__name__}: {error}")
+
+
+def _run(body: bytes, models: dict[Precision, QAModel]) -> bytes:
+    run = wire.parse_run(body)
+    model = models[run.precision]
+    if run.rung not in model.warm_rungs:
+        raise RuntimeError(f"rung {run.rung} of {run.precision} is cold. This is a bug.")
+    start = time.perf_counter()
+    start_logits, end_logits = model.forward(run.input_ids, run.context_offset, run.rung)
+    cost_ms = (time.perf_counter() - start) * 1000
+    return wire.logits_frame(WindowLogits(start_logits, end_logits, cost_ms))
+
+
+def _warm(body: bytes, models: dict[Precision, QAModel]) -> bytes:
+    precision, rung = wire.parse_warm(body)
+    warmed = models[precision].warm(rung)
+    return wire.json_frame(Kind.WARMED, cost_ms=warmed.cost_ms, fused_groups=warmed.fused_groups)
+
+
+def ignore_stop_signals() -> None:
+    """Ctrl-C and SIGTERM reach the whole process group; a lane ends when its work is done and its socket closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

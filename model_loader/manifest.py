@@ -1,0 +1,102 @@
+"""manifest.json: what an artifact is, how it was made, and how to tell that it still works."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from container.precision import Precision
+from model_loader.errors import ArtifactInvalid
+from model_loader.model_file import Engine, InputName
+
+SCHEMA_VERSION = 1
+FILE_NAME = "manifest.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MadeWith(_Part):
+    """The machine and the versions that wrote the artifact."""
+
+    cpu: str
+    isa: str
+    python: str
+    torch: str
+    ipex: str | None
+    transformers: str
+    created: str  # UTC, ISO 8601
+
+
+class PrecisionEntry(_Part):
+    """One model file."""
+
+    file: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")  # a name, never a path
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size_bytes: int = Field(gt=0)
+    engine: Engine
+    fused_groups: int = Field(ge=0, description="LLGA groups that a warm pass runs; 0 where the engine has none")
+    rms_difference: float = Field(ge=0, description="of its logits to FP32's over the probes, when it was made")
+    recipe: dict[str, Any]
+    accuracy: dict[str, float] | None = None  # exact_match and f1 in percent on the held-out examples, their number
+
+
+class ProbeResult(_Part):
+    """What one precision answered to a probe when the artifact was made."""
+
+    answer: str
+    start_logits: list[float]  # (T,)
+    end_logits: list[float]  # (T,)
+
+
+class Probe(_Part):
+    """A question with the window that it makes, unpadded, and each precision's result."""
+
+    question: str
+    context: str
+    input_ids: list[int]  # (T,)
+    context_offset: int = Field(gt=0, description="position of the first context token: token types are 1 from here")
+    results: dict[Precision, ProbeResult]
+
+    @model_validator(mode="after")
+    def _one_logit_a_token(self) -> "Probe":
+        for result in self.results.values():
+            if not len(result.start_logits) == len(result.end_logits) == len(self.input_ids):
+                raise ValueError("a probe's logits and input_ids differ in length")
+        return self
+
+
+class Manifest(_Part):
+    """The whole of manifest.json."""
+
+    schema_version: Literal[1]
+    task: Literal["question-answering"]
+    source_model: str
+    model_type: str
+    layers: int = Field(gt=0)
+    inputs: list[InputName] = Field(min_length=1)
+    max_seq_len: int = Field(ge=16)
+    doc_stride: int = Field(ge=0)
+    made_with: MadeWith
+    precisions: dict[Precision, PrecisionEntry] = Field(min_length=1)
+    probes: list[Probe]
+
+
+def read(directory: Path) -> Manifest:
+    """Read and validate manifest.json of an artifact.
+
+    Raises: ArtifactInvalid, naming the first field that is wrong.
+    """
+    path = directory / FILE_NAME
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ArtifactInvalid(f"{path}: {where}: {first['msg']}. Make the artifact again with `quantize`") from None
+
+
+def write(directory: Path, manifest: Manifest) -> None:
+    """Write manifest.json into a directory."""
+    (directory / FILE_NAME).write_text(manifest.model_dump_json(indent=1) + "\n")

@@ -1,0 +1,43 @@
+"""Golden probes: does a precision still give the numbers that it gave when the artifact was made? Pure numpy.
+
+INT8 kernels differ between CPUs: without VNNI they saturate. So INT8's logits here are held against FP32's of the
+manifest, which differ between CPUs by rounding only.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from container.precision import Precision
+from model_loader.manifest import Manifest, Probe
+
+MAX_DRIFT = 2.0  # times the difference to FP32 that the precision had when it was made
+# FP32's own share: other kernels sum in another order. Measured between AVX2 and AVX-512: 1e-5 (docs/decisions/0003).
+ROUNDING = 1e-3
+
+
+def rms_difference(
+    probes: Sequence[Probe], logits: Sequence[tuple[np.ndarray, np.ndarray]], reference: Precision = "FP32"
+) -> float:
+    """Root-mean-square difference of logits to a precision's of the manifest, over all tokens of all probes.
+
+    Shapes: logits are (start, end) for each probe, (T,) each.
+    """
+    squares = []
+    for probe, (start, end) in zip(probes, logits, strict=True):
+        golden = probe.results[reference]
+        squares.append((start - np.array(golden.start_logits)) ** 2)
+        squares.append((end - np.array(golden.end_logits)) ** 2)
+    return float(np.sqrt(np.mean(np.concatenate(squares))))
+
+
+def drift(
+    manifest: Manifest, precision: Precision, logits: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> tuple[float, float]:
+    """How far a precision's logits here are from FP32's, and how far they may be.
+
+    Where the artifact has no FP32, its own logits of then are the reference.
+    """
+    reference: Precision = "FP32" if all("FP32" in probe.results for probe in manifest.probes) else precision
+    allowed = MAX_DRIFT * manifest.precisions[precision].rms_difference + ROUNDING
+    return rms_difference(manifest.probes, logits, reference), allowed

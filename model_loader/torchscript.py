@@ -1,0 +1,130 @@
+"""The engine seam: TorchScript files to models on numpy arrays. The only module of the server that imports torch.
+
+IPEX's kernels come from its shared library alone: that takes 0.1 s, importing the Python package 8 s, and the fused
+groups and the logits are the same (docs/decisions/0002). The library's static initialiser registers the fusing passes.
+"""
+
+import importlib
+import importlib.util
+import logging
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model_loader.errors import ArtifactInvalid, PrecisionUnsupported, WarmupFailed
+from model_loader.model_file import ModelFile
+
+log = logging.getLogger(__name__)
+
+# TorchScript's profiling executor: pass 1 profiles, unfused; pass 2 fuses and compiles; from pass 3 on it is fast.
+FIRST_WARMUP_PASSES = 3
+WARMUP_PASSES = 2  # a further length: pass 1 compiles, pass 2 is what it costs from now on
+PAD_ID = 0  # [PAD] in BERT's vocabularies; attention_mask hides it, whatever it is
+Logits = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class WarmRung:
+    """What warming one rung showed."""
+
+    cost_ms: float
+    fused_groups: int
+
+
+class QAModel:
+    """One TorchScript model. Not thread-safe: compiled shapes belong to the thread that met them."""
+
+    def __init__(self, module: torch.jit.ScriptModule, file: ModelFile) -> None:
+        self.file = file
+        self.warm_rungs: set[int] = set()
+        self._module = module
+
+    def forward(self, input_ids: np.ndarray, context_offset: int, rung: int) -> Logits:
+        """Run one window, padded to a rung.
+
+        Shapes: input_ids (T,) integers with T <= rung; the result is two (T,) float32 arrays, start and end logits.
+        """
+        tokens = len(input_ids)
+        tensors = {
+            "input_ids": torch.full((1, rung), PAD_ID, dtype=torch.long),
+            "attention_mask": torch.zeros((1, rung), dtype=torch.long),
+            "token_type_ids": torch.zeros((1, rung), dtype=torch.long),
+        }
+        tensors["input_ids"][0, :tokens] = torch.from_numpy(np.asarray(input_ids, dtype=np.int64))
+        tensors["attention_mask"][0, :tokens] = 1
+        tensors["token_type_ids"][0, context_offset:tokens] = 1
+        with torch.inference_mode():
+            output = self._module(*(tensors[name] for name in self.file.inputs))
+        if isinstance(output, dict):  # the AWS sample traced a model that returns names
+            output = (output["start_logits"], output["end_logits"])
+        start, end = output[0], output[1]  # (1, rung) each
+        return start[0, :tokens].numpy(), end[0, :tokens].numpy()
+
+    def warm(self, rung: int) -> WarmRung:
+        """Compile one rung, time it, and prove that the fused groups are there.
+
+        Raises: WarmupFailed.
+        """
+        passes = WARMUP_PASSES if self.warm_rungs else FIRST_WARMUP_PASSES
+        window = np.ones(rung, dtype=np.int64)
+        try:
+            for _ in range(passes):
+                start = time.perf_counter()
+                logits = self.forward(window, rung // 4, rung)
+                cost_ms = (time.perf_counter() - start) * 1000
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise WarmupFailed(f"{self.file.precision} cannot run {rung} tokens: {reason}") from error
+        if not all(part.shape == (rung,) and np.isfinite(part).all() for part in logits):
+            raise WarmupFailed(f"{self.file.precision} gives no finite logits at {rung} tokens")
+        fused_groups = count_fused_groups()
+        expected = self.file.fused_groups
+        if expected is not None and fused_groups != expected:
+            raise WarmupFailed(
+                f"{self.file.precision} runs {fused_groups} fused groups, {expected} when it was made: "
+                "fusion is off, so it would be slow and give other numbers. Check the torch and IPEX versions"
+            )
+        self.warm_rungs.add(rung)
+        return WarmRung(cost_ms, fused_groups)
+
+
+def load(file: ModelFile) -> QAModel:
+    """Read a TorchScript file; runs no pass and starts no thread, so that a process may fork afterwards.
+
+    NOTE: TorchScript is code. Its hash is checked before; who makes the artifact is trusted (docs/security.md).
+    Raises: PrecisionUnsupported without the engine's libraries, ArtifactInvalid where torch cannot read the file.
+    """
+    if file.engine == "ipex-torchscript":
+        _load_ipex_kernels()
+    # Pointwise leftovers gain nothing from the TensorExpr fuser, and it compiles again for each length.
+    torch._C._jit_set_texpr_fuser_enabled(False)
+    try:
+        module = torch.jit.load(file.path, map_location="cpu").eval()
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ArtifactInvalid(f"torch cannot load {file.path}: {reason}. Make the artifact again") from error
+    return QAModel(module, file)
+
+
+def count_fused_groups() -> int:
+    """How many LLGA fusion groups the graph that ran last has: 7 a layer and 2 for a BERT in INT8."""
+    graph = torch.jit.last_executed_optimized_graph()
+    return len(graph.findAllNodes("ipex::LlgaFusionGroup", True))
+
+
+def _load_ipex_kernels() -> None:
+    # The fusing pass says at each first run that it will go away; the versions are pinned.
+    warnings.filterwarnings("ignore", message="JIT pass will be deprecated")
+    spec = importlib.util.find_spec("intel_extension_for_pytorch")
+    if spec is None or not spec.submodule_search_locations:
+        raise PrecisionUnsupported("this model needs intel-extension-for-pytorch 2.8.0, which is not installed")
+    library = Path(spec.submodule_search_locations[0]) / "lib" / "libintel-ext-pt-cpu.so"
+    try:
+        torch.ops.load_library(str(library))
+    except OSError as error:
+        log.warning("cannot load %s alone (%s); importing the package instead", library, error)
+        importlib.import_module("intel_extension_for_pytorch")

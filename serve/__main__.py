@@ -1,0 +1,67 @@
+"""`python -m serve`: settings, CPU, artifact, then gunicorn. What cannot work ends here, before the port opens.
+
+Exit codes: 78 settings, 69 CPU, 70 artifact or model, else gunicorn's own.
+"""
+
+import logging
+import sys
+from typing import Any
+
+from container import contract, cpu, gunicorn_conf, log_config
+from container.cpu import Cpu, CpuUnsupported
+from container.settings import Settings, SettingsError
+from model_loader import artifact
+from model_loader.artifact import Artifact
+from model_loader.errors import ModelLoadError
+
+log = logging.getLogger("serve")
+
+
+def main() -> int:
+    """Start the server; returns only when it has stopped."""
+    try:
+        settings = Settings.from_env()
+    except SettingsError as error:
+        log_config.configure("INFO")
+        log.error("cannot start: %s", error)
+        return contract.EXIT_SETTINGS
+    log_config.configure(settings.log_level)
+    log.info("settings", extra={"settings": settings.model_dump(mode="json")})
+    try:
+        box = cpu.detect(settings.onednn_max_cpu_isa)
+        model = artifact.open_artifact(settings.model_dir, settings.precisions, box)
+    except CpuUnsupported as error:
+        log.error("cannot start: %s", error)
+        return contract.EXIT_CPU
+    except ModelLoadError as error:
+        log.error("cannot start: %s", error)
+        return contract.EXIT_ARTIFACT
+    return _run_gunicorn(settings, model, box)
+
+
+def _run_gunicorn(settings: Settings, model: Artifact, box: Cpu) -> int:
+    from gunicorn.app.base import BaseApplication
+    from gunicorn.arbiter import Arbiter
+
+    class Application(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+        def load_config(self) -> None:
+            for name, value in gunicorn_conf.options(settings).items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Any:
+            """In the worker, after the fork."""
+            from serve.app import create_app
+            from serve.lifecycle import Lifecycle
+
+            return create_app(Lifecycle(settings, model, box))
+
+    try:
+        Application().run()
+    except SystemExit as stop:
+        failed_at_boot = stop.code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR)
+        return contract.EXIT_ARTIFACT if failed_at_boot else int(stop.code or 0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""HTTP at the edge: SageMaker's routes, sizes, media types and status codes. Everything else is in engine.py."""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi_offline import FastAPIOffline  # /docs without assets from elsewhere
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from container import contract
+from serve import errors, openapi, report, request_body
+from serve.engine import Trace
+from serve.errors import NotReady, Overloaded, PayloadTooLarge, RequestError
+from serve.fair_queue import Turn
+from serve.lifecycle import Lifecycle, State
+from serve.request_body import JSON
+
+log = logging.getLogger("request")
+
+ERROR_STATUS: dict[type[RequestError], int] = {
+    errors.MalformedBody: 400,
+    errors.NotAcceptable: 406,
+    errors.PayloadTooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.InvalidRequest: 422,
+    errors.DocumentTooLong: 422,
+    errors.PrecisionUnavailable: 422,
+    errors.Overloaded: 429,
+    errors.InferenceFailed: 500,
+    errors.NotReady: 503,
+    errors.DeadlineExceeded: 504,
+}
+CLIENT_GONE = 499  # nginx's number; nobody receives it, the log and the metrics show it
+LINES_IN_FLIGHT = 32  # of one JSON Lines request: enough to keep all lanes at work, few enough to wait in turn
+PARSE_INLINE_BYTES = 65_536  # parsing more than this takes milliseconds, so it leaves the event loop
+
+
+def create_app(lifecycle: Lifecycle) -> FastAPI:
+    """The ASGI application of one model."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        start = asyncio.create_task(lifecycle.start())
+        yield
+        start.cancel()
+        await lifecycle.close()
+
+    app = FastAPIOffline(
+        title="BERT question answering on CPU",
+        version=contract.VERSION,
+        redoc_url=None,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _http_error},
+    )
+    app.state.lifecycle = lifecycle
+
+    @app.post("/ping", include_in_schema=False)
+    @app.get("/ping", tags=["health"], responses=openapi.PING)
+    async def ping() -> Response:
+        """200 when the model is warm and can answer now, else 503."""
+        return Response(status_code=200 if lifecycle.is_healthy else 503)
+
+    @app.post("/invocations", tags=["answers"], openapi_extra=openapi.REQUEST_BODY, responses=openapi.RESPONSES)
+    async def invocations(request: Request) -> Response:
+        """Answer questions about texts, in one of four forms; the answer comes in the form of the request."""
+        return await _Invocation(lifecycle, request).respond()
+
+    @app.get("/execution-parameters", tags=["health"])
+    async def execution_parameters() -> dict[str, int | str]:
+        """What SageMaker's batch transform asks before it sends data."""
+        return report.execution_parameters(lifecycle)
+
+    @app.get("/info", tags=["health"])
+    async def info() -> dict[str, object]:
+        """The model, its precisions, the lanes and what is warm."""
+        return report.info(lifecycle)
+
+    @app.get("/metrics", tags=["health"])
+    async def metrics() -> Response:
+        """Prometheus' text format."""
+        report.refresh_gauges(lifecycle)
+        return Response(lifecycle.metrics.exposition(), media_type="text/plain; version=0.0.4")
+
+    openapi.describe(app)
+    return app
+
+
+class _Invocation:
+    """One POST to /invocations: from its bytes to a response, a log line and metrics, whatever happens."""
+
+    def __init__(self, lifecycle: Lifecycle, request: Request) -> None:
+        self._lifecycle = lifecycle
+        self._request = request
+        self._request_id = request.headers.get("x-amzn-sagemaker-inference-id") or uuid.uuid4().hex
+        self._trace = Trace()
+        self._form = "none"
+
+    async def respond(self) -> Response:
+        start = time.perf_counter()
+        error: str | None = None
+        try:
+            response = await self._answer()
+        except RequestError as failure:
+            response = _error_response(failure, self._request_id)
+            error = f"{_error_type(failure)}: {failure}"
+        except ClientDisconnect:
+            response = Response(status_code=CLIENT_GONE)
+            error = "client_gone"
+        except Exception:
+            log.exception("request %s failed by an error that nobody foresaw", self._request_id)
+            response = _error_json(500, "internal", "internal error; report the request_id", self._request_id)
+            error = "internal"
+        self._trace.took("total", start)
+        self._record(response, error)
+        return response
+
+    async def _answer(self) -> Response:
+        lifecycle, headers = self._lifecycle, self._request.headers
+        media = request_body.media_type(headers.get("content-type"), headers.get("content-encoding"))
+        request_body.check_accept(headers.get("accept"), media)
+        if not lifecycle.is_healthy and lifecycle.state is not State.DRAINING:
+            raise NotReady(f"the server is {lifecycle.state}; /ping says 200 when it is ready")
+        body = await self._read_body(lifecycle.settings.max_payload_mb * 2**20)
+        turn = lifecycle.engine.new_turn()
+        content = await self._unless_client_goes(
+            self._json(body, turn) if media == JSON else self._json_lines(body, turn)
+        )
+        return Response(content, media_type=media, headers={"x-request-id": self._request_id})
+
+    async def _read_body(self, limit_bytes: int) -> bytes:
+        """Read the body, but no more than the limit.
+
+        Raises: PayloadTooLarge, ClientDisconnect.
+        """
+        announced = self._request.headers.get("content-length", "")
+        chunks: list[bytes] = []
+        size = int(announced) if announced.isdecimal() else 0
+        received = 0
+        if size <= limit_bytes:
+            async for chunk in self._request.stream():
+                received += len(chunk)
+                if received > limit_bytes:
+                    break
+                chunks.append(chunk)
+        if max(size, received) > limit_bytes:
+            raise PayloadTooLarge(
+                f"the body is larger than {limit_bytes // 2**20} MiB; split it, or raise MAX_PAYLOAD_MB"
+            )
+        return b"".join(chunks)
+
+    async def _json(self, body: bytes, turn: Turn) -> bytes:
+        start = time.perf_counter()
+        if len(body) > PARSE_INLINE_BYTES:
+            parsed = await asyncio.to_thread(request_body.parse, body)
+        else:
+            parsed = request_body.parse(body)
+        self._form = parsed.form
+        self._trace.took("parse", start)
+        answered = await self._lifecycle.engine.answer(parsed.items, turn, self._trace)
+        return orjson.dumps(parsed.body(answered))
+
+    async def _json_lines(self, body: bytes, turn: Turn) -> bytes:
+        """One line out for each line in, in order; a bad line becomes an error object and harms no other."""
+        self._form = "jsonlines"
+        self._lifecycle.engine.check_queue()
+        gate = asyncio.Semaphore(LINES_IN_FLIGHT)
+
+        async def answer_line(line: bytes) -> bytes:
+            async with gate:
+                try:
+                    parsed = request_body.parse(line)
+                    answered = await self._lifecycle.engine.answer(parsed.items, turn, self._trace, is_admitted=True)
+                    return orjson.dumps(parsed.body(answered))
+                except RequestError as failure:
+                    return orjson.dumps(_error_body(_error_type(failure), str(failure), self._request_id))
+
+        lines = body.removesuffix(b"\n").split(b"\n")
+        return b"".join(line + b"\n" for line in await asyncio.gather(*map(answer_line, lines)))
+
+    async def _unless_client_goes(self, answer: Coroutine[None, None, bytes]) -> bytes:
+        """Await the answer; give the work up when the client leaves.
+
+        Raises: ClientDisconnect.
+        """
+        work = asyncio.ensure_future(answer)
+        gone = asyncio.ensure_future(self._request.receive())  # the body is read: what comes now is the disconnect
+        try:
+            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise ClientDisconnect
+            return work.result()
+        finally:
+            work.cancel()
+            gone.cancel()
+
+    def _record(self, response: Response, error: str | None) -> None:
+        """The request's one log line, without its texts, and its metrics."""
+        trace, metrics = self._trace, self._lifecycle.metrics
+        precision = "+".join(sorted(trace.precisions)) or "none"
+        metrics.requests.labels(str(response.status_code), self._form, precision).inc()
+        for stage, seconds in trace.stages.items():
+            metrics.stage_seconds.labels(stage).observe(seconds)
+        fields = {
+            "request_id": self._request_id,
+            "status": response.status_code,
+            "form": self._form,
+            "precision": precision,
+            "windows": trace.windows,
+            "tokens": trace.tokens,
+            "rungs": sorted(set(trace.rungs)),
+            **{f"{stage}_ms": round(seconds * 1000, 2) for stage, seconds in trace.stages.items()},
+        }
+        if error:
+            fields["error"] = error
+        log.log(logging.ERROR if response.status_code == 500 else logging.INFO, "invocation", extra=fields)
+
+
+def _error_type(failure: RequestError) -> str:
+    """DocumentTooLong -> document_too_long."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in type(failure).__name__).lstrip("_")
+
+
+def _error_body(error_type: str, message: str, request_id: str) -> dict[str, str]:
+    return {"error_type": error_type, "error": message[:1000], "request_id": request_id}
+
+
+def _error_json(status: int, error_type: str, message: str, request_id: str) -> Response:
+    content = orjson.dumps(_error_body(error_type, message, request_id))
+    return Response(content, status, media_type=JSON, headers={"x-request-id": request_id})
+
+
+def _error_response(failure: RequestError, request_id: str) -> Response:
+    response = _error_json(ERROR_STATUS[type(failure)], _error_type(failure), str(failure), request_id)
+    if isinstance(failure, Overloaded):
+        response.headers["retry-after"] = str(failure.retry_after_seconds)
+    return response
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    """Starlette's own errors (404, 405) in our form."""
+    assert isinstance(error, HTTPException)
+    error_type = error.detail.lower().replace(" ", "_")
+    return _error_json(error.status_code, error_type, f"{error.detail}; see /docs", uuid.uuid4().hex)

@@ -1,0 +1,350 @@
+"""The lanes as the server sees them: which are alive, warm and busy, and who runs which window next.
+
+A core runs one lane at a time. One waiting window goes to the wide lane if all cores are idle, else to a narrow one.
+Lanes warm the rest of their ladder when nothing waits; under load each still warms a rung every few windows, since a
+cold rung makes every window that wants it dearer. A lane that dies or hangs is replaced, its window runs again.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Collection, Coroutine, Sequence
+from dataclasses import dataclass, field
+
+from container.precision import Precision
+from model_loader import ladder, wire
+from model_loader.errors import ModelLoadError, WarmupFailed
+from model_loader.model_file import ModelFile
+from model_loader.wire import Kind, WindowLogits, WindowRun
+from serve.errors import InferenceFailed
+from serve.fair_queue import FairQueue, Job, Turn
+from serve.features import Window
+from serve.lane_plan import LaneSpec, parallel_lanes
+from serve.metrics import Metrics
+from serve.prices import PriceTable
+from serve.zygote_client import LaneDied, LaneProcess, Zygote
+
+log = logging.getLogger(__name__)
+
+WINDOWS_PER_WARMUP = 4  # under load: at most a fifth of the passes warm, until the ladder is complete
+MAX_ATTEMPTS = 2  # a window that was on a lane when it died runs once more; twice is the window's own fault
+WARMUP_LIMIT_SECONDS = 120
+HANG_FACTOR = 20  # a pass that takes so many times its price, and 5 s at least, hangs
+HANG_FLOOR_SECONDS = 5
+RESPAWN_PAUSE_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class WarmStep:
+    """One rung of one precision to warm."""
+
+    precision: Precision
+    rung: int
+
+
+@dataclass(eq=False)
+class Slot:
+    """A planned lane and the process that fills it, if one does."""
+
+    spec: LaneSpec
+    process: LaneProcess | None = None
+    work: WarmStep | Job | None = None
+    warm: dict[Precision, set[int]] = field(default_factory=dict)
+    windows_since_warmup: int = 0
+    restarts: int = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Alive and without work."""
+        return self.process is not None and self.work is None
+
+    def rung_for(self, precision: Precision, tokens: int) -> int | None:
+        """The smallest rung that is warm on this lane and holds the window."""
+        return ladder.rung_for(tokens, self.warm.get(precision, ()))
+
+    @property
+    def warmed(self) -> int:
+        """How many rungs are warm, over all precisions."""
+        return sum(len(rungs) for rungs in self.warm.values())
+
+
+class LanePool:
+    """Runs windows on lanes. Lives on the event loop; nothing here blocks or is shared with threads."""
+
+    def __init__(
+        self, files: Sequence[ModelFile], rungs: tuple[int, ...], plan: tuple[LaneSpec, ...], metrics: Metrics
+    ) -> None:
+        self.rungs = rungs
+        self.slots = [Slot(spec) for spec in plan]
+        self.prices = PriceTable()
+        self._files = {file.precision: file for file in files}
+        self._warm_order = ladder.warm_order(rungs)
+        self._parallel = parallel_lanes(plan)
+        self._metrics = metrics
+        self._queue = FairQueue()
+        self._wanted: Counter[tuple[Precision, int]] = Counter()  # windows that would have fitted a colder rung
+        self._first_warm: dict[Precision, asyncio.Future[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._zygote: Zygote | None = None
+        self._zygote_lock = asyncio.Lock()
+        self._closing = False
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """Those that are served, the preferred one first."""
+        return tuple(self._files)
+
+    @property
+    def has_live_lane(self) -> bool:
+        """Whether any lane is alive: without one nothing can be answered."""
+        return any(slot.process is not None for slot in self.slots)
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether every planned rung is warm on every lane."""
+        return all(slot.warmed == len(self.rungs) * len(self._files) for slot in self.slots)
+
+    async def start(self) -> None:
+        """Load the models and fork the lanes, which begin to warm.
+
+        Raises: ModelLoadError.
+        """
+        loop = asyncio.get_running_loop()
+        self._first_warm = {precision: loop.create_future() for precision in self._files}
+        self._zygote = await Zygote.start(list(self._files.values()))
+        for slot in self.slots:
+            await self._fill(slot)
+
+    async def first_warm(self, precision: Precision) -> None:
+        """Wait until the longest rung of a precision is warm on some lane: from then on it can be served.
+
+        Raises: WarmupFailed.
+        """
+        await self._first_warm[precision]
+
+    def withdraw(self, precision: Precision) -> None:
+        """Serve this precision no more."""
+        del self._files[precision]
+        for slot in self.slots:
+            slot.warm.pop(precision, None)
+
+    async def close(self) -> None:
+        """End all lanes."""
+        self._closing = True
+        for slot in self.slots:
+            if slot.process:
+                slot.process.close()
+        if self._zygote:
+            await self._zygote.close()
+
+    def price_ms(self, precision: Precision, windows: Sequence[Window]) -> float:
+        """What these windows cost on narrow lanes, lane milliseconds."""
+        width = self.slots[0].spec.width
+        return sum(self.prices.price_ms(width, precision, len(window.input_ids)) for window in windows)
+
+    def wait_ms(self, windows: int) -> float:
+        """How long others keep the lanes before a new request of so many windows is through."""
+        now = time.perf_counter()
+        running = sum(
+            max(0.0, slot.work.price_ms - (now - slot.work.started_at) * 1000)
+            for slot in self.slots
+            if isinstance(slot.work, Job)
+        )
+        return (running + self._queue.wait_ms(windows)) / self._parallel
+
+    def parallel_ms(self, lane_ms: float, windows: int) -> float:
+        """Wall-clock of so much work on an idle server."""
+        return lane_ms / max(1, min(self._parallel, windows))
+
+    @property
+    def waiting(self) -> int:
+        """Windows in the queue."""
+        return len(self._queue)
+
+    def submit(self, turn: Turn, precision: Precision, windows: Sequence[Window]) -> list[Job]:
+        """Queue windows of a request; each job's result comes when a lane has run it."""
+        loop = asyncio.get_running_loop()
+        now = time.perf_counter()
+        jobs = [
+            Job(precision, window, self.price_ms(precision, (window,)), loop.create_future(), submitted_at=now)
+            for window in windows
+        ]
+        for job in jobs:
+            self._queue.add(turn, job)
+        self._dispatch()
+        return jobs
+
+    def drop(self, turn: Turn, jobs: Collection[Job]) -> None:
+        """Forget those of a request's windows that still wait."""
+        self._queue.drop(turn, jobs)
+
+    def _dispatch(self) -> None:
+        while not self._closing:
+            assignment = self._next_assignment()
+            if assignment is None:
+                return
+            slot, work, turn = assignment
+            slot.work = work
+            self._spawn(self._run(slot, work, turn))
+
+    def _next_assignment(self) -> tuple[Slot, WarmStep | Job, Turn] | None:
+        """Who does what next; None when no free lane has anything to do."""
+        busy = frozenset().union(*(slot.spec.cores for slot in self.slots if slot.work is not None))
+        free = [slot for slot in self.slots if slot.is_idle and not slot.spec.cores & busy]
+        free.sort(key=lambda slot: slot.spec.width, reverse=self._queue.is_single())
+        for slot in free:
+            if slot.windows_since_warmup >= WINDOWS_PER_WARMUP and (step := self._next_warm_step(slot)):
+                return slot, step, Turn()
+            found = self._queue.pop(lambda job, slot=slot: self._can_run(slot, job))  # type: ignore[misc]
+            if found:
+                turn, job = found
+                return slot, job, turn
+        # Nothing waits that could run: warm. In step with the other lanes, so that the wide one, which needs all
+        # cores at once, gets its turn.
+        least = min((slot.warmed for slot in self.slots if slot.process), default=0)
+        for slot in free:
+            if slot.warmed <= least and (step := self._next_warm_step(slot)):
+                return slot, step, Turn()
+        return None
+
+    def _can_run(self, slot: Slot, job: Job) -> bool:
+        return slot.rung_for(job.precision, len(job.window.input_ids)) is not None
+
+    def _next_warm_step(self, slot: Slot) -> WarmStep | None:
+        """The rung that is worth most: the longest of a precision that no lane serves yet, then the most wanted."""
+        missing = [
+            WarmStep(precision, rung)
+            for rung in self._warm_order
+            for precision in self._files
+            if rung not in slot.warm.get(precision, ())
+        ]
+        longest = self._warm_order[0]
+        under_way = [other.work for other in self.slots]
+
+        def worth(step: WarmStep) -> tuple[bool, bool, int]:
+            is_first = not self._first_warm[step.precision].done() and step not in under_way
+            return is_first, step.rung == longest, self._wanted[step.precision, step.rung]
+
+        return max(missing, key=worth, default=None)
+
+    async def _run(self, slot: Slot, work: WarmStep | Job, turn: Turn) -> None:
+        process = slot.process
+        assert process is not None
+        try:
+            async with asyncio.timeout(self._limit_seconds(work)):
+                kind, body = await process.call(self._frame(slot, work))
+        except (LaneDied, TimeoutError) as error:
+            self._run_elsewhere(work, turn)
+            self._lose(slot, process, str(error) or "it hangs")
+            return
+        slot.work = None
+        if isinstance(work, WarmStep):
+            self._finish_warmup(slot, work, kind, body)
+        else:
+            self._finish_window(slot, work, kind, body)
+        self._dispatch()
+
+    def _limit_seconds(self, work: WarmStep | Job) -> float:
+        if isinstance(work, WarmStep):
+            return WARMUP_LIMIT_SECONDS
+        return max(HANG_FLOOR_SECONDS, HANG_FACTOR * work.price_ms / 1000)
+
+    def _frame(self, slot: Slot, work: WarmStep | Job) -> bytes:
+        if isinstance(work, WarmStep):
+            slot.windows_since_warmup = 0
+            return wire.warm_frame(work.precision, work.rung)
+        tokens = len(work.window.input_ids)
+        rung = slot.rung_for(work.precision, tokens)
+        assert rung is not None
+        work.rung = rung
+        work.attempts += 1
+        work.started_at = time.perf_counter()
+        slot.windows_since_warmup += 1
+        ideal = ladder.rung_for(tokens, self.rungs)
+        if ideal is not None and ideal < rung:
+            self._wanted[work.precision, ideal] += 1
+        return wire.run_frame(WindowRun(work.precision, rung, work.window.context_offset, work.window.input_ids))
+
+    def _finish_warmup(self, slot: Slot, step: WarmStep, kind: Kind, body: bytes) -> None:
+        if step.precision not in self._files:
+            return  # withdrawn meanwhile
+        reply = json.loads(body)
+        first = self._first_warm[step.precision]
+        if kind is Kind.FAILED:
+            if first.done():
+                log.error("%s cannot warm rung %d: %s", slot.spec.name, step.rung, reply["error"])
+                self.withdraw(step.precision)
+            else:
+                self.withdraw(step.precision)
+                first.set_exception(WarmupFailed(reply["error"]))
+            return
+        slot.warm.setdefault(step.precision, set()).add(step.rung)
+        self.prices.observe(slot.spec.width, step.precision, step.rung, reply["cost_ms"])
+        if not first.done():
+            first.set_result(None)
+        if self.is_warm:
+            log.info("all %d rungs are warm on every lane", len(self.rungs))
+
+    def _finish_window(self, slot: Slot, job: Job, kind: Kind, body: bytes) -> None:
+        if kind is Kind.FAILED:
+            reason = json.loads(body)["error"]
+            log.error("%s could not run a window: %s", slot.spec.name, reason)
+            if not job.result.done():
+                job.result.set_exception(InferenceFailed("the model raised an error"))
+            return
+        logits: WindowLogits = wire.parse_logits(body)
+        self.prices.observe(slot.spec.width, job.precision, job.rung, logits.cost_ms)
+        self._metrics.window(slot.spec.name, job.precision, job.rung, logits.cost_ms / 1000)
+        if not job.result.done():
+            job.result.set_result(logits)
+
+    def _run_elsewhere(self, work: WarmStep | Job, turn: Turn) -> None:
+        """Queue a window again whose lane was lost."""
+        if isinstance(work, WarmStep) or work.result.done():
+            return
+        if work.attempts < MAX_ATTEMPTS:
+            self._queue.put_back(turn, work)
+        else:
+            work.result.set_exception(InferenceFailed("two lanes were lost on the same window"))
+
+    def _lose(self, slot: Slot, process: LaneProcess, reason: str) -> None:
+        """A lane ended or hangs: see that it is gone, and replace it."""
+        if self._closing or slot.process is not process:
+            return
+        log.error("lane %s (process %d) is lost: %s. Replacing it", slot.spec.name, process.pid, reason)
+        slot.process = None
+        slot.work = None
+        slot.warm = {}
+        slot.restarts += 1
+        self._metrics.lane_restarts.labels(slot.spec.name).inc()
+        process.close()
+        self._spawn(self._replace(slot, process.pid))
+        self._dispatch()
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        """Run beside; the set keeps the task from being collected."""
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _replace(self, slot: Slot, lost_pid: int) -> None:
+        """Fill a slot again, with a new zygote if that is gone too; tries until it works or the server ends."""
+        if self._zygote and self._zygote.process.returncode is None:
+            await self._zygote.kill(lost_pid)  # nothing happens where it has ended already
+        while not self._closing and slot.process is None:
+            try:
+                await self._fill(slot)
+            except (ModelLoadError, OSError) as error:
+                log.error("cannot replace lane %s: %s", slot.spec.name, error)
+                await asyncio.sleep(RESPAWN_PAUSE_SECONDS)
+
+    async def _fill(self, slot: Slot) -> None:
+        async with self._zygote_lock:
+            if self._zygote is None or self._zygote.process.returncode is not None:
+                self._zygote = await Zygote.start(list(self._files.values()))
+            process = await self._zygote.fork(slot.spec.cores)
+        slot.process = process
+        process.died.add_done_callback(lambda _: self._lose(slot, process, "its process ended"))
+        self._dispatch()

@@ -1,0 +1,75 @@
+"""What /docs shows: requests, answers and errors of /invocations, from the schemas themselves."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from serve import schemas
+from serve.request_body import JSON, JSON_LINES
+
+REQUESTS = (
+    schemas.SampleRequest,
+    schemas.HuggingFaceRequest,
+    schemas.HuggingFaceListRequest,
+    schemas.InstancesRequest,
+)
+ANSWERS = (schemas.SampleAnswer, schemas.AnswerBody, schemas.Predictions)
+EXAMPLE = {
+    "question": "Which name is also used to describe the Amazon rainforest in English?",
+    "context": "The Amazon rainforest, also known in English as Amazonia, covers most of the Amazon basin.",
+}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+REQUEST_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {"schema": {"anyOf": [_ref(model.__name__) for model in REQUESTS]}, "example": EXAMPLE},
+            JSON_LINES: {"schema": {"type": "string", "description": "one of the JSON objects a line"}},
+        },
+    }
+}
+_ERRORS = {
+    400: "malformed_body",
+    406: "not_acceptable",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+    422: "invalid_request, document_too_long, precision_unavailable",
+    429: "overloaded; Retry-After says in how many seconds to try again",
+    500: "inference_failed, internal",
+    503: "not_ready",
+    504: "deadline_exceeded",
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The answer, in the form of the request",
+        "content": {
+            JSON: {"schema": {"anyOf": [_ref(model.__name__) for model in ANSWERS]}},
+            JSON_LINES: {"schema": {"type": "string"}},
+        },
+    },
+    **{
+        status: {"description": kinds, "content": {JSON: {"schema": _ref("ErrorBody")}}}
+        for status, kinds in _ERRORS.items()
+    },
+}
+PING: dict[int | str, dict[str, Any]] = {
+    200: {"description": "can answer now"},
+    503: {"description": "loading, stopping, or no lane is alive"},
+}
+
+
+def describe(app: FastAPI) -> None:
+    """Add the schemas that the routes refer to; the routes read the body themselves, so FastAPI does not know them."""
+    generated = app.openapi()
+    models: list[type[BaseModel]] = [*REQUESTS, *ANSWERS, schemas.ErrorBody]
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    generated.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])

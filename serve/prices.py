@@ -1,0 +1,35 @@
+"""What a window costs, in milliseconds: measured by warm-up, kept true by what is measured while serving."""
+
+from collections.abc import Iterator
+
+from container.precision import Precision
+from model_loader import ladder
+
+SMOOTHING = 0.1  # weight of the newest pass: some twenty passes renew a price
+
+
+class PriceTable:
+    """Milliseconds of a pass by lane width, precision and rung."""
+
+    def __init__(self) -> None:
+        self._cost_ms: dict[tuple[int, Precision], dict[int, float]] = {}
+
+    def observe(self, width: int, precision: Precision, rung: int, cost_ms: float) -> None:
+        """Take in one measured pass."""
+        row = self._cost_ms.setdefault((width, precision), {})
+        row[rung] = cost_ms if rung not in row else row[rung] + SMOOTHING * (cost_ms - row[rung])
+
+    def rows(self) -> Iterator[tuple[int, Precision, int, float]]:
+        """Width, precision, rung and milliseconds of all that was measured."""
+        for (width, precision), prices in self._cost_ms.items():
+            for rung, cost_ms in prices.items():
+                yield width, precision, rung, cost_ms
+
+    def price_ms(self, width: int, precision: Precision, tokens: int) -> float:
+        """What a window of so many tokens costs on a lane of this width; where no rung that holds it was measured
+        there, the dearest price known anywhere, so that the guess is never too low."""
+        row = self._cost_ms.get((width, precision), {})
+        rung = ladder.rung_for(tokens, row.keys())
+        if rung is not None:
+            return row[rung]
+        return max((cost for prices in self._cost_ms.values() for cost in prices.values()), default=0.0)

@@ -1,0 +1,93 @@
+"""Load a Hugging Face question-answering checkpoint, from a directory or the hub. The only importer of transformers."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+# transformers reads these at import: one model is no progress worth showing, and its advice is for training.
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+import torch
+from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer
+
+from model_loader.model_file import InputName
+from tools.errors import ToolError
+
+# Tensors of each architecture in the order of its forward().
+INPUTS: dict[str, tuple[InputName, ...]] = {
+    "bert": ("input_ids", "attention_mask", "token_type_ids"),
+    "electra": ("input_ids", "attention_mask", "token_type_ids"),
+    "distilbert": ("input_ids", "attention_mask"),
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint is; its weights are loaded afresh for each precision, since exporting changes a model."""
+
+    source: str
+    model_type: str
+    layers: int
+    max_positions: int
+
+    @property
+    def inputs(self) -> tuple[InputName, ...]:
+        """The tensors that its forward() takes, in order."""
+        return INPUTS[self.model_type]
+
+    def load_model(self) -> torch.nn.Module:
+        """The model in float32, which returns (start_logits, end_logits), (B, T) each.
+
+        NOTE: attention must be eager: IPEX fuses the INT8 attention of that form only, SDPA is 25 % slower.
+        Raises: ToolError where weights are missing.
+        """
+        with _as_tool_error(self.source):
+            model, report = AutoModelForQuestionAnswering.from_pretrained(
+                self.source,
+                dtype=torch.float32,
+                attn_implementation="eager",
+                return_dict=False,
+                output_loading_info=True,
+            )
+        if report["missing_keys"]:
+            raise ToolError(f"{self.source} lacks weights, such as {sorted(report['missing_keys'])[0]}")
+        evaluated: torch.nn.Module = model.eval()
+        return evaluated
+
+    def save_tokenizer(self, directory: Path) -> None:
+        """Write tokenizer.json, its companions and config.json.
+
+        Raises: ToolError.
+        """
+        with _as_tool_error(self.source):
+            tokenizer = AutoTokenizer.from_pretrained(self.source, use_fast=True)
+            tokenizer.save_pretrained(directory)
+            AutoConfig.from_pretrained(self.source).save_pretrained(directory)
+        if not (directory / "tokenizer.json").is_file():
+            raise ToolError(f"{self.source} has no tokenizer that the Rust library can run (tokenizer.json)")
+
+
+def open_checkpoint(source: str) -> Checkpoint:
+    """Read a checkpoint's configuration.
+
+    Raises: ToolError where it cannot be had, or is not a question-answering model of a kind that we know.
+    """
+    with _as_tool_error(source):
+        config = AutoConfig.from_pretrained(source)
+    if config.model_type not in INPUTS:
+        raise ToolError(f"{source} is a {config.model_type} model; these are known: {', '.join(INPUTS)}")
+    architecture = (config.architectures or ["nothing named"])[0]
+    if not architecture.endswith("ForQuestionAnswering"):
+        raise ToolError(f"{source} is not for question answering but {architecture}. Fine-tune it on SQuAD first")
+    return Checkpoint(source, config.model_type, config.num_hidden_layers, config.max_position_embeddings)
+
+
+@contextmanager
+def _as_tool_error(source: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ToolError(f"cannot load checkpoint {source}: {reason}") from None

@@ -1,0 +1,88 @@
+"""SQuAD: its file format, and the official exact match and F1 of v1.1. Pure, but for reading the file."""
+
+import json
+import re
+import string
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools.errors import ToolError
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A question with its context and its gold answers, any of which is right."""
+
+    id: str
+    question: str
+    context: str
+    answers: tuple[str, ...]
+
+
+def read_examples(source: str) -> list[Example]:
+    """Read a file in SQuAD's format; `squad` takes SQuAD v1.1's training set from the Hugging Face hub.
+
+    Raises: ToolError.
+    """
+    if source == "squad":
+        return _from_hub()
+    path = Path(source)
+    try:
+        content = json.loads(path.read_bytes())
+        return [example for article in content["data"] for example in _examples(article)]
+    except OSError as error:
+        raise ToolError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ToolError(
+            f"{path} is not in SQuAD's format (data > paragraphs > context, qas > id, question, answers > text): "
+            f"{type(error).__name__} {error}"
+        ) from None
+
+
+def _examples(article: dict[str, Any]) -> Iterable[Example]:
+    for paragraph in article["paragraphs"]:
+        for qa in paragraph["qas"]:
+            answers = tuple(str(answer["text"]) for answer in qa["answers"])
+            yield Example(str(qa["id"]), str(qa["question"]), str(paragraph["context"]), answers)
+
+
+def _from_hub() -> list[Example]:
+    try:
+        from datasets import load_dataset
+    except ImportError:
+        raise ToolError("`squad` needs the datasets library: pip install datasets; or name a file") from None
+    try:
+        rows = load_dataset("squad", split="train")
+    except Exception as error:  # the library raises whatever its network stack does
+        raise ToolError(f"cannot get SQuAD from the hub: {error}. Name a file in SQuAD's format instead") from None
+    return [Example(row["id"], row["question"], row["context"], tuple(row["answers"]["text"])) for row in rows]
+
+
+def normalize_answer(text: str) -> str:
+    """Lower case, without punctuation, articles and extra white space, in the official script's order."""
+    without_punctuation = text.lower().translate(_PUNCTUATION)
+    return " ".join(_ARTICLES.sub(" ", without_punctuation).split())
+
+
+def exact_match(answer: str, gold: Iterable[str]) -> float:
+    """1.0 where the answer equals a gold answer after normalisation, else 0.0."""
+    return float(any(normalize_answer(answer) == normalize_answer(one) for one in gold))
+
+
+def f1(answer: str, gold: Iterable[str]) -> float:
+    """The best overlap of words with a gold answer, 0 to 1."""
+    return max((_f1_of_two(normalize_answer(answer).split(), normalize_answer(one).split()) for one in gold), default=0)
+
+
+def _f1_of_two(answer: list[str], gold: list[str]) -> float:
+    common = sum((Counter(answer) & Counter(gold)).values())
+    if common == 0:
+        return 0.0
+    precision, recall = common / len(answer), common / len(gold)
+    return 2 * precision * recall / (precision + recall)
