@@ -20,9 +20,10 @@ from model_loader.model_file import ModelFile
 
 log = logging.getLogger(__name__)
 
-# TorchScript's profiling executor: pass 1 profiles, unfused; pass 2 fuses and compiles; from pass 3 on it is fast.
-FIRST_WARMUP_PASSES = 3
-WARMUP_PASSES = 2  # a further length: pass 1 compiles, pass 2 is what it costs from now on
+# TorchScript's profiling executor: the first pass of all profiles, unfused and slow, so it gets a short window; the
+# second fuses. From then on a length's first pass compiles it, and its second is what it costs.
+PROFILING_TOKENS = 16
+WARMUP_PASSES = 2
 PAD_ID = 0  # [PAD] in BERT's vocabularies; attention_mask hides it, whatever it is
 Logits = tuple[np.ndarray, np.ndarray]
 
@@ -69,10 +70,11 @@ class QAModel:
 
         Raises: WarmupFailed.
         """
-        passes = WARMUP_PASSES if self.warm_rungs else FIRST_WARMUP_PASSES
         window = np.ones(rung, dtype=np.int64)
         try:
-            for _ in range(passes):
+            if not self.warm_rungs:
+                self.forward(window[:PROFILING_TOKENS], PROFILING_TOKENS // 4, min(PROFILING_TOKENS, rung))
+            for _ in range(WARMUP_PASSES):
                 start = time.perf_counter()
                 logits = self.forward(window, rung // 4, rung)
                 cost_ms = (time.perf_counter() - start) * 1000

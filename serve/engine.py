@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from container.precision import Precision
 from serve import spans
-from serve.errors import DeadlineExceeded, DocumentTooLong, InvalidRequest, Overloaded, PrecisionUnavailable
+from serve.errors import DeadlineExceeded, DocumentTooLong, InvalidRequest, Overloaded
 from serve.fair_queue import Job, Turn
 from serve.features import Document, Featurizer, Window, WindowLimits
 from serve.lane_pool import LanePool
@@ -107,9 +107,10 @@ class QAEngine:
         return Turn(deadline=asyncio.get_running_loop().time() + self._limits.timeout_seconds)
 
     async def _encode(self, item: Item, trace: Trace) -> Encoded:
+        precision = item.version or self._pool.precisions[0]
+        await self._pool.until_served(precision)
         start = time.perf_counter()
         parameters = item.parameters or Parameters()
-        precision = self._precision(item)
         limits = self._window_limits(parameters)
         rules = SpanRules(
             parameters.top_k,
@@ -132,14 +133,6 @@ class QAEngine:
         if len(document.ids) > most_tokens:
             raise DocumentTooLong(f"context: has more than {most_tokens} tokens, too many to answer in time")
         return document, self._featurizer.windows(question_ids, document, limits)
-
-    def _precision(self, item: Item) -> Precision:
-        precision = item.version or self._pool.precisions[0]
-        if precision not in self._pool.precisions:
-            raise PrecisionUnavailable(
-                f"version: {precision} is not loaded; here is {', '.join(self._pool.precisions)}"
-            )
-        return precision
 
     def _window_limits(self, parameters: Parameters) -> WindowLimits:
         longest = self._limits.max_seq_len

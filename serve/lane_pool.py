@@ -18,7 +18,7 @@ from model_loader import ladder, wire
 from model_loader.errors import ModelLoadError, WarmupFailed
 from model_loader.model_file import ModelFile
 from model_loader.wire import Kind, WindowLogits, WindowRun
-from serve.errors import InferenceFailed
+from serve.errors import InferenceFailed, PrecisionUnavailable
 from serve.fair_queue import FairQueue, Job, Turn
 from serve.features import Window
 from serve.lane_plan import LaneSpec, parallel_lanes
@@ -85,7 +85,8 @@ class LanePool:
         self._metrics = metrics
         self._queue = FairQueue()
         self._wanted: Counter[tuple[Precision, int]] = Counter()  # windows that would have fitted a colder rung
-        self._first_warm: dict[Precision, asyncio.Future[None]] = {}
+        self._first_warm: dict[Precision, asyncio.Future[None]] = {}  # the longest rung is warm on some lane
+        self._accepted: dict[Precision, asyncio.Future[None]] = {}  # and the probes are passed
         self._tasks: set[asyncio.Task[None]] = set()
         self._zygote: Zygote | None = None
         self._zygote_lock = asyncio.Lock()
@@ -113,22 +114,42 @@ class LanePool:
         """
         loop = asyncio.get_running_loop()
         self._first_warm = {precision: loop.create_future() for precision in self._files}
+        self._accepted = {precision: loop.create_future() for precision in self._files}
         self._zygote = await Zygote.start(list(self._files.values()))
         for slot in self.slots:
             await self._fill(slot)
 
     async def first_warm(self, precision: Precision) -> None:
-        """Wait until the longest rung of a precision is warm on some lane: from then on it can be served.
+        """Wait until the longest rung of a precision is warm on some lane, so that it can be tested.
 
         Raises: WarmupFailed.
         """
-        await self._first_warm[precision]
+        await asyncio.shield(self._first_warm[precision])
+
+    def accept(self, precision: Precision) -> None:
+        """Serve this precision: it has passed its tests."""
+        self._accepted[precision].set_result(None)
+        self._dispatch()
 
     def withdraw(self, precision: Precision) -> None:
         """Serve this precision no more."""
         del self._files[precision]
         for slot in self.slots:
             slot.warm.pop(precision, None)
+        accepted = self._accepted[precision]
+        if not accepted.done():
+            accepted.set_result(None)
+        self._dispatch()
+
+    async def until_served(self, precision: Precision) -> None:
+        """Wait until a precision is accepted; for a few seconds after the first one is, another may not be yet.
+
+        Raises: PrecisionUnavailable.
+        """
+        if precision in self._files:
+            await asyncio.shield(self._accepted[precision])
+        if precision not in self._files:
+            raise PrecisionUnavailable(f"version: {precision} is not loaded; here is {', '.join(self.precisions)}")
 
     async def close(self) -> None:
         """End all lanes."""
@@ -213,21 +234,24 @@ class LanePool:
         return slot.rung_for(job.precision, len(job.window.input_ids)) is not None
 
     def _next_warm_step(self, slot: Slot) -> WarmStep | None:
-        """The rung that is worth most: the longest of a precision that no lane serves yet, then the most wanted."""
+        """First the longest rung of each precision on some lane; when those are accepted, the most wanted."""
+        longest = self._warm_order[0]
+        under_way = [other.work for other in self.slots]
+        for precision in self._files:
+            first = WarmStep(precision, longest)
+            if not self._first_warm[precision].done() and first not in under_way:
+                return first
+        if any(self._first_warm[p].done() and not self._accepted[p].done() for p in self._files):
+            return None  # its probes come next: they wait for no warm-up
         missing = [
             WarmStep(precision, rung)
             for rung in self._warm_order
             for precision in self._files
-            if rung not in slot.warm.get(precision, ())
+            if self._accepted[precision].done() and rung not in slot.warm.get(precision, ())
         ]
-        longest = self._warm_order[0]
-        under_way = [other.work for other in self.slots]
-
-        def worth(step: WarmStep) -> tuple[bool, bool, int]:
-            is_first = not self._first_warm[step.precision].done() and step not in under_way
-            return is_first, step.rung == longest, self._wanted[step.precision, step.rung]
-
-        return max(missing, key=worth, default=None)
+        return max(
+            missing, key=lambda step: (step.rung == longest, self._wanted[step.precision, step.rung]), default=None
+        )
 
     async def _run(self, slot: Slot, work: WarmStep | Job, turn: Turn) -> None:
         process = slot.process
@@ -281,6 +305,7 @@ class LanePool:
                 first.set_exception(WarmupFailed(reply["error"]))
             return
         slot.warm.setdefault(step.precision, set()).add(step.rung)
+        log.debug("%s warmed %s at %d tokens: %.1f ms", slot.spec.name, step.precision, step.rung, reply["cost_ms"])
         self.prices.observe(slot.spec.width, step.precision, step.rung, reply["cost_ms"])
         if not first.done():
             first.set_result(None)

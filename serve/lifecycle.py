@@ -38,6 +38,7 @@ class Lifecycle:
         self.artifact = artifact
         self.cpu = cpu
         self.metrics = Metrics()
+        self._created_at = time.perf_counter()
         self.state = State.LOADING
         plan = plan_lanes(cpu, settings.narrow_lanes, settings.wide_lane)
         log.info(
@@ -62,11 +63,14 @@ class Lifecycle:
 
     async def start(self) -> None:
         """Load, warm and test the model; ends in READY or FAILED, never raises."""
-        begin = time.perf_counter()
         try:
             await self.pool.start()
             for precision in self.pool.precisions:
                 await self._prove(precision)
+                # Where a list was asked for, all of it must work before the first answer.
+                if self.settings.precisions is None and precision in self.pool.precisions:
+                    self._become_ready()
+            self._become_ready()
         except ModelLoadError as error:
             log.error("cannot serve this model: %s", error)
             self.state = State.FAILED
@@ -75,14 +79,12 @@ class Lifecycle:
             log.exception("cannot serve this model: an error that nobody foresaw")
             self.state = State.FAILED
             return
+
+    def _become_ready(self) -> None:
         if self.state is State.LOADING:
             self.state = State.READY
-        log.info(
-            "ready: %s as %s, %.1f s after the worker's start",
-            self.artifact.name,
-            ", ".join(self.pool.precisions),
-            time.perf_counter() - begin,
-        )
+            seconds = time.perf_counter() - self._created_at
+            log.info("ready: %s, %.1f s after the worker's start", self.artifact.name, seconds)
 
     async def _prove(self, precision: Precision) -> None:
         """Wait until a precision is warm, and ask it the probes; pass over one that fails, if nobody asked for it."""
@@ -90,6 +92,7 @@ class Lifecycle:
             await self.pool.first_warm(precision)
             if self.artifact.manifest:
                 await check_probes(self.pool, self.artifact.manifest, precision)
+            self.pool.accept(precision)
         except InferenceFailed as error:
             raise WarmupFailed(f"{precision} cannot run its probes: {error}") from error
         except WarmupFailed as error:
