@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import time
+import traceback
 
 import torch
 
@@ -60,13 +61,17 @@ def _fork(control: socket.socket, lane_fd: int, models: dict[Precision, QAModel]
     if pid:
         os.close(lane_fd)
         return pid
+    status = 0
     try:
         control.close()
         lane.run_lane(socket.socket(fileno=lane_fd), models, cores)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the HTTP process is gone, so is the reason to run
+    except BaseException:
+        traceback.print_exc()
+        status = 1
     finally:
-        os._exit(0)
+        os._exit(status)  # not the zygote's own way out
 
 
 def _reap(living: set[int]) -> None:

@@ -4,6 +4,7 @@ Exit codes: 78 settings, 69 CPU, 70 artifact or model, else gunicorn's own.
 """
 
 import logging
+import os
 import sys
 from typing import Any
 
@@ -55,9 +56,12 @@ def _run_gunicorn(settings: Settings, model: Artifact, box: Cpu) -> int:
 
             return create_app(Lifecycle(settings, model, box))
 
+    supervisor = os.getpid()
     try:
         Application().run()
     except SystemExit as stop:
+        if os.getpid() != supervisor:
+            raise  # a worker's end passes through here too, and gunicorn must see its own code
         failed_at_boot = stop.code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR)
         return contract.EXIT_ARTIFACT if failed_at_boot else int(stop.code or 0)
     return 0

@@ -49,6 +49,7 @@ def create_app(lifecycle: Lifecycle) -> FastAPI:
         start = asyncio.create_task(lifecycle.start())
         yield
         start.cancel()
+        await asyncio.wait([start])
         await lifecycle.close()
 
     app = FastAPIOffline(
@@ -117,7 +118,8 @@ class _Invocation:
             response = _error_json(500, "internal", "internal error; report the request_id", self._request_id)
             error = "internal"
         self._trace.took("total", start)
-        self._record(response, error)
+        # The answer goes out first: writing the log line can wait for the next turn of the event loop.
+        asyncio.get_running_loop().call_soon(self._record, response.status_code, error)
         return response
 
     async def _answer(self) -> Response:
@@ -199,16 +201,16 @@ class _Invocation:
             work.cancel()
             gone.cancel()
 
-    def _record(self, response: Response, error: str | None) -> None:
+    def _record(self, status: int, error: str | None) -> None:
         """The request's one log line, without its texts, and its metrics."""
         trace, metrics = self._trace, self._lifecycle.metrics
         precision = "+".join(sorted(trace.precisions)) or "none"
-        metrics.requests.labels(str(response.status_code), self._form, precision).inc()
+        metrics.requests.labels(str(status), self._form, precision).inc()
         for stage, seconds in trace.stages.items():
             metrics.stage_seconds.labels(stage).observe(seconds)
         fields = {
             "request_id": self._request_id,
-            "status": response.status_code,
+            "status": status,
             "form": self._form,
             "precision": precision,
             "windows": trace.windows,
@@ -218,7 +220,7 @@ class _Invocation:
         }
         if error:
             fields["error"] = error
-        log.log(logging.ERROR if response.status_code == 500 else logging.INFO, "invocation", extra=fields)
+        log.log(logging.ERROR if status == 500 else logging.INFO, "invocation", extra=fields)
 
 
 def _error_type(failure: RequestError) -> str:

@@ -33,7 +33,8 @@ MAX_ATTEMPTS = 2  # a window that was on a lane when it died runs once more; twi
 WARMUP_LIMIT_SECONDS = 120
 HANG_FACTOR = 20  # a pass that takes so many times its price, and 5 s at least, hangs
 HANG_FLOOR_SECONDS = 5
-RESPAWN_PAUSE_SECONDS = 1
+RESPAWN_PAUSE_SECONDS = 1  # times the restarts before this one, 10 at most: the first replacement comes at once
+MAX_LOSSES_BEFORE_READY = 4  # lanes that end while nothing was ever warm: the model does not run here
 
 
 @dataclass(frozen=True)
@@ -238,11 +239,11 @@ class LanePool:
         longest = self._warm_order[0]
         under_way = [other.work for other in self.slots]
         for precision in self._files:
-            first = WarmStep(precision, longest)
-            if not self._first_warm[precision].done() and first not in under_way:
+            is_warm = any(longest in other.warm.get(precision, ()) for other in self.slots)
+            if not is_warm and (first := WarmStep(precision, longest)) not in under_way:
                 return first
-        if any(self._first_warm[p].done() and not self._accepted[p].done() for p in self._files):
-            return None  # its probes come next: they wait for no warm-up
+            if is_warm and not self._accepted[precision].done():
+                return None  # its probes come next: they wait for no warm-up
         missing = [
             WarmStep(precision, rung)
             for rung in self._warm_order
@@ -262,6 +263,7 @@ class LanePool:
         except (LaneDied, TimeoutError) as error:
             self._run_elsewhere(work, turn)
             self._lose(slot, process, str(error) or "it hangs")
+            self._dispatch()
             return
         slot.work = None
         if isinstance(work, WarmStep):
@@ -343,6 +345,10 @@ class LanePool:
         slot.work = None
         slot.warm = {}
         slot.restarts += 1
+        if sum(each.restarts for each in self.slots) >= MAX_LOSSES_BEFORE_READY:
+            for first in self._first_warm.values():
+                if not first.done():
+                    first.set_exception(WarmupFailed("its lanes end while they warm it; is there enough memory?"))
         self._metrics.lane_restarts.labels(slot.spec.name).inc()
         process.close()
         self._spawn(self._replace(slot, process.pid))
@@ -358,6 +364,7 @@ class LanePool:
         """Fill a slot again, with a new zygote if that is gone too; tries until it works or the server ends."""
         if self._zygote and self._zygote.process.returncode is None:
             await self._zygote.kill(lost_pid)  # nothing happens where it has ended already
+        await asyncio.sleep(min(slot.restarts - 1, 10) * RESPAWN_PAUSE_SECONDS)
         while not self._closing and slot.process is None:
             try:
                 await self._fill(slot)

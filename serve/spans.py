@@ -76,12 +76,12 @@ def span_table(tokens: int, windows: Sequence[Window], logits: Sequence[Logits],
     """
     columns = max(1, min(max_answer_len, max(window.context_tokens for window in windows)))
     table = np.full((tokens, columns), -np.inf, dtype=np.float32)
-    beyond = np.full(columns - 1, -np.inf, dtype=np.float32)
+    beyond = np.full(columns, -np.inf, dtype=np.float32)
     for window, (start, end) in zip(windows, logits, strict=True):
         part = slice(window.context_offset, window.context_offset + window.context_tokens)
-        ends = sliding_window_view(np.concatenate((end[part], beyond)), columns)  # (n, A): row i is end[i : i + A]
+        ends = sliding_window_view(np.concatenate((end[part], beyond)), columns)  # (n + 1, A): row i is end[i : i + A]
         rows = table[window.first_token : window.first_token + window.context_tokens]
-        np.maximum(rows, start[part, None] + ends, out=rows)
+        np.maximum(rows, start[part, None] + ends[:-1], out=rows)
     return table
 
 

@@ -80,6 +80,7 @@ class Zygote:
             pass_fds=(theirs.fileno(),),
             cwd=PROGRAM_DIR,
             stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the HTTP process; the zygote ends when the socket closes
         )
         theirs.close()
         zygote = cls(process, ours)
@@ -123,7 +124,10 @@ class Zygote:
         loop = asyncio.get_running_loop()
         data = b""
         while len(data) < length:
-            chunk = await loop.sock_recv(self._control, length - len(data))
+            try:
+                chunk = await loop.sock_recv(self._control, length - len(data))
+            except ConnectionError:
+                chunk = b""
             if not chunk:
                 raise WarmupFailed(
                     f"the process that loads the models ended, exit status {await self.process.wait()}; "

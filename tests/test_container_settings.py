@@ -1,0 +1,197 @@
+"""Environment variables become settings: names, precedence, parsing, refusals."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from container.settings import Settings, SettingsError, variable_names
+
+# Variable, its text, the field that it sets, the value that the field takes.
+GOOD: list[tuple[str, str, str, Any]] = [
+    ("MODEL_DIR", "/models/mine", "model_dir", Path("/models/mine")),
+    ("HOST", "127.0.0.1", "host", "127.0.0.1"),
+    ("SAGEMAKER_BIND_TO_PORT", "9001", "port", 9001),
+    ("PORT", "9002", "port", 9002),
+    ("PRECISIONS", "FP32", "precisions", ("FP32",)),
+    ("REQUEST_TIMEOUT_SECONDS", "2.5", "request_timeout_seconds", 2.5),
+    ("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "30", "request_timeout_seconds", 30.0),
+    ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "40", "request_timeout_seconds", 40.0),
+    ("MAX_QUEUE_SECONDS", "0.5", "max_queue_seconds", 0.5),
+    ("MAX_PAYLOAD_MB", "3", "max_payload_mb", 3),
+    ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "4", "max_payload_mb", 4),
+    ("NARROW_LANES", "5", "narrow_lanes", 5),
+    ("SAGEMAKER_MODEL_SERVER_WORKERS", "6", "narrow_lanes", 6),
+    ("WIDE_LANE", "false", "wide_lane", False),
+    ("RUNG_STEP", "64", "rung_step", 64),
+    ("LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
+    ("SAGEMAKER_CONTAINER_LOG_LEVEL", "ERROR", "log_level", "ERROR"),
+    ("ONEDNN_MAX_CPU_ISA", "AVX2", "onednn_max_cpu_isa", "AVX2"),
+]
+
+# The variable that wins, the one that loses.
+PRECEDENCE = [
+    ("SAGEMAKER_BIND_TO_PORT", "PORT"),
+    ("REQUEST_TIMEOUT_SECONDS", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS"),
+    ("REQUEST_TIMEOUT_SECONDS", "SAGEMAKER_MODEL_SERVER_TIMEOUT"),
+    ("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "SAGEMAKER_MODEL_SERVER_TIMEOUT"),
+    ("MAX_PAYLOAD_MB", "SAGEMAKER_MAX_PAYLOAD_IN_MB"),
+    ("NARROW_LANES", "SAGEMAKER_MODEL_SERVER_WORKERS"),
+    ("LOG_LEVEL", "SAGEMAKER_CONTAINER_LOG_LEVEL"),
+]
+
+BAD = [
+    ("SAGEMAKER_BIND_TO_PORT", "abc"),
+    ("SAGEMAKER_BIND_TO_PORT", "0"),
+    ("SAGEMAKER_BIND_TO_PORT", "65536"),
+    ("PORT", "abc"),
+    ("PRECISIONS", "INT4"),
+    ("PRECISIONS", "INT8,"),
+    ("PRECISIONS", "INT8 FP32"),
+    ("PRECISIONS", "auto,FP32"),
+    ("REQUEST_TIMEOUT_SECONDS", "0"),
+    ("REQUEST_TIMEOUT_SECONDS", "nan"),
+    ("REQUEST_TIMEOUT_SECONDS", "inf"),
+    ("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "soon"),
+    ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "soon"),
+    ("MAX_QUEUE_SECONDS", "-1"),
+    ("MAX_PAYLOAD_MB", "0"),
+    ("MAX_PAYLOAD_MB", "1.5"),
+    ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "2000"),
+    ("NARROW_LANES", "0"),
+    ("NARROW_LANES", "many"),
+    ("SAGEMAKER_MODEL_SERVER_WORKERS", "-1"),
+    ("WIDE_LANE", "maybe"),
+    ("RUNG_STEP", "4"),
+    ("LOG_LEVEL", "loud"),
+    ("LOG_LEVEL", "15"),
+    ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud"),
+]
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = {name.lower() for field in Settings.model_fields for name in variable_names(field)}
+    for name in list(os.environ):
+        if name.lower() in ours:
+            monkeypatch.delenv(name)
+
+
+def test_defaults_are_the_platforms() -> None:
+    settings = Settings.from_env()
+    assert settings.port == 8080
+    assert settings.host == "0.0.0.0"
+    assert settings.model_dir == Path("/opt/ml/model")
+    assert settings.request_timeout_seconds == 60
+    assert settings.max_payload_mb == 25
+    assert settings.precisions is None
+    assert settings.narrow_lanes is None
+    assert settings.wide_lane is True
+    assert settings.log_level == "INFO"
+
+
+@pytest.mark.parametrize(("variable", "text", "field", "value"), GOOD, ids=[row[0] for row in GOOD])
+def test_a_variable_sets_its_field_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, field: str, value: object
+) -> None:
+    defaults = Settings.from_env().model_dump()
+    monkeypatch.setenv(variable, text)
+    assert Settings.from_env().model_dump() == {**defaults, field: value}
+    assert value != defaults[field]
+
+
+def test_every_variable_is_tested_here() -> None:
+    assert {row[0] for row in GOOD} == {name for field in Settings.model_fields for name in variable_names(field)}
+
+
+@pytest.mark.parametrize(("winner", "loser"), PRECEDENCE)
+def test_of_two_names_for_a_setting_one_wins(monkeypatch: pytest.MonkeyPatch, winner: str, loser: str) -> None:
+    rows = {row[0]: row for row in GOOD}
+    for name in (loser, winner):
+        monkeypatch.setenv(name, rows[name][1])
+    _, _, field, value = rows[winner]
+    assert getattr(Settings.from_env(), field) == value
+
+
+def test_the_order_of_a_settings_names_is_the_order_of_precedence() -> None:
+    assert variable_names("port") == ["SAGEMAKER_BIND_TO_PORT", "PORT"]
+    assert variable_names("host") == ["HOST"]
+
+
+@pytest.mark.parametrize(
+    ("text", "precisions"),
+    [
+        ("auto", None),
+        (" Auto ", None),
+        ("INT8", ("INT8",)),
+        ("int8,fp32", ("INT8", "FP32")),
+        (" Fp32 , bF16 ", ("BF16", "FP32")),
+        ("FP32,BF16,INT8", ("INT8", "BF16", "FP32")),
+        ("FP32,fp32", ("FP32",)),
+    ],
+)
+def test_precisions_are_auto_or_a_list_in_order_of_preference(
+    monkeypatch: pytest.MonkeyPatch, text: str, precisions: tuple[str, ...] | None
+) -> None:
+    monkeypatch.setenv("PRECISIONS", text)
+    assert Settings.from_env().precisions == precisions
+
+
+@pytest.mark.parametrize("variable", ["LOG_LEVEL", "SAGEMAKER_CONTAINER_LOG_LEVEL"])
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [("10", "DEBUG"), ("20", "INFO"), ("30", "WARNING"), ("40", "ERROR"), ("50", "ERROR"), ("warning", "WARNING")],
+)
+def test_a_log_level_is_a_name_in_any_case_or_pythons_number(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, level: str
+) -> None:
+    monkeypatch.setenv(variable, text)
+    assert Settings.from_env().log_level == level
+
+
+@pytest.mark.parametrize("text", ["auto", "AUTO"])
+def test_auto_lanes_win_over_sagemakers_workers(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("SAGEMAKER_MODEL_SERVER_WORKERS", "3")
+    monkeypatch.setenv("NARROW_LANES", text)
+    assert Settings.from_env().narrow_lanes is None
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = Settings.from_env()
+    for variable, *_ in GOOD:
+        monkeypatch.setenv(variable, "")
+    assert Settings.from_env() == defaults
+
+
+def test_an_empty_variable_leaves_its_setting_to_the_next_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", "")
+    monkeypatch.setenv("PORT", "9002")
+    assert Settings.from_env().port == 9002
+
+
+@pytest.mark.parametrize(("variable", "text"), BAD)
+def test_a_bad_value_is_refused_in_one_line_that_names_the_variable_that_is_set(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str
+) -> None:
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env()
+    message = str(caught.value)
+    assert "\n" not in message
+    assert text.lower() in message.lower()
+    assert message.startswith(f"{variable}=")
+
+
+def test_a_bad_value_under_a_name_that_loses_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", "9001")
+    monkeypatch.setenv("PORT", "tcp://10.0.0.1:80")  # as Kubernetes sets it for a service named "port"
+    assert Settings.from_env().port == 9001
+
+
+def test_settings_are_frozen() -> None:
+    settings = Settings.from_env()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1
+    assert settings.port == 8080

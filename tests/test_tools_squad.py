@@ -1,0 +1,150 @@
+"""SQuAD's file format and its official metric."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.errors import ToolError
+from tools.squad import Example, exact_match, f1, normalize_answer, read_examples
+
+QA = {"id": "q1", "question": "Who?", "answers": [{"text": "Zoë", "answer_start": 0}, {"text": "Zoë M."}]}
+PARAGRAPH = {"context": "Zoë did.", "qas": [QA]}
+
+
+def write(directory: Path, content: object) -> str:
+    path = directory / "squad.json"
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "normalized"),
+    [
+        ("The Cat", "cat"),
+        ("a cat and an owl", "cat and owl"),
+        ("theatre anthem", "theatre anthem"),
+        ("the", ""),
+        ("A", ""),
+        ("a-b", "ab"),  # punctuation goes before articles do
+        ("(the) end", "end"),
+        ("U.S.A.", "usa"),
+        ("a.m.", "am"),
+        ("  many \t\n spaces ", "many spaces"),
+        ("non\xa0breaking", "non breaking"),
+        ("$1,000.50", "100050"),
+        ("it's", "its"),
+        ("“quoted”", "“quoted”"),  # ASCII punctuation only
+        ("1871–1902", "1871–1902"),
+        ("ZOË MÜLLER", "zoë müller"),
+        ("东京", "东京"),
+        ("", ""),
+        ("...", ""),
+    ],
+)
+def test_an_answer_is_normalized_as_the_official_script_does(text: str, normalized: str) -> None:
+    assert normalize_answer(text) == normalized
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "score"),
+    [
+        ("Zoë Müller", ["Zoë Müller"], 1.0),
+        ("the engineer, Zoë Müller.", ["The Engineer Zoë Müller"], 1.0),
+        ("Zoe Muller", ["Zoë Müller"], 0.0),
+        ("Müller Zoë", ["Zoë Müller"], 0.0),
+        ("42 metres", ["42", "42 metres", "forty-two"], 1.0),
+        ("42 metres", ["42", "metres"], 0.0),
+        ("", ["x"], 0.0),
+        ("the", [""], 1.0),
+        ("", [], 0.0),
+    ],
+)
+def test_exact_match_takes_the_best_gold_answer(answer: str, gold: list[str], score: float) -> None:
+    assert exact_match(answer, gold) == score
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "score"),
+    [
+        ("Zoë Müller", ["Zoë Müller"], 1.0),
+        ("Müller Zoë", ["Zoë Müller"], 1.0),
+        ("The Zoë!", ["zoë"], 1.0),
+        ("the engineer Zoë Müller", ["Zoë Müller"], 2 * (2 / 3) * 1 / (2 / 3 + 1)),
+        ("Zoë", ["Zoë Müller"], 2 * 1 * (1 / 2) / (1 + 1 / 2)),
+        ("red", ["white"], 0.0),
+        ("no no no", ["no"], 2 * (1 / 3) * 1 / (1 / 3 + 1)),  # a word counts as often as both have it
+        ("no no yes", ["no no"], 2 * (2 / 3) * 1 / (2 / 3 + 1)),
+        ("red white", ["green", "red", "red blue green"], 2 * (1 / 2) * 1 / (1 / 2 + 1)),
+        ("", ["x"], 0.0),
+        ("x", [""], 0.0),
+        ("the", ["a"], 0.0),  # nothing in common with nothing: v1.1 scores that 0
+        ("x", [], 0.0),
+    ],
+)
+def test_f1_is_the_best_overlap_of_words(answer: str, gold: list[str], score: float) -> None:
+    assert f1(answer, gold) == pytest.approx(score)
+
+
+def test_examples_are_read_in_the_files_order(tmp_path: Path) -> None:
+    other = {"context": "Nobody did.", "qas": [{"id": 7, "question": "What?", "answers": []}, {**QA, "id": "q3"}]}
+    source = write(tmp_path, {"version": "1.1", "data": [{"title": "x", "paragraphs": [PARAGRAPH, other]}]})
+    assert read_examples(source) == [
+        Example("q1", "Who?", "Zoë did.", ("Zoë", "Zoë M.")),
+        Example("7", "What?", "Nobody did.", ()),
+        Example("q3", "Who?", "Nobody did.", ("Zoë", "Zoë M.")),
+    ]
+
+
+def test_the_demo_models_held_out_examples_hold_their_answers() -> None:
+    examples = read_examples(str(Path(__file__).parents[1] / "models" / "demo" / "held_out.json"))
+    assert len(examples) > 100
+    assert len({example.id for example in examples}) == len(examples)
+    assert all(answer in example.context for example in examples for answer in example.answers)
+
+
+def test_a_file_without_articles_has_no_examples(tmp_path: Path) -> None:
+    assert read_examples(write(tmp_path, {"data": []})) == []
+
+
+@pytest.mark.parametrize("name", ["missing.json", "."])
+def test_a_file_that_cannot_be_read_is_told_with_its_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ToolError, match=f"cannot read {tmp_path}"):
+        read_examples(str(tmp_path / name))
+
+
+def without(part: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in part.items() if name != key}
+
+
+def in_data(paragraph: object) -> dict[str, Any]:
+    return {"data": [{"paragraphs": [paragraph]}]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        [],
+        {},
+        None,
+        "text",
+        {"data": None},
+        {"data": {"paragraphs": []}},
+        {"data": [PARAGRAPH]},
+        in_data("text"),
+        in_data(without(PARAGRAPH, "context")),
+        in_data(without(PARAGRAPH, "qas")),
+        in_data({**PARAGRAPH, "qas": [without(QA, "id")]}),
+        in_data({**PARAGRAPH, "qas": [without(QA, "question")]}),
+        in_data({**PARAGRAPH, "qas": [without(QA, "answers")]}),
+        in_data({**PARAGRAPH, "qas": [{**QA, "answers": [{"answer_start": 0}]}]}),
+        in_data({**PARAGRAPH, "qas": [{**QA, "answers": {"text": ["Zoë"], "answer_start": [0]}}]}),
+    ],
+)
+def test_a_file_of_another_format_is_told_what_the_format_is(tmp_path: Path, content: object) -> None:
+    with pytest.raises(ToolError, match=r"squad\.json is not in SQuAD's format \(data > paragraphs"):
+        read_examples(write(tmp_path, content))
