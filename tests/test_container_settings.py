@@ -193,5 +193,5 @@ def test_a_bad_value_under_a_name_that_loses_does_no_harm(monkeypatch: pytest.Mo
 def test_settings_are_frozen() -> None:
     settings = Settings.from_env()
     with pytest.raises(ValidationError, match="frozen"):
-        settings.port = 1
+        settings.port = 1  # type: ignore[misc]
     assert settings.port == 8080

@@ -166,8 +166,9 @@ def test_top_k_is_honoured_though_the_best_spans_are_all_one_word(top_k: int) ->
 def test_spans_that_widen_to_the_same_words_do_not_add_their_scores() -> None:
     context, document = text_and_document([2])
     windows = cut(2, 10, 0)
-    answers = rank(context, document, windows, flat(windows), SpanRules(10, 30, False, True))
-    assert answers == [Answer("aaaa", pytest.approx(1 / 3), 0, 4)]  # of three spans, all alike
+    [answer] = rank(context, document, windows, flat(windows), SpanRules(10, 30, False, True))
+    assert (answer.answer, answer.start, answer.end) == ("aaaa", 0, 4)
+    assert answer.score == pytest.approx(1 / 3)  # of three spans, all alike
 
 
 def test_a_document_with_fewer_spans_than_top_k_gives_them_all() -> None:
@@ -229,12 +230,14 @@ def test_a_certain_answer_that_two_windows_see_is_certain() -> None:
     assert answer.score > 0.999
 
 
-def test_of_two_windows_the_one_that_is_surer_counts() -> None:
+@pytest.mark.parametrize("surer", [0, 1])
+def test_of_two_windows_the_one_that_is_surer_counts(surer: int) -> None:
     context, document = text_and_document([1] * 12)
     windows = cut(12, 8, 4)
     logits = flat(windows, 0)
-    logits[0][0][OFFSET + 5] = logits[0][1][OFFSET + 5] = -8  # the fifth token, seen by the first window
-    logits[1][0][OFFSET + 1] = logits[1][1][OFFSET + 1] = 8  # the same token, seen by the second
+    for number, (window, (start, end)) in enumerate(zip(windows, logits, strict=True)):
+        place = OFFSET + 5 - window.first_token  # the same token in both
+        start[place] = end[place] = 8 if number == surer else -8
     [answer] = rank(context, document, windows, logits, PLAIN)
     assert answer.answer == "ff"
     assert answer.score > 0.98

@@ -58,6 +58,11 @@ def processes(server: LocalServer) -> dict[str, list[psutil.Process]]:
     return {"worker": [worker], "zygote": [zygote], "lanes": lanes}
 
 
+def cores_of(lane: psutil.Process) -> list[int]:
+    """The cores that the threads of a lane are pinned to."""
+    return sorted(core for thread in lane.threads() for core in psutil.Process(thread.id).cpu_affinity())
+
+
 @pytest.fixture
 def copy(demo_dir: Path, tmp_path: Path) -> Path:
     """A copy of the demo artifact to damage."""
@@ -190,10 +195,10 @@ def test_no_serving_process_imports_what_it_does_not_need(server: LocalServer) -
     assert len(found["lanes"]) == len(server.info()["lanes"])
 
 
-def test_lanes_are_pinned_and_nicer_than_the_http_process(server: LocalServer) -> None:
+def test_each_thread_of_a_lane_has_its_core_and_is_nicer_than_the_http_process(server: LocalServer) -> None:
     found = processes(server)
     planned = sorted(lane["cores"] for lane in server.info()["lanes"])
-    assert sorted(lane.cpu_affinity() for lane in found["lanes"]) == planned
+    assert sorted(cores_of(lane) for lane in found["lanes"]) == planned
     assert all(lane.nice() > found["worker"][0].nice() for lane in found["lanes"])
 
 
@@ -217,7 +222,7 @@ def test_a_lane_that_dies_is_replaced_and_nothing_is_lost(demo_dir: Path, tmp_pa
 def test_a_lane_that_hangs_is_killed_and_its_window_runs_elsewhere(demo_dir: Path, tmp_path: Path) -> None:
     with LocalServer(demo_dir, {"RUNG_STEP": "128"}, log=tmp_path / "log") as server:
         server.wait_until_warm()
-        (wide,) = (lane for lane in processes(server)["lanes"] if len(lane.cpu_affinity()) > 1)
+        (wide,) = (lane for lane in processes(server)["lanes"] if len(cores_of(lane)) > 1)
         wide.suspend()  # a single request on an idle server goes there
         answer = httpx.post(f"{server.url}/invocations", json=BODY, timeout=60)
         assert (answer.status_code, answer.json()["answer"]) == (200, "Zoë Müller")

@@ -37,6 +37,7 @@ def write(directory: Path, content: object) -> str:
         ("it's", "its"),
         ("“quoted”", "“quoted”"),  # ASCII punctuation only
         ("1871–1902", "1871–1902"),
+        ("red–the–white", "red– –white"),  # a space stays where an article was
         ("ZOË MÜLLER", "zoë müller"),
         ("东京", "东京"),
         ("", ""),
