@@ -12,6 +12,7 @@ ISA_FLAGS = {
     "AVX": "avx",
     "AVX2": "avx2",
     "AVX2_VNNI": "avx_vnni",
+    "AVX2_VNNI_2": "avx_ne_convert",
     "AVX512_CORE": "avx512bw",
     "AVX512_CORE_VNNI": "avx512_vnni",
     "AVX512_CORE_BF16": "avx512_bf16",

@@ -3,6 +3,7 @@
 The table in docs/settings.md is checked against this class. Names end in their unit.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -128,8 +129,9 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             first = error.errors()[0]
-            # An alias choice is reported by its first name; the one that is set shows in the value.
-            raise SettingsError(f"{first['loc'][0]}={first['input']!r}: {first['msg']}") from None
+            names = next(names for names in map(variable_names, cls.model_fields) if first["loc"][0] in names)
+            name = next(name for name in names if os.environ.get(name))  # pydantic reports the first of them
+            raise SettingsError(f"{name}={os.environ[name]!r}: {first['msg']}") from None
 
 
 def variable_names(field_name: str) -> list[str]:

@@ -56,7 +56,7 @@ def open_artifact(directory: Path, wanted: tuple[Precision, ...] | None, cpu: Cp
         raise ArtifactMissing(f"no model: {directory} holds no tokenizer.json. MODEL_DIR must name a `quantize` output")
     if (directory / manifests.FILE_NAME).is_file():
         return _open_with_manifest(directory, wanted, cpu)
-    return _open_sample_layout(directory, wanted)
+    return _open_sample_layout(directory, wanted, cpu)
 
 
 def _open_with_manifest(directory: Path, wanted: tuple[Precision, ...] | None, cpu: Cpu) -> Artifact:
@@ -78,8 +78,9 @@ def _open_with_manifest(directory: Path, wanted: tuple[Precision, ...] | None, c
     return Artifact(directory, manifest, tuple(models), manifest.max_seq_len, manifest.doc_stride)
 
 
-def _open_sample_layout(directory: Path, wanted: tuple[Precision, ...] | None) -> Artifact:
-    present = tuple(p for p in PRECISIONS if (directory / SAMPLE_FILES[p]).is_file())
+def _open_sample_layout(directory: Path, wanted: tuple[Precision, ...] | None, cpu: Cpu) -> Artifact:
+    runnable = [p for p in PRECISIONS if p != "BF16" or cpu.has_bf16]
+    present = tuple(p for p in runnable if (directory / SAMPLE_FILES[p]).is_file())
     if not present:
         raise ArtifactMissing(
             f"no model: {directory} holds neither manifest.json nor {' nor '.join(SAMPLE_FILES.values())}"

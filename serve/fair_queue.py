@@ -64,17 +64,15 @@ class FairQueue:
         self._ring.appendleft(turn)
 
     def pop(self, can_run: Callable[[Job], bool]) -> tuple[Turn, Job] | None:
-        """The next window in turn that can run; its request goes to the end of the ring."""
-        for _ in range(len(self._ring)):
-            turn = self._ring[0]
-            if can_run(turn.jobs[0]):
-                job = turn.jobs.popleft()
-                self._ring.popleft()
-                if turn.jobs:
-                    self._ring.append(turn)
-                return turn, job
-            self._ring.rotate(-1)
-        return None
+        """The next window in turn that can run. Its request goes to the end of the ring, those skipped keep their place."""
+        turn = next((turn for turn in self._ring if can_run(turn.jobs[0])), None)
+        if turn is None:
+            return None
+        job = turn.jobs.popleft()
+        self._ring.remove(turn)
+        if turn.jobs:
+            self._ring.append(turn)
+        return turn, job
 
     def drop(self, turn: Turn, jobs: Collection[Job]) -> None:
         """Forget those of a request's windows that still wait: its client has gone, or its time is over."""

@@ -17,14 +17,14 @@ from container.precision import Precision
 from model_loader import ladder, wire
 from model_loader.errors import ModelLoadError, WarmupFailed
 from model_loader.model_file import ModelFile
-from model_loader.wire import Kind, WindowLogits, WindowRun
+from model_loader.wire import Kind, WindowRun
 from serve.errors import InferenceFailed, PrecisionUnavailable
 from serve.fair_queue import FairQueue, Job, Turn
 from serve.features import Window
 from serve.lane_plan import LaneSpec, parallel_lanes
 from serve.metrics import Metrics
 from serve.prices import PriceTable
-from serve.zygote_client import LaneDied, LaneProcess, Zygote
+from serve.zygote_client import LaneProcess, Zygote
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,8 @@ class Slot:
     spec: LaneSpec
     process: LaneProcess | None = None
     work: WarmStep | Job | None = None
+    turn: Turn = field(default_factory=Turn)  # that the work belongs to
+    watchdog: asyncio.TimerHandle | None = None
     warm: dict[Precision, set[int]] = field(default_factory=dict)
     windows_since_warmup: int = 0
     restarts: int = 0
@@ -60,6 +62,13 @@ class Slot:
     def is_idle(self) -> bool:
         """Alive and without work."""
         return self.process is not None and self.work is None
+
+    def free(self) -> WarmStep | Job | None:
+        """Take the work away, done or lost."""
+        work, self.work = self.work, None
+        if self.watchdog:
+            self.watchdog.cancel()
+        return work
 
     def rung_for(self, precision: Precision, tokens: int) -> int | None:
         """The smallest rung that is warm on this lane and holds the window."""
@@ -106,7 +115,11 @@ class LanePool:
     @property
     def is_warm(self) -> bool:
         """Whether every planned rung is warm on every lane."""
-        return all(slot.warmed == len(self.rungs) * len(self._files) for slot in self.slots)
+        return all(slot.warmed == self._planned for slot in self.slots)
+
+    @property
+    def _planned(self) -> int:
+        return len(self.rungs) * len(self._files)
 
     async def start(self) -> None:
         """Load the models and fork the lanes, which begin to warm.
@@ -203,13 +216,9 @@ class LanePool:
         self._queue.drop(turn, jobs)
 
     def _dispatch(self) -> None:
-        while not self._closing:
-            assignment = self._next_assignment()
-            if assignment is None:
-                return
-            slot, work, turn = assignment
-            slot.work = work
-            self._spawn(self._run(slot, work, turn))
+        """Give every free lane that can do something its work."""
+        while not self._closing and (assignment := self._next_assignment()):
+            self._begin(*assignment)
 
     def _next_assignment(self) -> tuple[Slot, WarmStep | Job, Turn] | None:
         """Who does what next; None when no free lane has anything to do."""
@@ -236,6 +245,8 @@ class LanePool:
 
     def _next_warm_step(self, slot: Slot) -> WarmStep | None:
         """First the longest rung of each precision on some lane; when those are accepted, the most wanted."""
+        if slot.warmed == self._planned:
+            return None
         longest = self._warm_order[0]
         under_way = [other.work for other in self.slots]
         for precision in self._files:
@@ -254,23 +265,27 @@ class LanePool:
             missing, key=lambda step: (step.rung == longest, self._wanted[step.precision, step.rung]), default=None
         )
 
-    async def _run(self, slot: Slot, work: WarmStep | Job, turn: Turn) -> None:
+    def _begin(self, slot: Slot, work: WarmStep | Job, turn: Turn) -> None:
         process = slot.process
         assert process is not None
-        try:
-            async with asyncio.timeout(self._limit_seconds(work)):
-                kind, body = await process.call(self._frame(slot, work))
-        except (LaneDied, TimeoutError) as error:
-            self._run_elsewhere(work, turn)
-            self._lose(slot, process, str(error) or "it hangs")
-            self._dispatch()
-            return
-        slot.work = None
+        slot.work, slot.turn = work, turn
+        process.send(self._frame(slot, work))
+        limit = self._limit_seconds(work)
+        slot.watchdog = asyncio.get_running_loop().call_later(limit, self._lose, process, f"it hangs for {limit:.0f} s")
+
+    def _on_reply(self, process: LaneProcess, kind: Kind, body: bytes) -> None:
+        slot = self._slot_of(process)
+        if slot is None:
+            return  # the lane was given up meanwhile
+        work = slot.free()
         if isinstance(work, WarmStep):
             self._finish_warmup(slot, work, kind, body)
-        else:
+        elif work is not None:
             self._finish_window(slot, work, kind, body)
         self._dispatch()
+
+    def _slot_of(self, process: LaneProcess) -> Slot | None:
+        return next((slot for slot in self.slots if slot.process is process), None)
 
     def _limit_seconds(self, work: WarmStep | Job) -> float:
         if isinstance(work, WarmStep):
@@ -321,35 +336,33 @@ class LanePool:
             if not job.result.done():
                 job.result.set_exception(InferenceFailed("the model raised an error"))
             return
-        logits: WindowLogits = wire.parse_logits(body)
-        self.prices.observe(slot.spec.width, job.precision, job.rung, logits.cost_ms)
-        self._metrics.window(slot.spec.name, job.precision, job.rung, logits.cost_ms / 1000)
+        logits = wire.parse_logits(body)
         if not job.result.done():
             job.result.set_result(logits)
+        self.prices.observe(slot.spec.width, job.precision, job.rung, logits.cost_ms)
+        self._metrics.window(slot.spec.name, job.precision, job.rung, logits.cost_ms / 1000)
 
-    def _run_elsewhere(self, work: WarmStep | Job, turn: Turn) -> None:
-        """Queue a window again whose lane was lost."""
-        if isinstance(work, WarmStep) or work.result.done():
-            return
-        if work.attempts < MAX_ATTEMPTS:
-            self._queue.put_back(turn, work)
-        else:
-            work.result.set_exception(InferenceFailed("two lanes were lost on the same window"))
-
-    def _lose(self, slot: Slot, process: LaneProcess, reason: str) -> None:
-        """A lane ended or hangs: see that it is gone, and replace it."""
-        if self._closing or slot.process is not process:
+    def _lose(self, process: LaneProcess, reason: str = "its process ended") -> None:
+        """A lane ended or hangs: run its window elsewhere, see that it is gone, and replace it."""
+        slot = self._slot_of(process)
+        if self._closing or slot is None:
             return
         log.error("lane %s (process %d) is lost: %s. Replacing it", slot.spec.name, process.pid, reason)
+        turn = slot.turn
+        work = slot.free()
+        if isinstance(work, Job) and not work.result.done():
+            if work.attempts < MAX_ATTEMPTS:
+                self._queue.put_back(turn, work)
+            else:
+                work.result.set_exception(InferenceFailed("two lanes were lost on the same window"))
         slot.process = None
-        slot.work = None
         slot.warm = {}
         slot.restarts += 1
+        self._metrics.lane_restarts.labels(slot.spec.name).inc()
         if sum(each.restarts for each in self.slots) >= MAX_LOSSES_BEFORE_READY:
             for first in self._first_warm.values():
                 if not first.done():
                     first.set_exception(WarmupFailed("its lanes end while they warm it; is there enough memory?"))
-        self._metrics.lane_restarts.labels(slot.spec.name).inc()
         process.close()
         self._spawn(self._replace(slot, process.pid))
         self._dispatch()
@@ -376,7 +389,5 @@ class LanePool:
         async with self._zygote_lock:
             if self._zygote is None or self._zygote.process.returncode is not None:
                 self._zygote = await Zygote.start(list(self._files.values()))
-            process = await self._zygote.fork(slot.spec.cores)
-        slot.process = process
-        process.died.add_done_callback(lambda _: self._lose(slot, process, "its process ended"))
+            slot.process = await self._zygote.fork(slot.spec.cores, self._on_reply, self._lose)
         self._dispatch()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any, TypeVar
 
 import orjson
@@ -56,11 +57,11 @@ def media_type(content_type: str | None, content_encoding: str | None) -> str:
     """
     if content_encoding and content_encoding.strip().lower() != "identity":
         raise UnsupportedMediaType("Content-Encoding is not supported: send the body as it is")
-    name, _, parameters = (content_type or JSON).partition(";")
-    name = name.strip().lower()
-    charset = parameters.lower().partition("charset=")[2].strip(' "')
-    if charset and charset not in ("utf-8", "utf8", "us-ascii"):
+    header = Message()
+    header["Content-Type"] = content_type or JSON
+    if header.get_content_charset("utf-8") not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType("charset is not supported: send UTF-8")
+    name = header.get_content_type()
     if name == JSON:
         return JSON
     if name in JSON_LINES_NAMES:
@@ -74,13 +75,25 @@ def check_accept(accept: str | None, media: str) -> None:
     Raises: NotAcceptable.
     """
     names = JSON_LINES_NAMES if media == JSON_LINES else (JSON,)
-    for choice in (accept or "*/*").lower().split(","):
-        name, _, parameters = choice.partition(";")
-        if parameters.replace(" ", "") in ("q=0", "q=0.0"):
-            continue
-        if name.strip() in (*names, "*/*", "application/*"):
-            return
+    by_range = ("*/*", "application/*", "the type itself")  # RFC 9110, 12.5.1: the most specific range decides
+    quality = dict.fromkeys(by_range, -1.0)
+    for choice in (accept or "*/*").split(","):
+        header = Message()
+        header["Accept"] = choice.strip()
+        name = choice.partition(";")[0].strip().lower()
+        of = "the type itself" if name in names else name
+        if of in quality:
+            quality[of] = max(quality[of], _quality(header.get_param("q", "1", "Accept")))
+    if next((quality[of] for of in reversed(by_range) if quality[of] >= 0), 0) > 0:
+        return
     raise NotAcceptable(f"Accept does not admit {media}, which is what this request is answered in")
+
+
+def _quality(text: object) -> float:
+    try:
+        return float(str(text))
+    except ValueError:
+        return 1.0
 
 
 def parse(data: bytes) -> ParsedRequest:

@@ -58,6 +58,8 @@ def rank(
     best = max(float(table.max(initial=-np.inf)), null)
     if best == -np.inf:
         return [Answer("", 0.0, 0, 0)]
+    if not np.isfinite(best):
+        raise InferenceFailed("the model gave logits whose sum is not a finite number")
     total = float(np.exp(table - best).sum(dtype=np.float64)) + float(np.exp(null - best))
     spans = [(logit, span) for span, logit in _best_spans(document, table, rules).items()]
     if rules.handle_impossible_answer:

@@ -4,9 +4,10 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
 from model_loader import errors, wire
 from model_loader.errors import ModelLoadError, WarmupFailed
@@ -16,44 +17,48 @@ from model_loader.wire import HEADER, Kind
 PROGRAM_DIR = Path(__file__).parents[1]
 
 
-class LaneDied(Exception):
-    """The lane's process ended."""
+class LaneProcess(asyncio.Protocol):
+    """One living lane: send a frame, and its reply comes back through on_reply. One frame at a time."""
 
-
-class LaneProcess:
-    """One living lane. One call at a time."""
-
-    def __init__(self, pid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, pid: int, on_reply: "OnReply", on_end: "OnEnd") -> None:
         self.pid = pid
-        self._writer = writer
-        self._reply: asyncio.Future[tuple[Kind, bytes]] | None = None
-        self.died = asyncio.create_task(self._read_replies(reader))
+        self._on_reply = on_reply
+        self._on_end = on_end
+        self._received = bytearray()
+        self._transport: asyncio.WriteTransport | None = None
 
-    async def call(self, frame: bytes) -> tuple[Kind, bytes]:
-        """Send a frame, wait for its reply.
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio's: the socket is open."""
+        self._transport = cast(asyncio.WriteTransport, transport)
 
-        Raises: LaneDied.
-        """
-        if self.died.done():
-            raise LaneDied(f"lane process {self.pid} has ended")
-        self._reply = asyncio.get_running_loop().create_future()
-        self._writer.write(frame)
-        return await self._reply
+    def data_received(self, data: bytes) -> None:
+        """asyncio's: part of a reply has come."""
+        self._received += data
+        if len(self._received) < HEADER.size:
+            return
+        length, kind = HEADER.unpack_from(self._received)
+        if len(self._received) >= HEADER.size + length:
+            body = bytes(self._received[HEADER.size : HEADER.size + length])
+            self._received.clear()
+            self._on_reply(self, Kind(kind), body)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """asyncio's: the lane has ended, or was closed."""
+        self._on_end(self)
+
+    def send(self, frame: bytes) -> None:
+        """Give the lane something to do."""
+        assert self._transport is not None
+        self._transport.write(frame)
 
     def close(self) -> None:
         """Close the socket, at which the lane ends."""
-        self._writer.close()
+        assert self._transport is not None
+        self._transport.abort()
 
-    async def _read_replies(self, reader: asyncio.StreamReader) -> None:
-        try:
-            while True:
-                length, kind = HEADER.unpack(await reader.readexactly(HEADER.size))
-                body = await reader.readexactly(length)
-                if self._reply and not self._reply.done():
-                    self._reply.set_result((Kind(kind), body))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            if self._reply and not self._reply.done():
-                self._reply.set_exception(LaneDied(f"lane process {self.pid} ended while it computed"))
+
+OnReply = Callable[[LaneProcess, Kind, bytes], None]
+OnEnd = Callable[[LaneProcess], None]
 
 
 class Zygote:
@@ -90,14 +95,15 @@ class Zygote:
             raise failure(str(reply["error"]))
         return zygote
 
-    async def fork(self, cores: frozenset[int]) -> LaneProcess:
+    async def fork(self, cores: frozenset[int], on_reply: OnReply, on_end: OnEnd) -> LaneProcess:
         """Fork one lane, pinned to these cores."""
         ours, theirs = socket.socketpair()
         reply = await self._call(wire.json_frame(Kind.FORK, cores=sorted(cores)), theirs.fileno())
         theirs.close()
         ours.setblocking(False)
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
-        return LaneProcess(int(str(reply["pid"])), reader, writer)
+        lane = LaneProcess(int(str(reply["pid"])), on_reply, on_end)
+        await asyncio.get_running_loop().create_unix_connection(lambda: lane, sock=ours)
+        return lane
 
     async def kill(self, pid: int) -> None:
         """Kill a lane that hangs. The zygote does it: it knows which process ids are still its own."""

@@ -48,8 +48,14 @@ def read_examples(source: str) -> list[Example]:
 def _examples(article: dict[str, Any]) -> Iterable[Example]:
     for paragraph in article["paragraphs"]:
         for qa in paragraph["qas"]:
-            answers = tuple(str(answer["text"]) for answer in qa["answers"])
-            yield Example(str(qa["id"]), str(qa["question"]), str(paragraph["context"]), answers)
+            answers = tuple(_text(answer["text"]) for answer in qa["answers"])
+            yield Example(str(qa["id"]), _text(qa["question"]), _text(paragraph["context"]), answers)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} stands where a text should")
+    return value
 
 
 def _from_hub() -> list[Example]:
