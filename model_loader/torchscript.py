@@ -62,7 +62,7 @@ class QAModel:
             output = self._module(*(tensors[name] for name in self.file.inputs))
         if isinstance(output, dict):  # the AWS sample traced a model that returns names
             output = (output["start_logits"], output["end_logits"])
-        start, end = output[0], output[1]  # (1, rung) each
+        start, end = (part.float() for part in output[:2])  # (1, rung) each; BF16's own logits are bfloat16
         return start[0, :tokens].numpy(), end[0, :tokens].numpy()
 
     def warm(self, rung: int) -> WarmRung:

@@ -102,7 +102,10 @@ def parse_logits(body: bytes) -> WindowLogits:
 
 def receive(sock: socket.socket) -> tuple[Kind, bytes, list[int]] | None:
     """Block for one frame; gives its kind, body and attached file descriptors, or None at the end of the stream."""
-    data, fds, _, _ = socket.recv_fds(sock, HEADER.size, 1)
+    try:
+        data, fds, _, _ = socket.recv_fds(sock, HEADER.size, 1)
+    except ConnectionResetError:  # closed with a frame of ours unread
+        return None
     if not data:
         return None
     header = data + _receive_exactly(sock, HEADER.size - len(data))

@@ -64,7 +64,7 @@ class FairQueue:
         self._ring.appendleft(turn)
 
     def pop(self, can_run: Callable[[Job], bool]) -> tuple[Turn, Job] | None:
-        """The next window in turn that can run. Its request goes to the end of the ring, those skipped keep their place."""
+        """The next window that can run. Its request goes to the end of the ring; those skipped keep their place."""
         turn = next((turn for turn in self._ring if can_run(turn.jobs[0])), None)
         if turn is None:
             return None

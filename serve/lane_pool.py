@@ -375,7 +375,7 @@ class LanePool:
 
     async def _replace(self, slot: Slot, lost_pid: int) -> None:
         """Fill a slot again, with a new zygote if that is gone too; tries until it works or the server ends."""
-        if self._zygote and self._zygote.process.returncode is None:
+        if self._zygote and self._zygote.process.returncode is None and not self._closing:
             await self._zygote.kill(lost_pid)  # nothing happens where it has ended already
         await asyncio.sleep(min(slot.restarts - 1, 10) * RESPAWN_PAUSE_SECONDS)
         while not self._closing and slot.process is None:
