@@ -16,7 +16,7 @@ from model_loader.errors import WarmupFailed
 from model_loader.torchscript import QAModel
 from model_loader.wire import Kind, WindowLogits
 
-NICENESS = 5  # the HTTP process must answer /ping while every core computes
+NICENESS = 1  # the HTTP process must answer /ping while every core computes
 
 
 def run_lane(sock: socket.socket, models: dict[Precision, QAModel], cores: set[int]) -> None:

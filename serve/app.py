@@ -222,7 +222,7 @@ class _Invocation:
         precision = "+".join(sorted(trace.precisions)) or "none"
         metrics.requests.labels(str(status), self._form, precision).inc()
         for stage, seconds in trace.stages.items():
-            metrics.stage_seconds.labels(stage).observe(seconds)
+            metrics.of_stage[stage].observe(seconds)
         fields = {
             "request_id": self._request_id,
             "status": status,

@@ -18,6 +18,7 @@ class Metrics:
         self.stage_seconds = Histogram(
             "bertqa_stage_seconds", "Time of a request by stage.", ["stage"], buckets=BUCKETS, registry=self.registry
         )
+        self.of_stage = {stage: self.stage_seconds.labels(stage) for stage in STAGES}
         self.windows = Counter("bertqa_windows", "Windows run.", ["lane", "precision", "rung"], registry=self.registry)
         self.window_seconds = Histogram(
             "bertqa_window_seconds", "One window's pass.", ["precision"], buckets=BUCKETS, registry=self.registry
