@@ -130,7 +130,7 @@ class _Invocation:
         media = request_body.media_type(headers.get("content-type"), headers.get("content-encoding"))
         request_body.check_accept(headers.get("accept"), media)
         if not lifecycle.is_healthy and lifecycle.state is not State.DRAINING:
-            raise NotReady(f"the server is {lifecycle.state}; /ping says 200 when it is ready")
+            raise NotReady(f"cannot answer now (state: {lifecycle.state}); /ping says 200 when the server can")
         body = await self._read_body(lifecycle.settings.max_payload_mb * 2**20)
         turn = lifecycle.engine.new_turn()
         content = await self._unless_client_goes(

@@ -11,7 +11,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Collection, Coroutine, Sequence
-from dataclasses import dataclass, field
 
 from container.precision import Precision
 from model_loader import ladder, wire
@@ -24,6 +23,7 @@ from serve.features import Window
 from serve.lane_plan import LaneSpec, parallel_lanes
 from serve.metrics import Metrics
 from serve.prices import PriceTable
+from serve.slot import Slot, WarmStep
 from serve.zygote_client import LaneProcess, Zygote
 
 log = logging.getLogger(__name__)
@@ -35,49 +35,6 @@ HANG_FACTOR = 20  # a pass that takes so many times its price, and 5 s at least,
 HANG_FLOOR_SECONDS = 5
 RESPAWN_PAUSE_SECONDS = 1  # times the restarts before this one, 10 at most: the first replacement comes at once
 MAX_LOSSES_BEFORE_READY = 4  # lanes that end while nothing was ever warm: the model does not run here
-
-
-@dataclass(frozen=True)
-class WarmStep:
-    """One rung of one precision to warm."""
-
-    precision: Precision
-    rung: int
-
-
-@dataclass(eq=False)
-class Slot:
-    """A planned lane and the process that fills it, if one does."""
-
-    spec: LaneSpec
-    process: LaneProcess | None = None
-    work: WarmStep | Job | None = None
-    turn: Turn = field(default_factory=Turn)  # that the work belongs to
-    watchdog: asyncio.TimerHandle | None = None
-    warm: dict[Precision, set[int]] = field(default_factory=dict)
-    windows_since_warmup: int = 0
-    restarts: int = 0
-
-    @property
-    def is_idle(self) -> bool:
-        """Alive and without work."""
-        return self.process is not None and self.work is None
-
-    def free(self) -> WarmStep | Job | None:
-        """Take the work away, done or lost."""
-        work, self.work = self.work, None
-        if self.watchdog:
-            self.watchdog.cancel()
-        return work
-
-    def rung_for(self, precision: Precision, tokens: int) -> int | None:
-        """The smallest rung that is warm on this lane and holds the window."""
-        return ladder.rung_for(tokens, self.warm.get(precision, ()))
-
-    @property
-    def warmed(self) -> int:
-        """How many rungs are warm, over all precisions."""
-        return sum(len(rungs) for rungs in self.warm.values())
 
 
 class LanePool:

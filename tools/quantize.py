@@ -7,11 +7,9 @@ import argparse
 import logging
 import platform
 import shutil
-import statistics
 import tempfile
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,23 +23,20 @@ from rich.table import Table
 from container import cpu
 from container.precision import PRECISIONS, Precision
 from model_loader import artifact, manifest
-from model_loader.errors import ModelLoadError
-from model_loader.manifest import MadeWith, Manifest, PrecisionEntry, ProbeResult
+from model_loader.manifest import MadeWith, Manifest, ProbeResult
 from model_loader.model_file import Engine, InputName, ModelFile
-from serve.features import Featurizer, Window, WindowLimits
+from serve.features import Featurizer, WindowLimits
 from tools import golden
 from tools.errors import ToolError, run
-from tools.evaluate import MAX_QUESTION_LEN, accuracy, parse_precisions
-from tools.evaluate import RULES as EVALUATION_RULES
-from tools.local_model import Cutter, LocalModel
+from tools.evaluate import MAX_QUESTION_LEN, parse_precisions
+from tools.local_model import Cutter
+from tools.measure import TIMED_TOKENS, Built, checkpoint_forward, measure, tensors
 from tools.squad import Example, read_examples
 
 if TYPE_CHECKING:
     from tools.checkpoint import Checkpoint
 
 MIN_CALIBRATION_WINDOWS = 20  # fewer do not show the activations' range
-TIMED_TOKENS = (128, 384)
-TIMED_PASSES = 15
 DEFAULT_PRECISIONS = "int8,fp32"
 
 
@@ -58,16 +53,6 @@ class Options:
     steps: int
     max_seq_len: int
     doc_stride: int
-
-
-@dataclass(frozen=True)
-class Built:
-    """One precision: its manifest entry, and what its saved file showed when it was loaded again."""
-
-    entry: PrecisionEntry
-    results: list[ProbeResult]
-    median_ms: dict[int, float]
-    largest_difference: float
 
 
 def main() -> None:
@@ -176,13 +161,13 @@ class _Build:
         cutter = Cutter(Featurizer(self._directory / "tokenizer.json"), limits)
         windows = _calibration_windows(cutter, examples, checkpoint.inputs, options.steps)
         probed = golden.choose_examples(cutter, examples)
-        reference = golden.results(cutter, probed, _checkpoint_forward(checkpoint))
+        reference = golden.results(cutter, probed, checkpoint_forward(checkpoint))
 
         built: dict[Precision, Built] = {}
         for precision in options.precisions:
             file, recipe = self._export(checkpoint, precision, windows)
             self._show(f"{precision}: load again and measure")
-            built[precision] = _measure(file, recipe, cutter, (probed, reference, held_out))
+            built[precision] = measure(file, recipe, cutter, (probed, reference, held_out))
         results = {precision: of.results for precision, of in built.items()}
         made = Manifest(
             schema_version=manifest.SCHEMA_VERSION,
@@ -232,76 +217,7 @@ def _calibration_windows(
 ) -> list[Any]:
     """Tensors of the first window of so many examples, spread evenly over the file."""
     chosen = np.linspace(0, len(examples) - 1, min(steps, len(examples))).round().astype(int)
-    return [_tensors(cutter.cut(examples[index])[1][0], inputs) for index in chosen]
-
-
-def _tensors(window: Window, inputs: Sequence[InputName]) -> tuple[Any, ...]:
-    """A window's tensors at its real length, (1, T) int64 each."""
-    import torch
-
-    tokens = len(window.input_ids)
-    arrays = {
-        "input_ids": window.input_ids,
-        "attention_mask": np.ones(tokens),
-        "token_type_ids": np.arange(tokens) >= window.context_offset,
-    }
-    return tuple(torch.from_numpy(arrays[name].astype(np.int64))[None] for name in inputs)
-
-
-def _checkpoint_forward(checkpoint: "Checkpoint") -> Callable[[Window], tuple[np.ndarray, np.ndarray]]:
-    """The checkpoint itself, in FP32 and unpadded, without TorchScript or IPEX's kernels: what all are held against."""
-    import torch
-
-    model = checkpoint.load_model()
-
-    def forward(window: Window) -> tuple[np.ndarray, np.ndarray]:
-        with torch.no_grad():
-            start, end = model(*_tensors(window, checkpoint.inputs))[:2]
-        return start[0].numpy(), end[0].numpy()
-
-    return forward
-
-
-def _measure(
-    file: ModelFile,
-    recipe: dict[str, Any],
-    cutter: Cutter,
-    questions: tuple[Sequence[Example], Sequence[ProbeResult], Sequence[Example]],
-) -> Built:
-    """Load the saved file as the server does; fusion, speed, probes, accuracy."""
-    probed, reference, held_out = questions
-    try:
-        model = LocalModel(file, cutter)
-    except ModelLoadError as error:
-        raise ToolError(f"the {file.precision} file that was just written does not load: {error}") from None
-    if file.precision == "INT8" and model.fused_groups == 0:
-        raise ToolError("the INT8 graph is not fused: it would be slower than FP32. Is IPEX 2.8.0 installed?")
-    results = golden.results(cutter, probed, model.forward)
-    rms, largest = golden.differences(results, reference)
-    answers = [model.answer(example, EVALUATION_RULES).answer for example in held_out]
-    path = Path(file.path)
-    entry = PrecisionEntry(
-        file=path.name,
-        sha256=artifact.sha256_of(path),
-        size_bytes=path.stat().st_size,
-        engine=file.engine,
-        fused_groups=model.fused_groups,
-        rms_difference=rms,
-        recipe=recipe,
-        accuracy=accuracy(held_out, answers) if held_out else None,
-    )
-    timed = [tokens for tokens in TIMED_TOKENS if tokens <= cutter.limits.max_seq_len]
-    return Built(entry, results, {tokens: _median_ms(model, tokens) for tokens in timed}, largest)
-
-
-def _median_ms(model: LocalModel, tokens: int) -> float:
-    window = Window(np.full(tokens, 1000, dtype=np.int32), tokens // 4, first_token=0)
-    times = []
-    for _ in range(TIMED_PASSES + 1):
-        start = time.perf_counter()
-        model.forward(window)
-        times.append((time.perf_counter() - start) * 1000)
-    return statistics.median(times[1:])  # the first may have warmed the rung
+    return [tensors(cutter.cut(examples[index])[1][0], inputs) for index in chosen]
 
 
 def _made_with() -> MadeWith:
