@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline  # /docs without assets from elsewhere
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 
 from container import contract
 from serve import errors, openapi, report, request_body
@@ -74,6 +75,9 @@ def create_app(lifecycle: Lifecycle) -> FastAPI:
     async def invocations(request: Request) -> Response:
         """Answer questions about texts, in one of four forms; the answer comes in the form of the request."""
         return await _Invocation(lifecycle, request).respond()
+
+    # The route above is for /docs; this plain one serves, without FastAPI's dependencies, which it has no use for.
+    app.router.routes.insert(0, Route("/invocations", invocations, methods=["POST"]))
 
     @app.get("/execution-parameters", tags=["health"])
     async def execution_parameters() -> dict[str, int | str]:
