@@ -58,8 +58,8 @@ class Lifecycle:
 
     @property
     def is_healthy(self) -> bool:
-        """What /ping says: warm, not stopping, and a lane is alive. A full queue is not ill health."""
-        return self.state is State.READY and self.pool.has_live_lane
+        """What /ping says: warm, not stopping, a lane alive, a precision left. A full queue is not ill health."""
+        return self.state is State.READY and self.pool.has_live_lane and bool(self.pool.precisions)
 
     async def start(self) -> None:
         """Load, warm and test the model; ends in READY or FAILED, never raises."""
