@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from container import cgroup
+
 # oneDNN's names (ONEDNN_MAX_CPU_ISA), weakest first, each with the CPU flag that it needs.
 # https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
 ISA_FLAGS = {
@@ -30,12 +32,18 @@ class CpuUnsupported(Exception):
 
 @dataclass(frozen=True)
 class Cpu:
-    """cores: one logical CPU of each physical core that this process may run on; quota: cores' worth of CPU time."""
+    """nodes: by NUMA node, one logical CPU of each physical core that this process may run on; quota: cores' worth of
+    CPU time."""
 
     model: str
     isa: str
-    cores: tuple[int, ...]
+    nodes: tuple[tuple[int, ...], ...]
     quota: float | None
+
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """All of them."""
+        return tuple(core for node in self.nodes for core in node)
 
     @property
     def has_bf16(self) -> bool:
@@ -57,7 +65,7 @@ def detect(max_isa: str = "DEFAULT") -> Cpu:
             f"CPU {model!r} offers no AVX2, which these kernels need. Run on an x86-64 CPU of 2013 or later; "
             "emulating one on another architecture (an x86-64 image on an ARM machine) does not work"
         )
-    return Cpu(model, usable[-1], _physical_cores(), _cgroup_quota())
+    return Cpu(model, usable[-1], _physical_cores(), cgroup.cpu_quota())
 
 
 @cache
@@ -69,28 +77,19 @@ def _cpuinfo() -> tuple[str, frozenset[str]]:
     return fields.get("model name", "unknown"), frozenset(fields.get("flags", "").split())
 
 
-def _physical_cores() -> tuple[int, ...]:
-    """The lowest usable logical CPU of each core: two hyper-threads share one matrix unit."""
-    usable = sorted(os.sched_getaffinity(0))
+def _physical_cores() -> tuple[tuple[int, ...], ...]:
+    """By NUMA node, the lowest usable logical CPU of each core: two hyper-threads share one matrix unit."""
     seen: set[str] = set()
-    cores: list[int] = []
-    for cpu in usable:
-        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+    nodes: dict[int, list[int]] = {}
+    for cpu in sorted(os.sched_getaffinity(0)):
+        folder = Path(f"/sys/devices/system/cpu/cpu{cpu}")
+        siblings = folder / "topology/thread_siblings_list"
         core = siblings.read_text().strip() if siblings.exists() else str(cpu)
         if core not in seen:
             seen.add(core)
-            cores.append(cpu)
-    return tuple(cores)
+            nodes.setdefault(_numa_node(folder), []).append(cpu)
+    return tuple(tuple(cores) for _, cores in sorted(nodes.items()))
 
 
-def _cgroup_quota() -> float | None:
-    """CPU time limit in cores, from cgroup v2 or v1; None where there is none."""
-    v2 = Path("/sys/fs/cgroup/cpu.max")
-    if v2.exists():
-        quota, period = v2.read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
-    v1 = Path("/sys/fs/cgroup/cpu")
-    if (v1 / "cpu.cfs_quota_us").exists():
-        quota_us = int((v1 / "cpu.cfs_quota_us").read_text())
-        return quota_us / int((v1 / "cpu.cfs_period_us").read_text()) if quota_us > 0 else None
-    return None
+def _numa_node(folder: Path) -> int:
+    return min((int(link.name[len("node") :]) for link in folder.glob("node[0-9]*")), default=0)

@@ -71,19 +71,25 @@ class Settings(BaseSettings):
         ge=1,
         le=256,
         validation_alias=AliasChoices("NARROW_LANES", "SAGEMAKER_MODEL_SERVER_WORKERS"),
-        description="lanes that share the cores for throughput; default: one a physical core, at most 8",
+        description="cores to use, with one lane each for throughput; default: every physical core",
     )
     wide_lane: bool = Field(
         True,
         validation_alias="WIDE_LANE",
-        description="one more lane over all cores, for the lowest latency when nothing else waits",
+        description="lanes over several cores, for the lowest latency when little waits",
     )
-    rung_step: int = Field(
-        16,
+    background_lanes: bool = Field(
+        True,
+        validation_alias="BACKGROUND_LANES",
+        description="lanes that run what a request has beyond 8 windows and give way to other requests",
+    )
+    rung_step: int | None = Field(
+        None,
         ge=8,
         le=512,
         validation_alias="RUNG_STEP",
-        description="tokens between two lengths of the shape ladder; wider takes less memory and pads more",
+        description="tokens between two lengths of the shape ladder; wider takes less memory and pads more; "
+        "default: 16, wider where memory is short",
     )
     log_level: LogLevel = Field(
         "INFO",
@@ -108,9 +114,9 @@ class Settings(BaseSettings):
             raise ValueError("must be auto or a comma-separated list of INT8, BF16, FP32")
         return tuple(name for name in PRECISIONS if name in wanted)
 
-    @field_validator("narrow_lanes", mode="before")
+    @field_validator("narrow_lanes", "rung_step", mode="before")
     @classmethod
-    def _auto_lanes(cls, value: Any) -> Any:
+    def _auto(cls, value: Any) -> Any:
         return None if isinstance(value, str) and value.strip().lower() == "auto" else value
 
     @field_validator("log_level", mode="before")

@@ -7,22 +7,26 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Mapping, Set
 
 import torch
 
 from container.precision import Precision
-from model_loader import wire
+from model_loader import memory, wire
 from model_loader.errors import WarmupFailed
 from model_loader.torchscript import QAModel
 from model_loader.wire import Kind, WindowLogits
 
-NICENESS = 1  # the HTTP process must answer /ping while every core computes
+Models = Mapping[Precision, QAModel]
 
 
-def run_lane(sock: socket.socket, models: dict[Precision, QAModel], cores: set[int]) -> None:
-    """Serve frames until the socket closes."""
+def run_lane(sock: socket.socket, models: Models, cores: Set[int], niceness: int) -> None:
+    """Serve frames until the socket closes. A lane of one core has the zygote's warm rungs, a wider one none."""
     os.sched_setaffinity(0, cores)
-    os.nice(NICENESS)
+    os.nice(niceness)
+    if len(cores) > 1:  # compiled shapes belong to a number of threads
+        for model in models.values():
+            model.warm_rungs.clear()
     torch.set_num_threads(len(cores))  # once, before the first pass: the kernels' layouts depend on it
     torch.set_flush_denormal(True)
     while message := wire.receive(sock):
@@ -30,16 +34,29 @@ def run_lane(sock: socket.socket, models: dict[Precision, QAModel], cores: set[i
         sock.sendall(_answer(kind, body, models))
 
 
-def _answer(kind: Kind, body: bytes, models: dict[Precision, QAModel]) -> bytes:
+def warm(body: bytes, models: Models) -> bytes:
+    """Answer a WARM frame."""
+    precision, rung = wire.parse_warm(body)
     try:
-        if kind is Kind.WARM:
-            return _warm(body, models)
+        warmed = models[precision].warm(rung)
+    except WarmupFailed as error:
+        return wire.json_frame(Kind.FAILED, error=str(error))
+    memory.give_back()
+    return wire.json_frame(Kind.WARMED, cost_ms=warmed.cost_ms, fused_groups=warmed.fused_groups)
+
+
+def _answer(kind: Kind, body: bytes, models: Models) -> bytes:
+    if kind is Kind.WARM:
+        reply = warm(body, models)
+        _pin_threads()
+        return reply
+    try:
         return _run(body, models)
-    except (RuntimeError, WarmupFailed) as error:
+    except RuntimeError as error:
         return wire.json_frame(Kind.FAILED, error=f"{type(error).__name__}: {error}")
 
 
-def _run(body: bytes, models: dict[Precision, QAModel]) -> bytes:
+def _run(body: bytes, models: Models) -> bytes:
     run = wire.parse_run(body)
     model = models[run.precision]
     if run.rung not in model.warm_rungs:
@@ -48,13 +65,6 @@ def _run(body: bytes, models: dict[Precision, QAModel]) -> bytes:
     start_logits, end_logits = model.forward(run.input_ids, run.context_offset, run.rung)
     cost_ms = (time.perf_counter() - start) * 1000
     return wire.logits_frame(WindowLogits(start_logits, end_logits, cost_ms))
-
-
-def _warm(body: bytes, models: dict[Precision, QAModel]) -> bytes:
-    precision, rung = wire.parse_warm(body)
-    warmed = models[precision].warm(rung)
-    _pin_threads()
-    return wire.json_frame(Kind.WARMED, cost_ms=warmed.cost_ms, fused_groups=warmed.fused_groups)
 
 
 def _pin_threads() -> None:

@@ -20,10 +20,10 @@ from model_loader.model_file import ModelFile
 
 log = logging.getLogger(__name__)
 
-# TorchScript's profiling executor: the first pass of all profiles, unfused and slow, so it gets a short window; the
-# second fuses. From then on a length's first pass compiles it, and its second is what it costs.
-PROFILING_TOKENS = 16
-WARMUP_PASSES = 2
+# TorchScript's profiling executor: the first pass of all profiles, the second fuses; both get a short window. From then
+# on a length's first pass compiles it where groups are fused, and its next is what it costs.
+FUSING_PASSES = 2
+FUSING_TOKENS = 16
 Logits = tuple[np.ndarray, np.ndarray]
 
 
@@ -42,6 +42,7 @@ class QAModel:
         self.file = file
         self.warm_rungs: set[int] = set()
         self._module = module
+        self._is_fused = False
 
     def forward(self, input_ids: np.ndarray, context_offset: int, rung: int) -> Logits:
         """Run one window, padded to a rung.
@@ -70,9 +71,11 @@ class QAModel:
         """
         window = np.ones(rung, dtype=np.int64)
         try:
-            if not self.warm_rungs:
-                self.forward(window[:PROFILING_TOKENS], PROFILING_TOKENS // 4, min(PROFILING_TOKENS, rung))
-            for _ in range(WARMUP_PASSES):
+            if not self._is_fused:
+                for _ in range(FUSING_PASSES):
+                    self.forward(window[:FUSING_TOKENS], FUSING_TOKENS // 4, min(FUSING_TOKENS, rung))
+                self._is_fused = True
+            for _ in range(2 if self.file.fused_groups != 0 else 1):
                 start = time.perf_counter()
                 logits = self.forward(window, rung // 4, rung)
                 cost_ms = (time.perf_counter() - start) * 1000

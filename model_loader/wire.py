@@ -1,4 +1,4 @@
-"""Frames between the HTTP process and its lanes, over a Unix stream socket.
+"""Frames between the HTTP process, its lanes and their zygote, over Unix stream sockets.
 
 A frame is a 5-byte header (body length, kind) and a body. Windows and logits travel as raw arrays, a few kilobytes
 each way; the rest is JSON. Both ends run the same code on the same machine: no versions, native byte order.
@@ -25,13 +25,13 @@ class Kind(IntEnum):
 
     RUN = 1  # to a lane: one window
     LOGITS = 2  # from it: the window's logits and cost
-    WARM = 3  # to a lane: JSON precision, rung
+    WARM = 3  # to a lane or the zygote: JSON precision, rung
     WARMED = 4  # from it: JSON cost_ms, fused_groups
-    FAILED = 5  # from a lane: JSON error
-    LOAD = 6  # to the zygote: JSON list of model files
+    FAILED = 5  # from it: JSON error
+    LOAD = 6  # to the zygote: JSON model file
     LOADED = 7  # from it: JSON load_ms, or error and failure
-    FORK = 8  # to the zygote, with a socket attached: JSON cores
-    FORKED = 9  # from it: JSON pid
+    FORK = 8  # to the zygote, with a socket attached: JSON cores, niceness
+    FORKED = 9  # from it: JSON pid, and the rungs that are warm in the new lane
     KILL = 10  # to the zygote: JSON pid
 
 

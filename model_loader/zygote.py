@@ -1,9 +1,12 @@
-"""The zygote: loads every model once, runs no pass, starts no thread, and forks each lane, replacements too.
+"""The zygote: loads the models, warms them on one thread, and forks each lane, replacements too.
 
-So lanes share the weights as the file held them, and a new lane costs no load. Started by serve/zygote_client.py as
-`python -m model_loader.zygote FD` with one end of a socket pair; it ends when the other end closes.
+A lane of one core begins with everything that the zygote has: packed weights and compiled shapes, shared page by page
+(docs/decisions/0006). So it costs some 40 MB, and is warm when it is born. The zygote must run no OpenMP team: threads
+do not survive a fork. Started by serve/zygote_client.py as `python -m model_loader.zygote FD` with one end of a socket
+pair; it ends when the other end closes.
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -11,11 +14,12 @@ import socket
 import sys
 import time
 import traceback
+from typing import Any
 
 import torch
 
 from container.precision import Precision
-from model_loader import lane, torchscript, wire
+from model_loader import lane, memory, torchscript, wire
 from model_loader.errors import ModelLoadError
 from model_loader.model_file import ModelFile
 from model_loader.torchscript import QAModel
@@ -25,7 +29,8 @@ from model_loader.wire import Kind
 def main(control_fd: int) -> None:
     """Serve the control socket until it closes, then end."""
     lane.ignore_stop_signals()
-    torch.set_num_threads(1)  # IPEX packs FP32 weights while loading: an OpenMP team would not survive the fork
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
     control = socket.socket(fileno=control_fd)
     control.settimeout(None)
     models: dict[Precision, QAModel] = {}
@@ -35,28 +40,33 @@ def main(control_fd: int) -> None:
         _reap(living)
         if kind is Kind.LOAD:
             control.sendall(_load(body, models))
+        elif kind is Kind.WARM:
+            control.sendall(lane.warm(body, models))
         elif kind is Kind.FORK:
-            pid = _fork(control, fds[0], models, set(json.loads(body)["cores"]))
+            order = json.loads(body)
+            pid = _fork(control, fds[0], models, order)
             living.add(pid)
-            control.sendall(wire.json_frame(Kind.FORKED, pid=pid))
+            warm = {precision: sorted(model.warm_rungs) for precision, model in models.items()}
+            control.sendall(wire.json_frame(Kind.FORKED, pid=pid, warm=warm if len(order["cores"]) == 1 else {}))
         elif kind is Kind.KILL and json.loads(body)["pid"] in living:
             os.kill(json.loads(body)["pid"], 9)
 
 
 def _load(body: bytes, models: dict[Precision, QAModel]) -> bytes:
     start = time.perf_counter()
+    fields = json.loads(body)
+    file = ModelFile(**{**fields, "inputs": tuple(fields["inputs"])})
     try:
-        for fields in json.loads(body)["files"]:
-            file = ModelFile(**{**fields, "inputs": tuple(fields["inputs"])})
-            models[file.precision] = torchscript.load(file)
+        models[file.precision] = torchscript.load(file)
     except ModelLoadError as error:
         return wire.json_frame(Kind.LOADED, error=str(error), failure=type(error).__name__)
-    gc.freeze()  # no collection in a lane touches, and so copies, the pages that it shares
+    memory.give_back()
     return wire.json_frame(Kind.LOADED, load_ms=(time.perf_counter() - start) * 1000)
 
 
-def _fork(control: socket.socket, lane_fd: int, models: dict[Precision, QAModel], cores: set[int]) -> int:
+def _fork(control: socket.socket, lane_fd: int, models: dict[Precision, QAModel], order: dict[str, Any]) -> int:
     """Fork one lane onto the socket that came with the message; gives its process id."""
+    gc.freeze()  # no collection in a lane touches, and so copies, the pages that it shares
     pid = os.fork()
     if pid:
         os.close(lane_fd)
@@ -64,7 +74,7 @@ def _fork(control: socket.socket, lane_fd: int, models: dict[Precision, QAModel]
     status = 0
     try:
         control.close()
-        lane.run_lane(socket.socket(fileno=lane_fd), models, cores)
+        lane.run_lane(socket.socket(fileno=lane_fd), models, set(order["cores"]), order["niceness"])
     except (BrokenPipeError, ConnectionResetError):
         pass  # the HTTP process is gone, so is the reason to run
     except BaseException:
@@ -84,4 +94,5 @@ def _reap(living: set[int]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the HTTP process is gone
+        main(int(sys.argv[1]))

@@ -83,6 +83,8 @@ class QAEngine:
         jobs: list[list[Job]] = []
         try:
             async with asyncio.timeout_at(turn.deadline):
+                if not is_admitted:
+                    self.check_queue()  # refuse before the text costs anything
                 encoded = [await self._encode(item, trace) for item in items]
                 if not is_admitted:
                     self._admit(encoded)
@@ -108,8 +110,8 @@ class QAEngine:
         return Turn(deadline=asyncio.get_running_loop().time() + self._limits.timeout_seconds)
 
     async def _encode(self, item: Item, trace: Trace) -> Encoded:
-        precision = item.version or self._pool.precisions[0]
-        await self._pool.until_served(precision)
+        precision = item.version or self._pool.precisions.preferred
+        await self._pool.precisions.until_served(precision)
         start = time.perf_counter()
         parameters = item.parameters or Parameters()
         limits = self._window_limits(parameters)
@@ -151,7 +153,7 @@ class QAEngine:
         Raises: DocumentTooLong, Overloaded.
         """
         windows = max(1, sum(len(each.windows) for each in encoded))
-        alone_ms = self._pool.parallel_ms(
+        alone_ms = self._pool.alone_ms(
             sum(self._pool.price_ms(each.precision, each.windows) for each in encoded), windows
         )
         timeout_ms = self._limits.timeout_seconds * 1000
@@ -162,10 +164,12 @@ class QAEngine:
                 f"{int(windows * timeout_ms / alone_ms)} windows of text a request"
             )
         wait_ms = self._pool.wait_ms(windows)
-        too_much_ms = max(wait_ms - self._limits.max_queue_seconds * 1000, wait_ms + alone_ms - timeout_ms)
+        total_ms = wait_ms + alone_ms * self._pool.slowdown(windows)
+        too_much_ms = max(wait_ms - self._limits.max_queue_seconds * 1000, total_ms - timeout_ms)
         if too_much_ms > 0:
             raise Overloaded(
-                f"the queue is {wait_ms / 1000:.1f} s long; try again later",
+                f"the queue is {wait_ms / 1000:.1f} s long, and {windows} windows would take {total_ms / 1000:.1f} s "
+                "with it; try again later",
                 retry_after_seconds=math.ceil(too_much_ms / 1000),
             )
 

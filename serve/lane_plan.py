@@ -1,21 +1,41 @@
-"""Which lanes there are: from cores and quota to lanes. Pure functions.
+"""Which lanes there are, and how fine the ladder is: from cores, quota and memory. Pure functions.
 
-Narrow lanes give the throughput: one physical core each scales better than one pass over many. The wide lane over all
-cores gives an idle server's request its lowest latency.
+Narrow lanes, one a core, give the throughput. A wide lane over several cores gives an idle server's request its lowest
+latency. Background lanes share the narrow ones' cores and give way to them: the rest of long documents.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from container.cpu import Cpu
+from container.precision import Precision
 
-MAX_NARROW_LANES = 8  # by default; more cores make wider lanes: each lane holds its own compiled shapes
+MAX_WIDE_CORES = 8  # of one NUMA node; a pass over more gains little. Inferred: measured is two cores
+RUNG_STEPS = (16, 32, 64, 128)  # tokens; multiples of 16 pad SQuAD by 4.3 %, of 32 by 8.7 %, of 64 by 18.3 %
+
+# Megabytes, measured on BERT-base and the demo model, rounded up (docs/decisions/0006). Of a model's file size:
+FIXED_MB = 450  # HTTP process, and torch in the zygote
+WEIGHTS = {"INT8": 2.4, "BF16": 2.4, "FP32": 1.5}  # weights, packed weights and the longest rung, in the zygote
+RUNG = {"INT8": 0.06, "BF16": 0.02, "FP32": 0.01}  # each rung more
+LANE_MB, LANE = 25, 0.12  # what a lane of one core does not share
+WIDE = {"INT8": 1.2, "BF16": 1.2, "FP32": 0.3}  # a wide lane's own packed weights and longest rung
+
+
+class Kind(StrEnum):
+    """What a lane is for."""
+
+    NARROW = "narrow"
+    WIDE = "wide"
+    BACKGROUND = "background"
 
 
 @dataclass(frozen=True)
 class LaneSpec:
-    """A lane to be: its name in logs and metrics, and the cores that it is pinned to."""
+    """A lane to be: what it is for, its name in logs and metrics, and the cores that it is pinned to."""
 
+    kind: Kind
     name: str
     cores: frozenset[int]
 
@@ -25,18 +45,101 @@ class LaneSpec:
         return len(self.cores)
 
 
-def plan_lanes(cpu: Cpu, narrow_lanes: int | None, wide_lane: bool) -> tuple[LaneSpec, ...]:
-    """Lanes for this box; None means as many narrow lanes as it has use for."""
+@dataclass(frozen=True)
+class Choices:
+    """What the settings leave open (None) or lay down."""
+
+    narrow_lanes: int | None = None
+    wide_lane: bool = True
+    background_lanes: bool = True
+    rung_step: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """memory_mb: what it will need, proportional set size of all processes, megabytes."""
+
+    lanes: tuple[LaneSpec, ...]
+    rung_step: int
+    memory_mb: int
+
+    @property
+    def parallel(self) -> int:
+        """How many windows run at once when there is work for all."""
+        return sum(lane.kind is Kind.NARROW for lane in self.lanes)
+
+
+def make_plan(
+    cpu: Cpu, choices: Choices, file_mb: dict[Precision, float], max_seq_len: int, memory_mb: float | None
+) -> Plan:
+    """The best plan that fits the memory; where none does, the smallest.
+
+    file_mb: size of each precision's file; memory_mb: what may be used, None for any amount.
+    """
+    for plan in _from_best_to_smallest(cpu, choices, file_mb, max_seq_len):
+        if memory_mb is None or plan.memory_mb <= memory_mb:
+            break
+    return plan
+
+
+def _from_best_to_smallest(
+    cpu: Cpu, choices: Choices, file_mb: dict[Precision, float], max_seq_len: int
+) -> Iterator[Plan]:
+    """What is given up first costs least: fineness of the ladder, then wide lanes, background lanes, narrow lanes."""
+    lanes = _lanes(cpu, choices)
+    steps = [choices.rung_step] if choices.rung_step else RUNG_STEPS
+    given_up: list[Collection[Kind]] = [(), (Kind.WIDE,), (Kind.WIDE, Kind.BACKGROUND)]
+    for kinds in given_up:
+        kept = tuple(lane for lane in lanes if lane.kind not in kinds)
+        for step in steps:
+            yield _priced(kept, step, file_mb, max_seq_len)
+    if choices.narrow_lanes is None:
+        for count in range(len(kept) - 1, 0, -1):
+            yield _priced(kept[:count], steps[-1], file_mb, max_seq_len)
+
+
+def _lanes(cpu: Cpu, choices: Choices) -> tuple[LaneSpec, ...]:
     budget = len(cpu.cores) if cpu.quota is None else min(len(cpu.cores), max(1, math.floor(cpu.quota)))
-    cores = cpu.cores[:budget]
-    count = min(narrow_lanes or MAX_NARROW_LANES, budget)
-    width = budget // count
-    narrow = [LaneSpec(f"narrow-{i}", frozenset(cores[i * width : (i + 1) * width])) for i in range(count)]
-    if wide_lane and count > 1:
-        return (*narrow, LaneSpec("wide", frozenset(cores)))
-    return tuple(narrow)
+    count = min(choices.narrow_lanes or budget, budget)
+    nodes = _shortened(cpu.nodes, count)
+    cores = [core for node in nodes for core in node]
+    narrow = [LaneSpec(Kind.NARROW, f"narrow-{i}", frozenset({core})) for i, core in enumerate(cores)]
+    background = [replace(lane, kind=Kind.BACKGROUND, name=f"background-{i}") for i, lane in enumerate(narrow)]
+    blocks = [block for node in nodes for block in _blocks(node) if len(block) > 1]
+    wide = [LaneSpec(Kind.WIDE, f"wide-{i}", frozenset(block)) for i, block in enumerate(blocks)]
+    return (
+        *narrow,
+        *(wide if choices.wide_lane else ()),
+        *(background if choices.background_lanes else ()),
+    )
 
 
-def parallel_lanes(plan: tuple[LaneSpec, ...]) -> int:
-    """How many of them run at once when there is work for all."""
-    return sum(1 for lane in plan if lane.name != "wide")
+def _shortened(nodes: Sequence[Sequence[int]], count: int) -> list[Sequence[int]]:
+    """The first so many cores, still by node."""
+    kept = []
+    for node in nodes:
+        kept.append(node[:count])
+        count -= len(kept[-1])
+    return kept
+
+
+def _blocks(node: Sequence[int]) -> Iterator[Sequence[int]]:
+    """A node's cores in as few blocks of about the same size as may be."""
+    if not node:
+        return
+    blocks = math.ceil(len(node) / MAX_WIDE_CORES)
+    for i in range(blocks):
+        yield node[i * len(node) // blocks : (i + 1) * len(node) // blocks]
+
+
+def _priced(lanes: tuple[LaneSpec, ...], rung_step: int, file_mb: dict[Precision, float], max_seq_len: int) -> Plan:
+    """What the lanes need: the zygote holds what they share."""
+    rungs = math.ceil(max_seq_len / rung_step) - 1
+    ladder = sum(size * RUNG[precision] * rungs for precision, size in file_mb.items())
+    shared = FIXED_MB + ladder + sum(size * WEIGHTS[precision] for precision, size in file_mb.items())
+    own = {
+        Kind.NARROW: LANE_MB + LANE * max(file_mb.values()),
+        Kind.BACKGROUND: LANE_MB + LANE * max(file_mb.values()),
+        Kind.WIDE: ladder + sum(size * WIDE[precision] for precision, size in file_mb.items()),
+    }
+    return Plan(lanes, rung_step, round(shared + sum(own[lane.kind] for lane in lanes)))

@@ -3,7 +3,9 @@
 import logging
 import time
 from enum import StrEnum
+from pathlib import Path
 
+from container import cgroup
 from container.cpu import Cpu
 from container.precision import Precision
 from container.settings import Settings
@@ -13,7 +15,7 @@ from model_loader.errors import ModelLoadError, WarmupFailed
 from serve.engine import EngineLimits, QAEngine
 from serve.errors import InferenceFailed
 from serve.features import Featurizer
-from serve.lane_plan import plan_lanes
+from serve.lane_plan import Choices, Plan, make_plan
 from serve.lane_pool import LanePool
 from serve.metrics import Metrics
 from serve.self_test import check_probes
@@ -40,16 +42,8 @@ class Lifecycle:
         self.metrics = Metrics()
         self._created_at = time.perf_counter()
         self.state = State.LOADING
-        plan = plan_lanes(cpu, settings.narrow_lanes, settings.wide_lane)
-        log.info(
-            "cpu %s, %s, %d usable cores, quota %s: lanes %s",
-            cpu.model,
-            cpu.isa,
-            len(cpu.cores),
-            cpu.quota or "none",
-            ", ".join(f"{lane.name} on {sorted(lane.cores)}" for lane in plan),
-        )
-        rungs = ladder.rungs(artifact.max_seq_len, settings.rung_step)
+        plan = _plan(settings, artifact, cpu)
+        rungs = ladder.rungs(artifact.max_seq_len, plan.rung_step)
         self.pool = LanePool(artifact.models, rungs, plan, self.metrics)
         limits = EngineLimits(
             artifact.max_seq_len, artifact.doc_stride, settings.request_timeout_seconds, settings.max_queue_seconds
@@ -59,16 +53,16 @@ class Lifecycle:
     @property
     def is_healthy(self) -> bool:
         """What /ping says: warm, not stopping, a lane alive, a precision left. A full queue is not ill health."""
-        return self.state is State.READY and self.pool.has_live_lane and bool(self.pool.precisions)
+        return self.state is State.READY and self.pool.has_live_lane and bool(self.pool.precisions.files)
 
     async def start(self) -> None:
         """Load, warm and test the model; ends in READY or FAILED, never raises."""
         try:
-            await self.pool.start()
-            for precision in self.pool.precisions:
+            self.pool.start()
+            for precision in list(self.pool.precisions.files):
                 await self._prove(precision)
                 # Where a list was asked for, all of it must work before the first answer.
-                if self.settings.precisions is None and precision in self.pool.precisions:
+                if self.settings.precisions is None and precision in self.pool.precisions.files:
                     self._become_ready()
             self._become_ready()
         except ModelLoadError as error:
@@ -89,14 +83,15 @@ class Lifecycle:
     async def _prove(self, precision: Precision) -> None:
         """Wait until a precision is warm, and ask it the probes; pass over one that fails, if nobody asked for it."""
         try:
-            await self.pool.first_warm(precision)
+            await self.pool.precisions.until_warm(precision)
             if self.artifact.manifest:
                 await check_probes(self.pool, self.artifact.manifest, precision)
-            self.pool.accept(precision)
+            self.pool.precisions.accept(precision)
         except InferenceFailed as error:
             raise WarmupFailed(f"{precision} cannot run its probes: {error}") from error
-        except WarmupFailed as error:
-            if self.settings.precisions or self.pool.precisions == (precision,):
+        except ModelLoadError as error:
+            may_pass_over = isinstance(error, WarmupFailed) or self.state is State.READY
+            if not may_pass_over or self.settings.precisions or list(self.pool.precisions.files) == [precision]:
                 raise
             log.warning("%s is passed over: %s", precision, error)
             self.pool.withdraw(precision)
@@ -109,3 +104,32 @@ class Lifecycle:
     async def close(self) -> None:
         """End the lanes."""
         await self.pool.close()
+
+
+def _plan(settings: Settings, artifact: Artifact, cpu: Cpu) -> Plan:
+    """The lanes for this box, and one line that says what was found and chosen."""
+    choices = Choices(settings.narrow_lanes, settings.wide_lane, settings.background_lanes, settings.rung_step)
+    file_mb = {model.precision: Path(model.path).stat().st_size / 1e6 for model in artifact.models}
+    memory_mb = cgroup.available_memory_mb()
+    plan = make_plan(cpu, choices, file_mb, artifact.max_seq_len, memory_mb)
+    log.info(
+        "cpu %s, %s, %d usable cores on %d NUMA node(s), quota %s, %.0f MB memory: lanes %s; rungs of %d tokens; "
+        "%d MB expected",
+        cpu.model,
+        cpu.isa,
+        len(cpu.cores),
+        len(cpu.nodes),
+        cpu.quota or "none",
+        memory_mb,
+        ", ".join(f"{lane.name} on {sorted(lane.cores)}" for lane in plan.lanes),
+        plan.rung_step,
+        plan.memory_mb,
+    )
+    if plan.memory_mb > memory_mb:
+        log.warning(
+            "the smallest plan expects %d MB, %.0f MB are there: the system may kill the server. "
+            "Give it more memory, or serve one precision (PRECISIONS=INT8)",
+            plan.memory_mb,
+            memory_mb,
+        )
+    return plan

@@ -4,7 +4,6 @@ import platform
 
 from container import contract
 from model_loader.artifact import installed_version
-from serve.lane_plan import parallel_lanes
 from serve.lifecycle import Lifecycle
 
 BATCH_TOTAL_MB = 100  # MaxConcurrentTransforms * MaxPayloadInMB may not exceed it: CreateTransformJob's documentation
@@ -27,12 +26,13 @@ def info(lifecycle: Lifecycle) -> dict[str, object]:
         },
         "precisions": {
             precision: {"engine": engines[precision].engine, "fused_groups": engines[precision].fused_groups}
-            for precision in pool.precisions
+            for precision in pool.precisions.files
         },
         "cpu": {"model": lifecycle.cpu.model, "isa": lifecycle.cpu.isa, "quota": lifecycle.cpu.quota},
         "lanes": [
             {
                 "name": slot.spec.name,
+                "kind": slot.spec.kind,
                 "cores": sorted(slot.spec.cores),
                 "is_alive": slot.process is not None,
                 "restarts": slot.restarts,
@@ -51,8 +51,7 @@ def info(lifecycle: Lifecycle) -> dict[str, object]:
 
 def execution_parameters(lifecycle: Lifecycle) -> dict[str, int | str]:
     """The body of /execution-parameters: enough requests at once to keep every lane at work."""
-    plan = tuple(slot.spec for slot in lifecycle.pool.slots)
-    concurrent = min(parallel_lanes(plan) + 1, BATCH_TOTAL_MB // BATCH_PAYLOAD_MB)
+    concurrent = min(lifecycle.pool.parallel + 1, BATCH_TOTAL_MB // BATCH_PAYLOAD_MB)
     return {
         "MaxConcurrentTransforms": concurrent,
         "BatchStrategy": "MULTI_RECORD",
@@ -66,7 +65,7 @@ def refresh_gauges(lifecycle: Lifecycle) -> None:
     metrics.ready.set(lifecycle.is_healthy)
     metrics.queue_windows.set(pool.waiting)
     metrics.queue_delay_seconds.set(pool.wait_ms(1) / 1000)
-    for precision in pool.precisions:
+    for precision in pool.precisions.files:
         metrics.rungs_planned.labels(precision).set(len(pool.rungs))
         for slot in pool.slots:
             metrics.rungs_warm.labels(slot.spec.name, precision).set(len(slot.warm.get(precision, ())))

@@ -7,15 +7,16 @@ from container.precision import Precision
 from model_loader import ladder
 from serve.fair_queue import Job, Turn
 from serve.lane_plan import LaneSpec
+from serve.warm_steps import WarmStep
 from serve.zygote_client import LaneProcess
 
 
 @dataclass(frozen=True)
-class WarmStep:
-    """One rung of one precision to warm."""
+class Birth:
+    """A new lane process, and the rungs that it was born with."""
 
-    precision: Precision
-    rung: int
+    process: LaneProcess
+    warm: dict[Precision, set[int]]
 
 
 @dataclass(eq=False)
@@ -24,6 +25,7 @@ class Slot:
 
     spec: LaneSpec
     process: LaneProcess | None = None
+    successor: Birth | None = None  # takes over when the process is idle
     work: WarmStep | Job | None = None
     turn: Turn = field(default_factory=Turn)  # that the work belongs to
     watchdog: asyncio.TimerHandle | None = None
@@ -43,11 +45,22 @@ class Slot:
             self.watchdog.cancel()
         return work
 
+    def renew(self, birth: Birth) -> None:
+        """Replace the process: now, or as soon as its window is done."""
+        if self.successor:
+            self.successor.process.close()
+        self.successor = birth
+        if self.work is None:
+            self.take_over()
+
+    def take_over(self) -> None:
+        """The successor, if there is one, takes the place."""
+        if self.successor:
+            old, self.process = self.process, self.successor.process
+            self.warm, self.successor = self.successor.warm, None
+            if old:
+                old.close()
+
     def rung_for(self, precision: Precision, tokens: int) -> int | None:
         """The smallest rung that is warm on this lane and holds the window."""
         return ladder.rung_for(tokens, self.warm.get(precision, ()))
-
-    @property
-    def warmed(self) -> int:
-        """How many rungs are warm, over all precisions."""
-        return sum(len(rungs) for rungs in self.warm.values())

@@ -24,6 +24,7 @@ class HttpWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships n
         "ws": "none",
         "lifespan": "on",
         "access_log": False,
+        "proxy_headers": False,  # nothing reads the client address
         "server_header": False,
         "timeout_graceful_shutdown": contract.DRAIN_SECONDS,
     }

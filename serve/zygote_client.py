@@ -4,17 +4,22 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+from container.precision import Precision
 from model_loader import errors, wire
 from model_loader.errors import ModelLoadError, WarmupFailed
 from model_loader.model_file import ModelFile
 from model_loader.wire import HEADER, Kind
 
 PROGRAM_DIR = Path(__file__).parents[1]
+
+
+class ZygoteEnded(WarmupFailed):
+    """The process that loads the models is gone; a new one may do better."""
 
 
 class LaneProcess(asyncio.Protocol):
@@ -62,19 +67,16 @@ OnEnd = Callable[[LaneProcess], None]
 
 
 class Zygote:
-    """The process that holds the loaded models and forks lanes."""
+    """The process that loads and warms the models and forks lanes. Calls go one after the other."""
 
     def __init__(self, process: asyncio.subprocess.Process, control: socket.socket) -> None:
-        self.process = process
+        self._process = process
         self._control = control
         self._lock = asyncio.Lock()
 
     @classmethod
-    async def start(cls, files: Sequence[ModelFile]) -> "Zygote":
-        """Start the process and load the models; takes seconds.
-
-        Raises: ModelLoadError where a file cannot be loaded, WarmupFailed where the process ends.
-        """
+    async def start(cls) -> "Zygote":
+        """Start the process; its imports take seconds, in which its first call waits."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         process = await asyncio.create_subprocess_exec(
@@ -88,43 +90,81 @@ class Zygote:
             start_new_session=True,  # Ctrl-C is for the HTTP process; the zygote ends when the socket closes
         )
         theirs.close()
-        zygote = cls(process, ours)
-        reply = await zygote._call(wire.json_frame(Kind.LOAD, files=[asdict(file) for file in files]))
+        return cls(process, ours)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.returncode is None
+
+    async def load(self, file: ModelFile) -> None:
+        """Load one precision.
+
+        Raises: ModelLoadError where the file cannot be loaded, ZygoteEnded where the process ends.
+        """
+        _, reply = await self._call(wire.json_frame(Kind.LOAD, **asdict(file)))
         if "error" in reply:
-            failure: type[ModelLoadError] = getattr(errors, str(reply["failure"]))
-            raise failure(str(reply["error"]))
-        return zygote
+            failure: type[ModelLoadError] = getattr(errors, reply["failure"])
+            raise failure(reply["error"])
 
-    async def fork(self, cores: frozenset[int], on_reply: OnReply, on_end: OnEnd) -> LaneProcess:
-        """Fork one lane, pinned to these cores."""
+    async def warm(self, precision: Precision, rung: int) -> float:
+        """Warm one rung, for lanes to come; gives the milliseconds of a pass.
+
+        Raises: WarmupFailed, ZygoteEnded.
+        """
+        kind, reply = await self._call(wire.warm_frame(precision, rung))
+        if kind is Kind.FAILED:
+            raise WarmupFailed(reply["error"])
+        return float(reply["cost_ms"])
+
+    async def fork(
+        self, cores: frozenset[int], niceness: int, on_reply: OnReply, on_end: OnEnd
+    ) -> tuple[LaneProcess, dict[Precision, set[int]]]:
+        """Fork one lane, pinned to these cores; gives it and the rungs that are warm there.
+
+        Raises: ZygoteEnded.
+        """
         ours, theirs = socket.socketpair()
-        reply = await self._call(wire.json_frame(Kind.FORK, cores=sorted(cores)), theirs.fileno())
-        theirs.close()
+        try:
+            frame = wire.json_frame(Kind.FORK, cores=sorted(cores), niceness=niceness)
+            _, reply = await self._call(frame, theirs.fileno())
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         ours.setblocking(False)
-        lane = LaneProcess(int(str(reply["pid"])), on_reply, on_end)
+        lane = LaneProcess(reply["pid"], on_reply, on_end)
         await asyncio.get_running_loop().create_unix_connection(lambda: lane, sock=ours)
-        return lane
+        return lane, {precision: set(rungs) for precision, rungs in reply["warm"].items()}
 
-    async def kill(self, pid: int) -> None:
+    async def kill_lane(self, pid: int) -> None:
         """Kill a lane that hangs. The zygote does it: it knows which process ids are still its own."""
         async with self._lock:
             self._control.send(wire.json_frame(Kind.KILL, pid=pid))
+
+    def kill(self) -> None:
+        """Kill the process."""
+        if self.is_alive:
+            self._process.kill()
 
     async def close(self) -> None:
         """Close the control socket, at which the process ends; kill it should it hang."""
         self._control.close()
         try:
             async with asyncio.timeout(2):
-                await self.process.wait()
+                await self._process.wait()
         except TimeoutError:
-            self.process.kill()
+            self._process.kill()
 
-    async def _call(self, frame: bytes, *fds: int) -> dict[str, object]:
+    async def _call(self, frame: bytes, *fds: int) -> tuple[Kind, dict[str, Any]]:
         async with self._lock:
-            socket.send_fds(self._control, [frame], list(fds))
-            length, _ = HEADER.unpack(await self._receive(HEADER.size))
-            fields: dict[str, object] = json.loads(await self._receive(length))
-            return fields
+            try:
+                socket.send_fds(self._control, [frame], list(fds))
+            except OSError:
+                await self._raise_ended()
+            length, kind = HEADER.unpack(await self._receive(HEADER.size))
+            return Kind(kind), json.loads(await self._receive(length))
 
     async def _receive(self, length: int) -> bytes:
         loop = asyncio.get_running_loop()
@@ -132,12 +172,15 @@ class Zygote:
         while len(data) < length:
             try:
                 chunk = await loop.sock_recv(self._control, length - len(data))
-            except ConnectionError:
+            except OSError:
                 chunk = b""
             if not chunk:
-                raise WarmupFailed(
-                    f"the process that loads the models ended, exit status {await self.process.wait()}; "
-                    "its own message stands above. Killed (-9) means that memory ran out"
-                )
+                await self._raise_ended()
             data += chunk
         return data
+
+    async def _raise_ended(self) -> None:
+        raise ZygoteEnded(
+            f"the process that loads the models ended, exit status {await self._process.wait()}; "
+            "its own message stands above. Killed (-9) means that memory ran out"
+        )

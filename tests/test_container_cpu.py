@@ -128,7 +128,7 @@ def test_a_cpu_of_another_architecture_is_unsupported(box: Box) -> None:
     ],
 )
 def test_bf16_comes_with_avx512_bf16_and_what_is_newer(isa: str, has_bf16: bool) -> None:
-    assert Cpu("any", isa, (0,), None).has_bf16 is has_bf16
+    assert Cpu("any", isa, ((0,),), None).has_bf16 is has_bf16
 
 
 @pytest.mark.parametrize(
@@ -151,24 +151,11 @@ def test_one_logical_cpu_of_each_usable_core_counts(
     assert detect().cores == cores
 
 
-@pytest.mark.parametrize(
-    ("files", "quota"),
-    [
-        ({}, None),
-        ({"/sys/fs/cgroup/cpu.max": "max 100000\n"}, None),
-        ({"/sys/fs/cgroup/cpu.max": "150000 100000\n"}, 1.5),
-        ({"/sys/fs/cgroup/cpu.max": "20000 40000\n"}, 0.5),
-        (
-            {
-                "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "250000\n",
-                "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
-            },
-            2.5,
-        ),
-        ({"/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n", "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n"}, None),
-    ],
-    ids=["no cgroup", "v2 unlimited", "v2 one and a half", "v2 half", "v1 limited", "v1 unlimited"],
-)
-def test_the_quota_is_read_from_the_cgroup(box: Box, files: dict[str, str], quota: float | None) -> None:
-    box(files)
-    assert detect().quota == quota
+def test_cores_are_grouped_by_numa_node(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    node_of = {0: 0, 1: 1, 2: 0, 3: 1}
+    box(topology(["0", "1", "2", "3"]))
+    box({f"/sys/devices/system/cpu/cpu{cpu}/node{node}/meminfo": "" for cpu, node in node_of.items()})
+    assert detect().nodes == ((0, 2), (1, 3))
+    assert detect().cores == (0, 2, 1, 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 2, 3})
+    assert detect().nodes == ((2,), (1, 3))

@@ -74,7 +74,7 @@ def test_a_newcomer_waits_for_one_window_of_each_other_request(make_jobs: MakeJo
 def test_an_empty_queue_gives_nothing() -> None:
     queue = FairQueue()
     assert queue.pop(lambda _: True) is None
-    assert (len(queue), queue.is_single(), queue.wait_ms(5)) == (0, False, 0)
+    assert (len(queue), queue.wait_ms(5)) == (0, 0)
 
 
 def test_the_length_is_the_number_of_windows(make_jobs: MakeJobs) -> None:
@@ -125,7 +125,7 @@ def test_a_request_without_windows_leaves_the_ring(make_jobs: MakeJobs) -> None:
     turn = queued(queue, gone)
     queued(queue, other)
     queue.drop(turn, set(gone))
-    assert queue.is_single()
+    assert len(queue) == 1
     assert drained(queue) == other
 
 
@@ -200,14 +200,39 @@ def test_the_wait_counts_no_more_windows_of_others_than_the_newcomer_has(make_jo
     assert queue.wait_ms(4) == queue.wait_ms(1000) == 5 + 7 + 11 + 13 + 100
 
 
-def test_a_single_window_is_one_window_of_one_request(make_jobs: MakeJobs) -> None:
-    queue = FairQueue()
-    first, second = make_jobs(1, 1), make_jobs(1)
-    queued(queue, first[:1])
-    assert queue.is_single()
-    turn = queued(queue, second)
-    assert not queue.is_single()
+def test_a_request_runs_its_quantum_in_one_turn(make_jobs: MakeJobs) -> None:
+    queue = FairQueue(quantum=2)
+    book, pair, triple = make_jobs(*[1] * 5), make_jobs(1, 1), make_jobs(1, 1, 1)
+    for jobs in (book, pair, triple):
+        queued(queue, jobs)
+    order = drained(queue)
+    assert order == [*book[:2], *pair, *triple[:2], *book[2:4], triple[2], book[4]]
+
+
+def test_a_turn_that_ended_early_leaves_nothing_to_the_next(make_jobs: MakeJobs) -> None:
+    queue = FairQueue(quantum=2)
+    line, more, other = make_jobs(1), make_jobs(1, 1, 1), make_jobs(1)
+    turn = queued(queue, line)
     queue.pop(lambda _: True)
-    assert queue.is_single()
-    queue.add(turn, first[1])
-    assert not queue.is_single()
+    for job in more:
+        queue.add(turn, job)
+    queued(queue, other)
+    assert drained(queue) == [*more[:2], other[0], more[2]]
+
+
+def test_the_wait_counts_whole_turns(make_jobs: MakeJobs) -> None:
+    queue = FairQueue(quantum=2)
+    queued(queue, make_jobs(5, 7, 11, 13))
+    assert queue.wait_ms(1) == queue.wait_ms(2) == 5 + 7
+    assert queue.wait_ms(3) == 5 + 7 + 11 + 13
+
+
+def test_a_precision_can_be_taken_out(make_jobs: MakeJobs) -> None:
+    queue = FairQueue()
+    mixed, gone = make_jobs(1, 1, 1), make_jobs(1)
+    mixed[1].precision = gone[0].precision = "FP32"
+    queued(queue, mixed)
+    queued(queue, gone)
+    assert queue.take_out("FP32") == [mixed[1], gone[0]]
+    assert len(queue) == 2
+    assert drained(queue) == [mixed[0], mixed[2]]

@@ -58,6 +58,10 @@ def processes(server: LocalServer) -> dict[str, list[psutil.Process]]:
     return {"worker": [worker], "zygote": [zygote], "lanes": lanes}
 
 
+def metric_lines(server: LocalServer, name: str) -> list[str]:
+    return [line for line in httpx.get(f"{server.url}/metrics").text.splitlines() if line.startswith(name)]
+
+
 def cores_of(lane: psutil.Process) -> list[int]:
     """The cores that the threads of a lane are pinned to."""
     return sorted(core for thread in lane.threads() for core in psutil.Process(thread.id).cpu_affinity())
@@ -193,6 +197,7 @@ def test_no_serving_process_imports_what_it_does_not_need(server: LocalServer) -
         assert "libintel-ext-pt-python.so" not in libraries(process)  # IPEX's Python package loads it
         assert "tokenizers" not in libraries(process)  # nor transformers, which would
     assert len(found["lanes"]) == len(server.info()["lanes"])
+    assert found["zygote"][0].num_threads() == 1  # others would be lost in the lanes that it forks
 
 
 def test_each_thread_of_a_lane_has_its_core_and_is_nicer_than_the_http_process(server: LocalServer) -> None:
@@ -206,7 +211,11 @@ def test_each_thread_of_a_lane_has_its_core_and_is_nicer_than_the_http_process(s
 
 
 def test_a_lane_that_dies_is_replaced_and_nothing_is_lost(demo_dir: Path, tmp_path: Path) -> None:
-    with LocalServer(demo_dir, log=tmp_path / "log") as server, httpx.Client(base_url=server.url, timeout=60) as client:
+    with (
+        LocalServer(demo_dir, {"RUNG_STEP": "128"}, log=tmp_path / "log") as server,
+        httpx.Client(base_url=server.url, timeout=60) as client,
+    ):
+        server.wait_until_warm()
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
             asked = [pool.submit(client.post, "/invocations", json=LONG_BODY) for _ in range(6)]
             for _ in range(3):
@@ -237,6 +246,37 @@ def test_the_zygote_is_replaced_too(demo_dir: Path, tmp_path: Path) -> None:
         wait_for("a new lane", lambda: sum(lane["restarts"] for lane in server.info()["lanes"]) == 1)
         wait_for("all lanes alive", lambda: all(lane["is_alive"] for lane in server.info()["lanes"]))
         assert httpx.post(f"{server.url}/invocations", json=BODY).status_code == 200
+
+
+def test_the_ladder_gets_warm_though_the_zygote_dies_on_the_way(demo_dir: Path, tmp_path: Path) -> None:
+    with LocalServer(demo_dir, {"RUNG_STEP": "64"}, log=tmp_path / "log") as server:
+        processes(server)["zygote"][0].kill()
+        assert httpx.post(f"{server.url}/invocations", json=BODY, timeout=30).json()["answer"] == "Zoë Müller"
+        server.wait_until_warm()
+        assert "exit status -9" in (tmp_path / "log").read_text()
+        for version in ("INT8", "FP32"):
+            answer = httpx.post(f"{server.url}/invocations", json={**BODY, "version": version}, timeout=30)
+            assert answer.json()["answer"] == "Zoë Müller"
+
+
+def test_a_lane_gives_the_same_answer_whatever_its_kind(demo_dir: Path, tmp_path: Path) -> None:
+    """Alone, a short request goes to the wide lane; beside another one to a narrow lane; a ninth window to the back."""
+    items = [{**BODY, "parameters": {"top_k": 3}}] * 12
+    with LocalServer(demo_dir, {"RUNG_STEP": "64"}, log=tmp_path / "log") as server:
+        server.wait_until_warm()
+        alone = httpx.post(f"{server.url}/invocations", json=items[0]).json()
+        together = httpx.post(f"{server.url}/invocations", json={"instances": items}).json()["predictions"]
+        assert together == [alone] * 12
+        used = {re.search('lane="([a-z]+)', line)[1] for line in metric_lines(server, "bertqa_windows_total")}  # type: ignore[index]
+        assert used == {lane["kind"] for lane in server.info()["lanes"]}
+
+
+def test_lanes_can_be_chosen_and_one_line_says_what_was_found(demo_dir: Path, tmp_path: Path) -> None:
+    with LocalServer(demo_dir, {"NARROW_LANES": "1", "BACKGROUND_LANES": "false"}, log=tmp_path / "log") as server:
+        assert [lane["kind"] for lane in server.info()["lanes"]] == ["narrow"]
+        assert httpx.post(f"{server.url}/invocations", json=LONG_BODY, timeout=30).status_code == 200
+    (line,) = (line for line in (tmp_path / "log").read_text().splitlines() if "usable cores" in line)
+    assert re.search(r"\d+ MB memory: lanes narrow-0 on \[\d+\]; rungs of 16 tokens; \d+ MB expected", line)
 
 
 def test_a_worker_that_is_killed_takes_its_lanes_with_it_and_is_replaced(demo_dir: Path, tmp_path: Path) -> None:
