@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline  # /docs without assets from elsewhere
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from container import contract
 from serve import errors, openapi, report, request_body
@@ -76,9 +76,6 @@ def create_app(lifecycle: Lifecycle) -> FastAPI:
         """Answer questions about texts, in one of four forms; the answer comes in the form of the request."""
         return await _Invocation(lifecycle, request).respond()
 
-    # The route above is for /docs; this plain one serves, without FastAPI's dependencies, which it has no use for.
-    app.router.routes.insert(0, Route("/invocations", invocations, methods=["POST"]))
-
     @app.get("/execution-parameters", tags=["health"])
     async def execution_parameters() -> dict[str, int | str]:
         """What SageMaker's batch transform asks before it sends data."""
@@ -96,6 +93,20 @@ def create_app(lifecycle: Lifecycle) -> FastAPI:
         return Response(lifecycle.metrics.exposition(), media_type="text/plain; version=0.0.4")
 
     openapi.describe(app)
+    app.middleware_stack = _before(app.build_middleware_stack(), lifecycle)
+    return app
+
+
+def _before(rest: ASGIApp, lifecycle: Lifecycle) -> ASGIApp:
+    """The one busy route goes before FastAPI's middleware: that costs 0.3 ms, and _Invocation lets no error out."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/invocations" and scope["method"] == "POST":
+            response = await _Invocation(lifecycle, Request(scope, receive, send)).respond()
+            await response(scope, receive, send)
+        else:
+            await rest(scope, receive, send)
+
     return app
 
 
