@@ -1,4 +1,4 @@
-"""From the command to `/ping` 200, and the memory of every process when the whole ladder is warm.
+"""From the command to `/ping` 200, and the memory of every process when the whole ladder is warm and has been used.
 
     python -m benchmarks.start_and_memory --model-dir build/bert-base --starts 5
 
@@ -6,6 +6,8 @@ Memory is proportional set size: a page that n processes share counts 1/n in eac
 """
 
 import argparse
+import asyncio
+import json
 import statistics
 import time
 from collections import defaultdict
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from tools.load import closed_loop
 from tools.local_server import LocalServer
 
 
@@ -31,6 +34,7 @@ def main() -> None:
             if len(ready) == given.starts:
                 server.wait_until_warm(600)
                 warm = time.perf_counter() - start
+                _use_every_rung(server)
                 memory = memory_by_role(server.process.pid)
                 lanes = ", ".join(lane["name"] for lane in server.info()["lanes"])
     print(f"{given.model_dir}, PRECISIONS={given.precisions}, lanes {lanes}:")
@@ -41,6 +45,20 @@ def main() -> None:
     print(f"  together     {sum(map(sum, memory.values())):.0f} MB proportional set size")
 
 
+def _use_every_rung(server: LocalServer) -> None:
+    """On every lane: alone, several at once, and in one document of many windows."""
+    info = server.info()
+    for precision in info["precisions"]:
+        bodies = [_body(rung, precision) for rung in info["rungs"]]
+        asyncio.run(closed_loop(server.url, bodies, 1, requests=len(bodies)))
+        asyncio.run(closed_loop(server.url, bodies, 6, requests=4 * len(bodies)))
+        asyncio.run(closed_loop(server.url, [_body(info["rungs"][-1] * 16, precision)], 1, requests=1))
+
+
+def _body(tokens: int, precision: str) -> bytes:
+    return json.dumps({"question": "word", "context": "word " * (tokens - 4), "version": precision}).encode()
+
+
 def memory_by_role(supervisor_pid: int) -> dict[str, list[float]]:
     """Proportional set size in megabytes."""
     supervisor = psutil.Process(supervisor_pid)
@@ -48,7 +66,8 @@ def memory_by_role(supervisor_pid: int) -> dict[str, list[float]]:
     (zygote,) = worker.children()
     memory: dict[str, list[float]] = defaultdict(list)
     roles = [("gunicorn", supervisor), ("HTTP worker", worker), ("zygote", zygote)]
-    for role, process in (*roles, *((_lane_role(lane), lane) for lane in zygote.children())):
+    lanes = [lane for lane in zygote.children() if lane.status() != psutil.STATUS_ZOMBIE]
+    for role, process in (*roles, *((_lane_role(lane), lane) for lane in lanes)):
         memory[role].append(process.memory_full_info().pss / 1e6)
     return memory
 

@@ -19,7 +19,8 @@ RUNG_STEPS = (16, 32, 64, 128)  # tokens; multiples of 16 pad SQuAD by 4.3 %, of
 FIXED_MB = 450  # HTTP process, and torch in the zygote
 WEIGHTS = {"INT8": 2.4, "BF16": 2.4, "FP32": 1.5}  # weights, packed weights and the longest rung, in the zygote
 RUNG = {"INT8": 0.06, "BF16": 0.02, "FP32": 0.01}  # each rung more
-LANE_MB, LANE = 25, 0.12  # what a lane of one core does not share
+LANE_MB = 25
+LANE = {"INT8": 0.3, "BF16": 0.3, "FP32": 0.1}  # what a lane of one core does not share
 WIDE = {"INT8": 1.2, "BF16": 1.2, "FP32": 0.3}  # a wide lane's own packed weights and longest rung
 
 
@@ -137,9 +138,10 @@ def _priced(lanes: tuple[LaneSpec, ...], rung_step: int, file_mb: dict[Precision
     rungs = math.ceil(max_seq_len / rung_step) - 1
     ladder = sum(size * RUNG[precision] * rungs for precision, size in file_mb.items())
     shared = FIXED_MB + ladder + sum(size * WEIGHTS[precision] for precision, size in file_mb.items())
+    of_one_core = LANE_MB + sum(size * LANE[precision] for precision, size in file_mb.items())
     own = {
-        Kind.NARROW: LANE_MB + LANE * max(file_mb.values()),
-        Kind.BACKGROUND: LANE_MB + LANE * max(file_mb.values()),
+        Kind.NARROW: of_one_core,
+        Kind.BACKGROUND: of_one_core,
         Kind.WIDE: ladder + sum(size * WIDE[precision] for precision, size in file_mb.items()),
     }
     return Plan(lanes, rung_step, round(shared + sum(own[lane.kind] for lane in lanes)))
