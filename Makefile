@@ -52,7 +52,7 @@ quantize: $(READY) ## the demo checkpoint into build/demo; ARGS="--model ... --o
 evaluate: $(READY) $(DEMO) ## exact match and F1 of MODEL_DIR on DATA (held-out demo questions); or ARGS="--url ..."
 	$(IN_VENV) ./entrypoint.sh evaluate $(or $(ARGS),--model-dir $(MODEL_DIR) --data $(DATA))
 
-benchmark: $(READY) $(DEMO) ## latency and throughput of a server of its own on MODEL_DIR; or ARGS="--url ..."
+benchmark: $(READY) $(DEMO) ## latency, throughput, cost and plots of MODEL_DIR in build/benchmark; or ARGS="--url ..."
 	$(IN_VENV) ./entrypoint.sh benchmark $(or $(ARGS),--model-dir $(MODEL_DIR) --data $(DATA))
 
 clean: ## remove what was built, and the environment

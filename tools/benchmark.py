@@ -1,152 +1,176 @@
-"""Latency and throughput over HTTP, in the article's columns, with real questions.
+"""Latency, throughput and cost over HTTP, in the article's columns, with real questions.
 
     python -m tools.benchmark --model-dir build/demo            # starts a server of its own
     python -m tools.benchmark --url http://127.0.0.1:8080       # or measures one that runs
 
-A closed loop: each client sends its next question when it has the answer to the last.
+Closed loops first: each client sends its next question when it has the answer to the last. Then open loops: Poisson
+arrivals, which wait for nothing; their latency counts from the intended arrival. Precisions take turns under each load.
 """
 
 import argparse
 import json
-import statistics
+import random
+import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import httpx
-import numpy as np
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
+from rich.progress import Progress, TimeElapsedColumn
 
 from container.precision import PRECISIONS, Precision
+from tools.benchmark_arguments import parse
+from tools.benchmark_report import Row, closed_table, open_table, rows
 from tools.errors import ToolError, run
 from tools.evaluate import parse_precisions
+from tools.fingerprint import fingerprint, one_line, server_cores
 from tools.local_server import LocalServer
+from tools.plots import draw
+from tools.prices import DEFAULT_INSTANCE, Price, price_of
+from tools.process_tree import ProcessTree
 from tools.squad import Example, read_examples
+from tools.turns import TURNS, Bench, Closed, Length, Open, Target
 
-DEFAULT_DATA = "models/demo/held_out.json"
+CLIENTS_A_CORE = 2  # one that is served and one that waits, so that no core idles between two questions
 WARM_UP_SECONDS = 600  # a large model's whole ladder on one core
+POLL_SECONDS = 0.5
 TIMEOUT_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One precision under one load. Latencies in milliseconds."""
-
-    precision: Precision
-    clients: int
-    requests: int
-    errors: int
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    queries_per_second: float
-    dollars_per_million: float | None
+SHUFFLE_SEED = 0
+REPORT_NAME = "benchmark.json"
 
 
 def main() -> None:
-    """Measure each precision, print the table, write the figures."""
-    parser = argparse.ArgumentParser(
-        prog="benchmark", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--model-dir", type=Path, help="artifact to start a server on")
-    source.add_argument("--url", help="a running server")
-    parser.add_argument("--data", default=DEFAULT_DATA, help=f"questions in SQuAD's format (default: {DEFAULT_DATA})")
-    parser.add_argument("--precisions", default="auto", help="such as int8,fp32 (default: all that are served)")
-    parser.add_argument("--clients", type=int, default=1, help="questions under way at once (default: 1)")
-    parser.add_argument("--requests", type=int, default=200, help="questions a precision (default: 200)")
-    parser.add_argument("--dollars-per-hour", type=float, help="the instance's price, for the cost column")
-    parser.add_argument("--output", type=Path, help="write the figures to this JSON file")
-    given = parser.parse_args()
-    if given.clients < 1 or given.requests < given.clients:
-        parser.error("--requests must be at least --clients, and that at least 1")
+    """Measure, print the tables, write the figures and the plots."""
+    given = parse(sys.argv[1:], __doc__)
+    price = _price(given)
     examples = read_examples(given.data)
     if not examples:
         raise ToolError(f"{given.data} holds no questions")
+    _make_directory(given.output)
     with ExitStack() as stack:
-        url = given.url or _start_server(stack, given.model_dir)
-        limits = httpx.Limits(max_connections=given.clients)
-        client = stack.enter_context(httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS, limits=limits))
+        url = given.url.rstrip("/") if given.url else _start_server(stack, given)
+        info = _wait_until_warm(url)
+        bodies = _bodies(url, _wanted(info, given.precisions), examples)
+        found = _measure(Target(url, ProcessTree.behind(url), bodies), info, given, price)
+    report = {
+        "fingerprint": fingerprint(info, "tools.benchmark", sys.argv[1:]),
+        "data": {"name": Path(given.data).name, "questions": len(examples)},
+        "price": {**asdict(price), "is_default": not (given.instance or given.dollars_per_hour)},
+        "rows": [row.as_json() for row in found],
+    }
+    (given.output / REPORT_NAME).write_text(json.dumps(report))
+    _print(report, found, price)
+    written = [given.output / REPORT_NAME, *draw(report, given.output)]
+    Console(soft_wrap=True).print("wrote", ", ".join(str(path) for path in written))
+
+
+def _price(given: argparse.Namespace) -> Price:
+    if given.dollars_per_hour:
+        return Price(None, given.dollars_per_hour, "the user")
+    return price_of(given.instance or DEFAULT_INSTANCE)
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ToolError(f"cannot make {path}: {error.strerror}. Name another directory with --output") from None
+
+
+def _start_server(stack: ExitStack, given: argparse.Namespace) -> str:
+    return stack.enter_context(LocalServer(given.model_dir, log=given.output / "server.log")).url
+
+
+def _wait_until_warm(url: str) -> dict[str, Any]:
+    """The server's /info, once it says that every rung is warm: a cold one would be measured while it warms."""
+    deadline = time.monotonic() + WARM_UP_SECONDS
+    with Console().status("the server warms its ladder"):
+        while time.monotonic() < deadline:
+            try:
+                info: dict[str, Any] = httpx.get(f"{url}/info", timeout=TIMEOUT_SECONDS).raise_for_status().json()
+                if info["is_warm"]:
+                    return info
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise ToolError(f"cannot ask {url}/info: {error}. Is the server running?") from None
+            except (ValueError, KeyError, TypeError):
+                raise ToolError(f"{url}/info is not this project's: is another server running there?") from None
+            time.sleep(POLL_SECONDS)
+    raise ToolError(f"{url} did not warm its ladder within {WARM_UP_SECONDS} s")
+
+
+def _wanted(info: dict[str, Any], text: str) -> list[Precision]:
+    """FP32 first, which the others are compared to.
+
+    Raises: ToolError for a precision that is not served.
+    """
+    served = [precision for precision in PRECISIONS if precision in info["precisions"]]
+    wanted = parse_precisions(text) or served
+    if missing := [precision for precision in wanted if precision not in served]:
+        raise ToolError(f"the server has no {', '.join(missing)}: it serves {', '.join(served)}")
+    return list(wanted)[::-1]
+
+
+def _bodies(url: str, precisions: Sequence[Precision], examples: Sequence[Example]) -> dict[Precision, list[bytes]]:
+    """Shuffled, since neighbours in a file share their context, and each turn sends only a part of it.
+
+    Raises: ToolError where a precision refuses the first.
+    """
+    shuffled = random.Random(SHUFFLE_SEED).sample(examples, len(examples))
+    bodies = {}
+    for precision in precisions:
+        objects = [{"question": one.question, "context": one.context, "version": precision} for one in shuffled]
+        bodies[precision] = [json.dumps(body).encode() for body in objects]
         try:
-            info = client.get("/info").raise_for_status().json()
-            served = [precision for precision in PRECISIONS if precision in info["precisions"]]
-            measured = [
-                _measure(client, precision, examples, given)
-                for precision in parse_precisions(given.precisions) or served
-            ]
+            answer = httpx.post(f"{url}/invocations", json=objects[0], timeout=TIMEOUT_SECONDS)
         except httpx.HTTPError as error:
             raise ToolError(f"cannot ask {url}: {error}. Is the server running?") from None
-    Console().print(_table(info, measured))
-    if given.output:
-        date = datetime.now(UTC).isoformat(timespec="seconds")
-        report = {"date": date, "server": info, "data": given.data, "measured": [asdict(row) for row in measured]}
-        given.output.write_text(json.dumps(report, indent=1))
+        if answer.status_code != httpx.codes.OK:
+            raise ToolError(f"{url} answers {answer.status_code} to a {precision} question: {answer.text}")
+    return bodies
 
 
-def _start_server(stack: ExitStack, model_dir: Path) -> str:
-    server = stack.enter_context(LocalServer(model_dir))
-    with Console().status("the server warms its ladder"):
-        server.wait_until_warm(WARM_UP_SECONDS)
-    return server.url
+def _measure(target: Target, info: dict[str, Any], given: argparse.Namespace, price: Price) -> list[Row]:
+    clients = given.clients or sorted({1, CLIENTS_A_CORE * server_cores(info)})
+    shares = () if given.rates else given.load
+    loads = len(clients) + len(given.rates or shares)
+    found: list[Row] = []
+    with Progress(
+        *Progress.get_default_columns(), TimeElapsedColumn(), transient=True, refresh_per_second=2
+    ) as progress:
+        task = progress.add_task("", total=loads * len(target.bodies) * TURNS)
+        bench = Bench(
+            target,
+            Length(given.seconds, given.requests),
+            lambda what, done: progress.update(task, description=what, completed=done),
+        )
+        for number in clients:
+            found += rows(bench.measure({precision: Closed(number) for precision in target.bodies}), price)
+        best = {p: max(row.queries_per_second for row in found if row.precision == p) for p in target.bodies}
+        for rate in given.rates or ():
+            found += rows(bench.measure({precision: Open(rate) for precision in target.bodies}), price)
+        for share in shares:
+            found += rows(bench.measure({p: Open(share * best[p], share) for p in target.bodies}), price)
+    return found
 
 
-def _measure(
-    client: httpx.Client, precision: Precision, examples: Sequence[Example], given: argparse.Namespace
-) -> Measured:
-    """Send the questions, in the file's order, over and over."""
-
-    def ask(index: int) -> float | None:
-        """Milliseconds until the answer; None for an error."""
-        example = examples[index % len(examples)]
-        body = {"question": example.question, "context": example.context, "version": precision}
-        start = time.perf_counter()
-        response = client.post("/invocations", json=body)
-        progress.advance(task)
-        return (time.perf_counter() - start) * 1000 if response.status_code == 200 else None
-
-    with Progress(transient=True) as progress, ThreadPoolExecutor(given.clients) as pool:
-        task = progress.add_task(f"{precision}, {given.clients} clients", total=given.requests)
-        begin = time.perf_counter()
-        times = list(pool.map(ask, range(given.requests)))
-        seconds = time.perf_counter() - begin
-    answered = [milliseconds for milliseconds in times if milliseconds is not None]
-    if not answered:
-        raise ToolError(f"no {precision} request was answered; ask the server's log")
-    rate = len(answered) / seconds
-    cost = given.dollars_per_hour / 3600 / rate * 1e6 if given.dollars_per_hour else None
-    p90, p99 = np.percentile(answered, (90, 99))
-    return Measured(
-        precision,
-        given.clients,
-        given.requests,
-        len(times) - len(answered),
-        statistics.median(answered),
-        float(p90),
-        float(p99),
-        rate,
-        cost,
+def _print(report: dict[str, Any], found: Sequence[Row], price: Price) -> None:
+    console = Console()
+    console.print(
+        f"\n{one_line(report['fingerprint'])}; {report['data']['questions']} questions of {report['data']['name']}",
+        soft_wrap=True,
     )
-
-
-def _table(info: dict[str, object], measured: Sequence[Measured]) -> Table:
-    cpu = info["cpu"]
-    assert isinstance(cpu, dict)
-    table = Table(
-        title=f"{cpu['model']}, {cpu['isa']}, {measured[0].clients} client(s), {measured[0].requests} requests"
-    )
-    for column in ("", "P50 ms", "P90 ms", "P99 ms", "queries/s", "$ per million", "errors"):
-        table.add_column(column, justify="right")
-    for row in measured:
-        cost = "-" if row.dollars_per_million is None else f"{row.dollars_per_million:.2f}"
-        times = [f"{value:.1f}" for value in (row.p50_ms, row.p90_ms, row.p99_ms)]
-        table.add_row(row.precision, *times, f"{row.queries_per_second:.1f}", cost, str(row.errors))
-    return table
+    for load in dict.fromkeys(row.load for row in found if row.clients):
+        console.print(closed_table(f"\nclosed loop, {load}", [row for row in found if row.load == load]))
+    if in_open_loop := [row for row in found if row.offered_per_second]:
+        console.print(open_table(in_open_loop))
+    note = "; a default, not the price of the machine measured" if report["price"]["is_default"] else ""
+    console.print(f"\n$ at {price}{note}", soft_wrap=True)
+    if memory := max(row.server_memory_bytes or 0 for row in found):
+        console.print(f"the server's processes take {memory / 1e6:,.0f} MB (proportional set size)")
 
 
 if __name__ == "__main__":
