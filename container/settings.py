@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     background_lanes: bool = Field(
         True,
         validation_alias="BACKGROUND_LANES",
-        description="lanes that run what a request has beyond 8 windows and give way to other requests",
+        description="lanes that run what a request has beyond 4 windows and give way to other requests",
     )
     rung_step: int | None = Field(
         None,

@@ -30,9 +30,8 @@ from serve.zygote_client import LaneProcess, ZygoteEnded
 
 log = logging.getLogger(__name__)
 
-FOREGROUND_WINDOWS = 8  # of a request; the rest of a long one gives way to others
-WINDOWS_PER_TURN = 4
-BACKGROUND_SHARE = 0.12  # of a core that a background lane gets where the foreground leaves it nothing
+FOREGROUND_WINDOWS = 4  # of a request, and in one turn; the rest of a long one gives way to others
+BACKGROUND_SHARE = 0.08  # of a core that a background lane gets where the foreground leaves it nothing
 RUNGS_PER_RENEWAL = 4  # how often lanes of one core are born anew while the zygote warms: it costs some 50 ms
 WINDOWS_PER_WARMUP = 4  # that a wide lane runs between two rungs that it warms, until its ladder is complete
 MAX_ATTEMPTS = 2  # a window that was on a lane when it died runs once more; twice is the window's own fault
@@ -57,7 +56,7 @@ class LanePool:
         self._has_background = any(slot.spec.kind is Kind.BACKGROUND for slot in self.slots)
         self._busy = BusyShare(plan.parallel)
         self._metrics = metrics
-        self._queue = FairQueue(WINDOWS_PER_TURN)
+        self._queue = FairQueue(FOREGROUND_WINDOWS)
         self._background = FairQueue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ladder: asyncio.Task[None] | None = None

@@ -260,7 +260,7 @@ def test_the_ladder_gets_warm_though_the_zygote_dies_on_the_way(demo_dir: Path, 
 
 
 def test_a_lane_gives_the_same_answer_whatever_its_kind(demo_dir: Path, tmp_path: Path) -> None:
-    """Alone, a short request goes to the wide lane; beside another one to a narrow lane; a ninth window to the back."""
+    """Alone, a short request goes to the wide lane; beside another one to a narrow lane; a fifth window to the back."""
     items = [{**BODY, "parameters": {"top_k": 3}}] * 12
     with LocalServer(demo_dir, {"RUNG_STEP": "64"}, log=tmp_path / "log") as server:
         server.wait_until_warm()
