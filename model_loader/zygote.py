@@ -25,10 +25,13 @@ from model_loader.model_file import ModelFile
 from model_loader.torchscript import QAModel
 from model_loader.wire import Kind
 
+NICENESS = 1  # its own and its lanes': the HTTP process must answer /ping while every core computes
+
 
 def main(control_fd: int) -> None:
     """Serve the control socket until it closes, then end."""
     lane.ignore_stop_signals()
+    os.nice(NICENESS)
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     control = socket.socket(fileno=control_fd)

@@ -14,9 +14,9 @@ from serve.zygote_client import OnEnd, OnReply, Zygote, ZygoteEnded
 log = logging.getLogger(__name__)
 
 WARMUP_LIMIT_SECONDS = 120
-# The HTTP process must answer /ping while every core computes; background lanes get what the others leave, and a
-# twelfth of a core where those leave nothing (the kernel's weights: 820 to 70).
-NICENESS = {Kind.NARROW: 1, Kind.WIDE: 1, Kind.BACKGROUND: 12}
+# Beside the zygote's own: background lanes get what the others leave, and a twelfth of a core where those leave nothing
+# (the kernel's weights: 820 to 70).
+NICENESS = {Kind.NARROW: 0, Kind.WIDE: 0, Kind.BACKGROUND: 11}
 
 
 class Nursery:
