@@ -201,7 +201,7 @@ def test_evaluate_gives_the_same_scores_in_process_and_over_http(
 
 
 def test_benchmark_measures_a_running_server(server: LocalServer, tmp_path: Path) -> None:
-    output = tmp_path / "figures.json"
+    output = tmp_path / "figures"
     ended = run_tool(
         "benchmark",
         "--url",
@@ -210,16 +210,18 @@ def test_benchmark_measures_a_running_server(server: LocalServer, tmp_path: Path
         20,
         "--clients",
         2,
+        "--load",
+        "none",
         "--dollars-per-hour",
         0.4,
         "--output",
         output,
     )
     assert ended.returncode == 0, ended.stderr
-    measured = json.loads(output.read_text())["measured"]
-    assert [row["precision"] for row in measured] == ["INT8", "FP32"]
+    measured = json.loads((output / "benchmark.json").read_text())["rows"]
+    assert [row["precision"] for row in measured] == ["FP32", "INT8"]
     for row in measured:
-        assert row["errors"] == 0
+        assert row["errors"] == {}
         assert row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"]
         assert row["dollars_per_million"] == pytest.approx(0.4 / 3600 / row["queries_per_second"] * 1e6)
 
