@@ -25,13 +25,18 @@ def python_of(name: str) -> Path:
     if not ready.is_file() or any(file.stat().st_mtime > ready.stat().st_mtime for file in pins):
         print(f"making the environment of {name}: {environment}", flush=True)
         _run(sys.executable, "-m", "venv", "--clear", str(environment))
-        if name in WITH_TORCH:
-            (site_packages,) = environment.glob("lib/python*/site-packages")
-            (site_packages / "torch_of_the_project.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        _show_torch(name, environment)
         pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         _run(str(python), *pip, "-r", str(requirements))
         ready.touch()
+    _show_torch(name, environment)  # again: the project's environment may be another one by now
     return python
+
+
+def _show_torch(name: str, environment: Path) -> None:
+    if name in WITH_TORCH:
+        (site_packages,) = environment.glob("lib/python*/site-packages")
+        (site_packages / "torch_of_the_project.pth").write_text(sysconfig.get_path("purelib") + "\n")
 
 
 def _run(*command: str) -> None:
