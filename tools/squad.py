@@ -1,4 +1,8 @@
-"""SQuAD: its file format, and the official exact match and F1 of v1.1. Pure, but for reading the file."""
+"""SQuAD: its file format, and the official exact match and F1 of v1.1 and v2.0. Pure, but for reading the file.
+
+The metric is the two official scripts' own, written out: the libraries that carry it bring torch or a model hub along,
+and have v1.1's and v2.0's rules as two packages. tests/test_tools_squad.py holds it against the definition.
+"""
 
 import json
 import re
@@ -17,7 +21,7 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 @dataclass(frozen=True)
 class Example:
-    """A question with its context and its gold answers, any of which is right."""
+    """A question with its context and its gold answers, any of which is right; none: the context does not answer it."""
 
     id: str
     question: str
@@ -32,10 +36,18 @@ def read_examples(source: str) -> list[Example]:
     """
     if source == "squad":
         return _from_hub()
+    return [example for article in read_articles(source) for example in article]
+
+
+def read_articles(source: str) -> list[list[Example]]:
+    """The examples of each article of a file.
+
+    Raises: ToolError.
+    """
     path = Path(source)
     try:
         content = json.loads(path.read_bytes())
-        return [example for article in content["data"] for example in _examples(article)]
+        return [list(_examples(article)) for article in content["data"]]
     except OSError as error:
         raise ToolError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -77,13 +89,34 @@ def normalize_answer(text: str) -> str:
 
 
 def exact_match(answer: str, gold: Iterable[str]) -> float:
-    """1.0 where the answer equals a gold answer after normalisation, else 0.0."""
+    """v1.1: 1.0 where the answer equals a gold answer after normalisation, else 0.0."""
     return float(any(normalize_answer(answer) == normalize_answer(one) for one in gold))
 
 
 def f1(answer: str, gold: Iterable[str]) -> float:
-    """The best overlap of words with a gold answer, 0 to 1."""
-    return max((_f1_of_two(normalize_answer(answer).split(), normalize_answer(one).split()) for one in gold), default=0)
+    """v1.1: the best overlap of words with a gold answer, 0 to 1."""
+    return max((_f1_of_two(*_words(answer, one)) for one in gold), default=0)
+
+
+def exact_match_v2(answer: str, gold: Iterable[str]) -> float:
+    """v2.0: as v1.1, but a question without gold answers wants the empty one."""
+    return exact_match(answer, _gold_v2(gold))
+
+
+def f1_v2(answer: str, gold: Iterable[str]) -> float:
+    """v2.0: as v1.1, but where answer or gold has no words they agree fully or not at all."""
+    return max(
+        _f1_of_two(ours, theirs) if ours and theirs else float(ours == theirs)
+        for ours, theirs in (_words(answer, one) for one in _gold_v2(gold))
+    )
+
+
+def _gold_v2(gold: Iterable[str]) -> list[str]:
+    return [one for one in gold if normalize_answer(one)] or [""]
+
+
+def _words(answer: str, gold: str) -> tuple[list[str], list[str]]:
+    return normalize_answer(answer).split(), normalize_answer(gold).split()
 
 
 def _f1_of_two(answer: list[str], gold: list[str]) -> float:
