@@ -25,7 +25,11 @@ def info(lifecycle: Lifecycle) -> dict[str, object]:
             "doc_stride": artifact.doc_stride,
         },
         "precisions": {
-            precision: {"engine": engines[precision].engine, "fused_groups": engines[precision].fused_groups}
+            precision: {
+                "engine": engines[precision].engine,
+                "fused_groups": engines[precision].fused_groups,
+                "sha256": artifact.manifest.precisions[precision].sha256 if artifact.manifest else None,
+            }
             for precision in pool.precisions.files
         },
         "cpu": {"model": lifecycle.cpu.model, "isa": lifecycle.cpu.isa, "quota": lifecycle.cpu.quota},

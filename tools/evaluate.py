@@ -1,76 +1,83 @@
-"""Exact match and F1 on a file in SQuAD's format, of an artifact in process or of a running server.
+"""Exact match and F1 of each precision, by SQuAD's official rules, of an artifact or of a running server.
 
-python -m tools.evaluate --model-dir build/demo --data models/demo/held_out.json
-python -m tools.evaluate --url http://127.0.0.1:8080 --data models/demo/held_out.json
+    python -m tools.evaluate --model-dir build/demo --data models/demo/held_out.json
+    python -m tools.evaluate --url http://127.0.0.1:8080 --data models/demo/held_out.json
+
+Files of SQuAD v1.1 and v2.0. Where a file has questions without an answer, v2.0's rules hold, and no answer competes.
+Brackets: the difference's 95 % interval (paired bootstrap). An interrupted run goes on where it stopped.
 """
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-import httpx
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
-from container import cpu
 from container.precision import PRECISIONS, Precision
-from model_loader.artifact import open_artifact
-from model_loader.errors import ModelLoadError
-from serve.features import Featurizer, WindowLimits
 from serve.spans import SpanRules
+from tools.accuracy import accuracy as accuracy  # these three are here for quantize and measure too
+from tools.answer_source import MAX_QUESTION_LEN as MAX_QUESTION_LEN
+from tools.answer_source import RULES as RULES
+from tools.answer_source import AnswerSource
+from tools.artifact_source import ArtifactSource
 from tools.errors import ToolError, run
-from tools.local_model import Cutter, LocalModel
-from tools.squad import Example, exact_match, f1, read_examples
+from tools.evaluate_report import Evaluation, changed_questions, tables
+from tools.fingerprint import fingerprint, one_line
+from tools.journal import Journal
+from tools.server_source import ServerSource
+from tools.squad import Example, read_examples
 
-# run_qa's rules: answers of at most 30 tokens, not widened to words.
-RULES = SpanRules(top_k=1, max_answer_len=30, handle_impossible_answer=False, align_to_words=False)
-MAX_QUESTION_LEN = 64
-CLIENTS = 4
-TIMEOUT_SECONDS = 120
+DEFAULT_JOURNAL = Path("build/evaluate")
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Those of a file, and what is asked of them. is_v2: the file has questions without an answer."""
+
+    name: str
+    digest: str  # of everything that bears on answers and scores
+    is_v2: bool
+    asked: Sequence[Example]
+
+    @property
+    def rules(self) -> SpanRules:
+        """No answer competes where it may be right."""
+        return replace(RULES, handle_impossible_answer=self.is_v2)
 
 
 def main() -> None:
-    """Evaluate each precision, print the table, write the answers."""
-    parser = argparse.ArgumentParser(
-        prog="evaluate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--model-dir", type=Path, help="artifact to run in this process")
-    source.add_argument("--url", help="a running server, such as http://127.0.0.1:8080")
-    parser.add_argument("--data", required=True, help="file in SQuAD's format")
-    parser.add_argument("--precisions", default="auto", help="such as int8,fp32 (default: all that the model has)")
-    parser.add_argument("--limit", type=int, help="only the first so many questions")
-    parser.add_argument("--output", type=Path, help="write scores and all answers to this JSON file")
-    given = parser.parse_args()
-    examples = read_examples(given.data)[: given.limit]
-    if not examples:
-        raise ToolError(f"{given.data} holds no questions")
-    wanted = parse_precisions(given.precisions)
-    answered = dict(
-        _from_server(given.url, wanted, examples) if given.url else _in_process(given.model_dir, wanted, examples)
-    )
-    scores = {precision: accuracy(examples, answers) for precision, answers in answered.items()}
-    Console().print(_table(given.data, scores, answered))
-    if given.output:
-        report = {
-            "data": given.data,
-            "scores": scores,
-            "answers": {p: dict(zip((e.id for e in examples), a, strict=True)) for p, a in answered.items()},
+    """Get the answers, print the table, write the files."""
+    given = _parse()
+    questions = _read(given.data, given.limit)
+    console = Console(highlight=False)
+    source = _open(given)
+    with ExitStack() as stack:
+        journals = {
+            precision: stack.enter_context(closing(_journal(given.journal, source, precision, questions)))
+            for precision in sorted(source.precisions, key=PRECISIONS.index, reverse=True)  # FP32 first
         }
-        given.output.write_text(json.dumps(report, indent=1, ensure_ascii=False))
-
-
-def accuracy(examples: Sequence[Example], answers: Sequence[str]) -> dict[str, float]:
-    """Exact match and F1 in percent, and the number of questions."""
-    pairs = list(zip(examples, answers, strict=True))
-    return {
-        "exact_match": 100 * sum(exact_match(answer, example.answers) for example, answer in pairs) / len(pairs),
-        "f1": 100 * sum(f1(answer, example.answers) for example, answer in pairs) / len(pairs),
-        "questions": len(pairs),
-    }
+        try:
+            _answer(source, journals, questions, console)
+        except KeyboardInterrupt:
+            console.print("interrupted; the same command goes on from here")
+            raise
+        answers = {precision: journal.answers[: len(questions.asked)] for precision, journal in journals.items()}
+        evaluation = Evaluation(questions.asked, answers, questions.is_v2)
+        measured_on = fingerprint(source.info(), "tools.evaluate", sys.argv[1:])
+        _write(given, questions, evaluation, measured_on)
+        for journal in journals.values():
+            journal.remove()
+    title = f"{questions.name}: {len(questions.asked)} questions, SQuAD {'v2.0' if questions.is_v2 else 'v1.1'}"
+    for table in tables(title, evaluation):
+        console.print(table)
+    console.print(one_line(measured_on), soft_wrap=True)
 
 
 def parse_precisions(text: str) -> tuple[Precision, ...] | None:
@@ -86,59 +93,106 @@ def parse_precisions(text: str) -> tuple[Precision, ...] | None:
     return tuple(precision for precision in PRECISIONS if precision in names)
 
 
-def _in_process(
-    model_dir: Path, wanted: tuple[Precision, ...] | None, examples: Sequence[Example]
-) -> Iterator[tuple[Precision, list[str]]]:
-    try:
-        artifact = open_artifact(model_dir, wanted, cpu.detect())
-        limits = WindowLimits(artifact.max_seq_len, artifact.doc_stride, MAX_QUESTION_LEN)
-        cutter = Cutter(Featurizer(artifact.tokenizer_file), limits)
-        for file in artifact.models:
-            model = LocalModel(file, cutter)
-            rows = track(examples, f"{file.precision}", transient=True)
-            yield file.precision, [model.answer(example, RULES).answer for example in rows]
-    except ModelLoadError as error:
-        raise ToolError(str(error)) from None
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="evaluate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    add = parser.add_argument
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--model-dir", type=Path, help="artifact to run in this process")
+    source.add_argument("--url", help="a running server, such as http://127.0.0.1:8080")
+    add("--data", required=True, help="file in SQuAD's format, v1.1 or v2.0")
+    add("--precisions", default="auto", help="such as int8,fp32 (default: all that the model has)")
+    add("--limit", type=int, metavar="N", help="only the first N questions")
+    add("--output", type=Path, metavar="FILE", help="write scores, intervals and all answers here (JSON)")
+    add(
+        "--changed", type=Path, metavar="FILE", help="write the questions that FP32 answers otherwise here (JSON Lines)"
+    )
+    add(
+        "--journal",
+        type=Path,
+        default=DEFAULT_JOURNAL,
+        metavar="DIR",
+        help=f"where answers are kept until the run is complete (default: {DEFAULT_JOURNAL})",
+    )
+    given = parser.parse_args()
+    if given.limit is not None and given.limit < 1:
+        parser.error("--limit must be at least 1")
+    return given
 
 
-def _from_server(
-    url: str, wanted: tuple[Precision, ...] | None, examples: Sequence[Example]
-) -> Iterator[tuple[Precision, list[str]]]:
-    parameters = {"max_answer_len": RULES.max_answer_len, "align_to_words": RULES.align_to_words}
-
-    def ask(client: httpx.Client, precision: Precision, example: Example) -> str:
-        body = {
-            "question": example.question,
-            "context": example.context,
-            "version": precision,
-            "parameters": parameters,
-        }
-        response = client.post("/invocations", json=body)
-        if response.status_code != 200:
-            raise ToolError(f"{url} answered {response.status_code} to question {example.id}: {response.text}")
-        answer: str = response.json()["answer"]
-        return answer
-
-    try:
-        with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client, ThreadPoolExecutor(CLIENTS) as pool:
-            for precision in wanted or client.get("/info").raise_for_status().json()["precisions"]:
-                answers = pool.map(lambda example, p=precision: ask(client, p, example), examples)
-                yield precision, list(track(answers, f"{precision}", total=len(examples), transient=True))
-    except httpx.HTTPError as error:
-        raise ToolError(f"cannot ask {url}: {error}. Is the server running?") from None
+def _read(data: str, limit: int | None) -> Questions:
+    examples = read_examples(data)
+    if not examples:
+        raise ToolError(f"{data} holds no questions")
+    content = json.dumps([asdict(example) for example in examples])
+    is_v2 = not all(example.answers for example in examples)
+    return Questions(Path(data).name, sha256(content.encode()).hexdigest(), is_v2, examples[:limit])
 
 
-def _table(data: str, scores: dict[Precision, dict[str, float]], answered: dict[Precision, list[str]]) -> Table:
-    table = Table(title=f"{data}: {len(next(iter(answered.values())))} questions")
-    for column in ("precision", "EM", "F1", "F1 to FP32", "answers changed"):
-        table.add_column(column, justify="left" if column == "precision" else "right")
-    for precision, score in scores.items():
-        compared = ["-", "-"]
-        if "FP32" in scores:
-            changed = sum(a != b for a, b in zip(answered[precision], answered["FP32"], strict=True))
-            compared = [f"{score['f1'] - scores['FP32']['f1']:+.2f}", str(changed)]
-        table.add_row(precision, f"{score['exact_match']:.2f}", f"{score['f1']:.2f}", *compared)
-    return table
+def _open(given: argparse.Namespace) -> AnswerSource:
+    wanted = parse_precisions(given.precisions)
+    if given.url:
+        return ServerSource(given.url, wanted)
+    return ArtifactSource(given.model_dir, wanted)
+
+
+def _journal(directory: Path, source: AnswerSource, precision: Precision, questions: Questions) -> Journal:
+    model = source.identity(precision)
+    key = {"data": questions.digest, "model": model, "precision": precision, "rules": asdict(questions.rules)}
+    return Journal(directory, key, resumes=model is not None)
+
+
+def _answer(
+    source: AnswerSource, journals: Mapping[Precision, Journal], questions: Questions, console: Console
+) -> None:
+    """Ask what the journals do not hold yet, under one progress bar."""
+    asked = questions.asked
+    for precision, journal in journals.items():
+        if journal.answers:
+            done = min(len(journal.answers), len(asked))
+            console.print(f"{precision}: goes on after {done} of {len(asked)} questions of an earlier run")
+    with Progress(
+        *Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn(), console=console, transient=True
+    ) as progress:
+        task = progress.add_task("", total=len(asked) * len(journals))
+        for precision, journal in journals.items():
+            done = min(len(journal.answers), len(asked))
+            progress.update(task, description=precision, advance=done)
+            if done == len(asked):
+                continue  # nothing to load a model for
+            for example, answer in zip(
+                asked[done:], source.answers(precision, asked[done:], questions.rules), strict=True
+            ):
+                journal.add(example.id, answer)
+                progress.advance(task)
+
+
+def _write(
+    given: argparse.Namespace, questions: Questions, evaluation: Evaluation, measured_on: Mapping[str, Any]
+) -> None:
+    report = {
+        "fingerprint": measured_on,
+        "data": {
+            "name": questions.name,
+            "sha256": questions.digest,
+            "metric": "SQuAD v2.0" if questions.is_v2 else "SQuAD v1.1",
+        },
+        "rules": asdict(questions.rules),
+        **evaluation.as_json(),
+    }
+    lines = [json.dumps(one, ensure_ascii=False) + "\n" for one in changed_questions(evaluation)]
+    for path, content in (
+        (given.output, json.dumps(report, indent=1, ensure_ascii=False)),
+        (given.changed, "".join(lines)),
+    ):
+        if path is None:
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        except OSError as error:
+            raise ToolError(f"cannot write {path}: {error.strerror}. The answers are kept; start again") from None
 
 
 if __name__ == "__main__":
