@@ -1,13 +1,25 @@
 """SQuAD's file format and its official metric."""
 
 import json
+import string
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tools.errors import ToolError
-from tools.squad import Example, exact_match, f1, normalize_answer, read_examples
+from tools.squad import (
+    Example,
+    exact_match,
+    exact_match_v2,
+    f1,
+    f1_v2,
+    normalize_answer,
+    read_articles,
+    read_examples,
+)
 
 QA = {"id": "q1", "question": "Who?", "answers": [{"text": "Zoë", "answer_start": 0}, {"text": "Zoë M."}]}
 PARAGRAPH = {"context": "Zoë did.", "qas": [QA]}
@@ -86,6 +98,84 @@ def test_exact_match_takes_the_best_gold_answer(answer: str, gold: list[str], sc
 )
 def test_f1_is_the_best_overlap_of_words(answer: str, gold: list[str], score: float) -> None:
     assert f1(answer, gold) == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "em", "overlap"),
+    [
+        ("", [], 1, 1),  # no answer, rightly
+        ("Zoë", [], 0, 0),  # an answer where there is none
+        ("the", [], 1, 1),  # what normalises to nothing is no answer
+        ("", ["Zoë"], 0, 0),
+        ("Zoë", ["Zoë Müller"], 0, 2 / 3),  # with an answer, as v1.1
+        ("zoë müller!", ["The Zoë Müller", "x"], 1, 1),
+        ("", ["the", "Zoë"], 0, 0),  # gold answers of no words are left out,
+        ("", ["the", "..."], 1, 1),  # and if no other is left, there is none
+        ("a", ["an"], 1, 1),  # nothing in common with nothing: v2.0 scores that 1, v1.1 0
+        ("an x", ["x y", "y"], 0, 2 / 3),
+    ],
+)
+def test_v2_scores_no_answer(answer: str, gold: list[str], em: float, overlap: float) -> None:
+    assert exact_match_v2(answer, gold) == em
+    assert f1_v2(answer, gold) == pytest.approx(overlap)
+
+
+# Words, articles, marks and letters that a rule might trip over: sharp s and dotted I change length in lower case.
+TEXTS = st.lists(
+    st.sampled_from(
+        ["red", "Red", "white", "the", "The", "a", "an", "An.", "-", "...", "İ", "ß", "Zoë", "“x”", "1,000"]
+    )
+    | st.text(max_size=3),
+    max_size=5,
+).map(" ".join)
+
+
+def words_by_definition(text: str) -> list[str]:
+    """The official normalisation, letter by letter: lower case, no ASCII punctuation, no articles, split at space.
+
+    An article is one that stands between characters that are neither letters, digits nor underscores.
+    """
+    kept = "".join(letter for letter in text.lower() if letter not in string.punctuation)
+    out, run = "", ""
+    for letter in kept + " ":
+        if letter.isalnum() or letter == "_":
+            run += letter
+            continue
+        out += (" " if run in ("a", "an", "the") else run) + letter
+        run = ""
+    return out.split()
+
+
+def f1_by_definition(ours: list[str], gold: list[str]) -> float:
+    left = list(gold)
+    common = 0
+    for word in ours:
+        if word in left:
+            left.remove(word)
+            common += 1
+    return 2 * common / (len(ours) + len(gold)) if common else 0.0
+
+
+@settings(database=None, deadline=None, max_examples=500)
+@given(TEXTS, st.lists(TEXTS, max_size=4))
+def test_scores_are_those_of_the_official_definition(answer: str, gold: list[str]) -> None:
+    ours, theirs = words_by_definition(answer), [words_by_definition(one) for one in gold]
+    assert normalize_answer(answer) == " ".join(ours)
+    assert exact_match(answer, gold) == (ours in theirs)
+    assert f1(answer, gold) == pytest.approx(max([f1_by_definition(ours, one) for one in theirs], default=0))
+    with_words = [one for one in theirs if one]
+    assert exact_match_v2(answer, gold) == (ours in with_words if with_words else not ours)
+    expected = max(f1_by_definition(ours, one) for one in with_words) if with_words else float(not ours)
+    assert f1_v2(answer, gold) == pytest.approx(expected)
+
+
+def test_articles_are_kept_apart(tmp_path: Path) -> None:
+    other = {"context": "Nobody did.", "qas": [{**QA, "id": "q2"}, {**QA, "id": "q3"}]}
+    source = write(tmp_path, {"data": [{"paragraphs": [PARAGRAPH, other]}, {"paragraphs": [other]}]})
+    assert [[example.id for example in article] for article in read_articles(source)] == [
+        ["q1", "q2", "q3"],
+        ["q2", "q3"],
+    ]
 
 
 def test_examples_are_read_in_the_files_order(tmp_path: Path) -> None:

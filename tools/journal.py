@@ -34,6 +34,7 @@ class Journal:
             self._file = self.path.open("a+b")
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._file.close()
             raise ToolError(f"{self.path} is being written: the same evaluation runs already") from None
         except OSError as error:
             raise ToolError(f"cannot write {directory}: {error.strerror}. Name a directory with --journal") from None
