@@ -100,7 +100,7 @@ def changed_questions(of: Evaluation) -> list[dict[str, Any]]:
 
 def _f1_gained(question: Mapping[str, Any]) -> float:
     f1: Mapping[Precision, float] = question["f1"]
-    return min(f1.values()) - f1[REFERENCE]
+    return min(score - f1[REFERENCE] for precision, score in f1.items() if precision != REFERENCE)
 
 
 def tables(title: str, of: Evaluation) -> list[Table]:

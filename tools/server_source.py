@@ -83,4 +83,5 @@ class ServerSource:
         raise ToolError(f"{self._url} did not warm its ladder within {WARM_UP_SECONDS} s")
 
     def _unreachable(self, error: Exception) -> ToolError:
-        return ToolError(f"cannot ask {self._url}: {error}. Is the server running?")
+        reason = str(error).partition("\n")[0]  # httpx's own second line is a link
+        return ToolError(f"cannot ask {self._url}: {reason}. Is the server running?")
