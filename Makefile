@@ -50,7 +50,8 @@ quantize: $(READY) ## the demo checkpoint into build/demo; ARGS="--model ... --o
 	  --evaluation models/demo/held_out.json --output build/demo)
 
 evaluate: $(READY) $(DEMO) ## exact match and F1 of MODEL_DIR on DATA (held-out demo questions); or ARGS="--url ..."
-	$(IN_VENV) ./entrypoint.sh evaluate $(or $(ARGS),--model-dir $(MODEL_DIR) --data $(DATA))
+	$(IN_VENV) ./entrypoint.sh evaluate $(or $(ARGS),--model-dir $(MODEL_DIR) --data $(DATA) \
+	  --output build/evaluate/report.json --changed build/evaluate/changed.jsonl)
 
 benchmark: $(READY) $(DEMO) ## latency, throughput, cost and plots of MODEL_DIR in build/benchmark; or ARGS="--url ..."
 	$(IN_VENV) ./entrypoint.sh benchmark $(or $(ARGS),--model-dir $(MODEL_DIR) --data $(DATA))

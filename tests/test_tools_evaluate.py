@@ -188,7 +188,7 @@ def test_v2_lets_no_answer_compete_and_scores_both_kinds(
 def test_an_interrupted_run_goes_on_where_it_stopped(
     demo_dir: Path, tmp_path: Path, runs: dict[str, Path], how: signal.Signals
 ) -> None:
-    arguments = ("--model-dir", demo_dir, "--data", HELD_OUT, "--limit", 150)
+    arguments = ("--model-dir", demo_dir, "--data", HELD_OUT, "--limit", 60)
     running = subprocess.Popen(
         command(*arguments, "--journal", tmp_path / "journal"), cwd=PROGRAM_DIR, stdout=subprocess.PIPE, text=True
     )
@@ -206,11 +206,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
         journal.write(b'{"id": "demo-0')  # torn
     done = evaluate(tmp_path, *arguments)
     assert done.returncode == 0, done.stderr
-    assert f"FP32: goes on after {kept} of 150 questions of an earlier run" in done.stdout
+    assert f"FP32: goes on after {kept} of 60 questions of an earlier run" in done.stdout
     assert "INT8: goes on" not in done.stdout
     whole = report_of(runs["process"])["answers"]
     for precision, answers in report_of(tmp_path)["answers"].items():
-        assert answers == dict(list(whole[precision].items())[:150])
+        assert answers == dict(list(whole[precision].items())[:60])
 
 
 def wait_for(is_so: Any, seconds: float) -> None:

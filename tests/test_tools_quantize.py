@@ -185,21 +185,6 @@ def test_bad_arguments_are_refused_before_torch_is_loaded(tmp_path: Path) -> Non
     assert not out.exists()
 
 
-def test_evaluate_gives_the_same_scores_in_process_and_over_http(
-    demo_dir: Path, server: LocalServer, tmp_path: Path
-) -> None:
-    scores = []
-    for source in (("--model-dir", demo_dir), ("--url", server.url)):
-        output = tmp_path / "scores.json"
-        ended = run_tool("evaluate", *source, "--data", DEMO / "held_out.json", "--limit", 60, "--output", output)
-        assert ended.returncode == 0, ended.stderr
-        scores.append(json.loads(output.read_text())["scores"])
-    assert set(scores[0]) == {"INT8", "FP32"}
-    assert scores[0]["FP32"] == scores[1]["FP32"]
-    assert scores[0]["INT8"]["f1"] == pytest.approx(scores[1]["INT8"]["f1"], abs=2)  # widths round differently
-    assert scores[0]["FP32"]["f1"] > 50
-
-
 def test_benchmark_measures_a_running_server(server: LocalServer, tmp_path: Path) -> None:
     output = tmp_path / "figures"
     ended = run_tool(
