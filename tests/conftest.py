@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -33,3 +34,30 @@ def server(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def client(server: LocalServer) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.url, timeout=60) as connected:
         yield connected
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Writes a small checkpoint of random weights of an architecture, in the hub's own format."""
+    import torch
+    from transformers import (
+        AutoTokenizer,
+        DistilBertConfig,
+        DistilBertForQuestionAnswering,
+        ElectraConfig,
+        ElectraForQuestionAnswering,
+    )
+
+    def write(model_type: str) -> Path:
+        directory = tmp_path_factory.mktemp(model_type)
+        torch.manual_seed(0)
+        if model_type == "electra":
+            config = ElectraConfig(hidden_size=128, embedding_size=128, num_hidden_layers=2, intermediate_size=256)
+            ElectraForQuestionAnswering(config).save_pretrained(directory)
+        else:
+            distil = DistilBertConfig(dim=128, n_layers=2, n_heads=4, hidden_dim=256)
+            DistilBertForQuestionAnswering(distil).save_pretrained(directory)
+        AutoTokenizer.from_pretrained(ROOT / "models" / "demo").save_pretrained(directory)
+        return directory
+
+    return write

@@ -33,33 +33,6 @@ def error_of(ended: subprocess.CompletedProcess[str]) -> str:
     return " ".join(line for line in ended.stderr.splitlines() if line.startswith("error:"))
 
 
-@pytest.fixture(scope="session")
-def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Writes a small checkpoint of random weights of an architecture, in the hub's own format."""
-    import torch
-    from transformers import (
-        AutoTokenizer,
-        DistilBertConfig,
-        DistilBertForQuestionAnswering,
-        ElectraConfig,
-        ElectraForQuestionAnswering,
-    )
-
-    def write(model_type: str) -> Path:
-        directory = tmp_path_factory.mktemp(model_type)
-        torch.manual_seed(0)
-        if model_type == "electra":
-            config = ElectraConfig(hidden_size=128, embedding_size=128, num_hidden_layers=2, intermediate_size=256)
-            ElectraForQuestionAnswering(config).save_pretrained(directory)
-        else:
-            distil = DistilBertConfig(dim=128, n_layers=2, n_heads=4, hidden_dim=256)
-            DistilBertForQuestionAnswering(distil).save_pretrained(directory)
-        AutoTokenizer.from_pretrained(DEMO).save_pretrained(directory)
-        return directory
-
-    return write
-
-
 def test_the_demo_artifact_is_whole_and_fused(demo_dir: Path) -> None:
     made = manifest.read(demo_dir)
     assert list(made.precisions) == ["INT8", "FP32"]

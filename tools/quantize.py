@@ -3,17 +3,15 @@
 python -m tools.quantize --model csarron/bert-base-uncased-squad-v1 --calibration squad --output build/bert-base
 """
 
-import argparse
 import logging
 import platform
 import shutil
 import tempfile
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -21,49 +19,39 @@ from rich.progress import Progress
 from rich.table import Table
 
 from container import cpu
-from container.precision import PRECISIONS, Precision
+from container.precision import Precision
 from model_loader import artifact, manifest
 from model_loader.manifest import MadeWith, Manifest, ProbeResult
 from model_loader.model_file import Engine, InputName, ModelFile
 from serve.features import Featurizer, WindowLimits
 from tools import golden
 from tools.errors import ToolError, run
-from tools.evaluate import MAX_QUESTION_LEN, parse_precisions
+from tools.evaluate import MAX_QUESTION_LEN
 from tools.local_model import Cutter
 from tools.measure import TIMED_TOKENS, Built, checkpoint_forward, measure, tensors
+from tools.quantize_options import MIN_CALIBRATION_WINDOWS, Options, parse_arguments
+from tools.recipe_search import HELD_BACK, Search, split
+from tools.recipe_search import table as recipe_table
+from tools.recipes import STATIC, Recipe, smoothquant
 from tools.squad import Example, read_examples
 
 if TYPE_CHECKING:
     from tools.checkpoint import Checkpoint
 
-MIN_CALIBRATION_WINDOWS = 20  # fewer do not show the activations' range
-DEFAULT_PRECISIONS = "int8,fp32"
-
-
-@dataclass(frozen=True)
-class Options:
-    """The command line."""
-
-    model: str
-    calibration: str
-    evaluation: str | None
-    output: Path
-    precisions: tuple[Precision, ...]
-    fp32_engine: Literal["ipex", "torch"]
-    steps: int
-    max_seq_len: int
-    doc_stride: int
-
 
 def main() -> None:
     """Check what can be checked at once, build beside the output, rename."""
-    options = _parse_arguments()
-    _check_output(options.output)
+    options = parse_arguments(__doc__)
     examples = read_examples(options.calibration)
     if len(examples) < MIN_CALIBRATION_WINDOWS:
         raise ToolError(
             f"{options.calibration} has {len(examples)} examples; "
             f"calibration needs at least {MIN_CALIBRATION_WINDOWS}, better {options.steps}"
+        )
+    if options.recipe == "auto" and len(split(examples)[0]) < MIN_CALIBRATION_WINDOWS:
+        raise ToolError(
+            f"{options.calibration}: --recipe auto holds each {HELD_BACK}th context back, and the others' examples are "
+            f"fewer than {MIN_CALIBRATION_WINDOWS}; add examples of more contexts, or name a recipe"
         )
     held_out = read_examples(options.evaluation) if options.evaluation else []
     console = Console()
@@ -71,58 +59,18 @@ def main() -> None:
     build = Path(tempfile.mkdtemp(prefix=f".{options.output.name}-", dir=options.output.parent))
     try:
         with Progress(console=console, transient=True) as progress:
-            made, table = _Build(options, build, progress).run(examples, held_out)
+            run = _Build(options, build, progress)
+            try:
+                made = run.run(examples, held_out)
+            finally:
+                for table in run.tables:
+                    progress.console.print(table)
         manifest.write(build, made)
         build.chmod(0o755)  # mkdtemp's own mode would keep a server without privileges out
         _replace(build, options.output)
     finally:
         shutil.rmtree(build, ignore_errors=True)
-    console.print(table)
     console.print(f"wrote {options.output}")
-
-
-def _parse_arguments() -> Options:
-    parser = argparse.ArgumentParser(
-        prog="quantize", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    add = parser.add_argument
-    add("--model", required=True, help="checkpoint: a directory, or an id on the Hugging Face hub")
-    add("--calibration", required=True, help="file in SQuAD's format, or `squad` (hub); never what you test on")
-    add("--evaluation", help="held-out file in SQuAD's format: measure exact match and F1 into the manifest")
-    add("--output", required=True, type=Path, help="directory to write; an artifact there is replaced")
-    add("--precisions", default=DEFAULT_PRECISIONS, help=f"of int8,bf16,fp32 (default: {DEFAULT_PRECISIONS})")
-    add(
-        "--fp32-engine",
-        choices=("ipex", "torch"),
-        default="ipex",
-        help="ipex: fastest (default); torch: no IPEX needed",
-    )
-    add("--steps", type=int, default=100, help="calibration windows (default: 100)")
-    add("--max-seq-len", type=int, default=384, help="tokens of a window (default: 384)")
-    add("--doc-stride", type=int, default=128, help="overlap of two windows, tokens (default: 128)")
-    given = vars(parser.parse_args())
-    if given["steps"] < MIN_CALIBRATION_WINDOWS:
-        parser.error(f"--steps must be at least {MIN_CALIBRATION_WINDOWS}")
-    if not 0 <= given["doc_stride"] < given["max_seq_len"] - MAX_QUESTION_LEN - 3:
-        parser.error(f"--doc-stride must leave room for a question of {MAX_QUESTION_LEN} tokens in --max-seq-len")
-    precisions = parse_precisions(given.pop("precisions"))
-    return Options(precisions=precisions or PRECISIONS, **given)
-
-
-def _check_output(output: Path) -> None:
-    """See that the output can be written, and replaces nothing but an artifact.
-
-    Raises: ToolError.
-    """
-    if output.exists() and not output.is_dir():
-        raise ToolError(f"--output {output} is a file; name a directory")
-    if output.is_dir() and any(output.iterdir()) and not (output / manifest.FILE_NAME).is_file():
-        raise ToolError(f"--output {output} holds other things than an artifact; name another directory")
-    existing = next(parent for parent in output.absolute().parents if parent.exists())
-    try:
-        tempfile.TemporaryFile(dir=existing).close()
-    except OSError as error:
-        raise ToolError(f"--output {output} cannot be written: {error.strerror}") from None
 
 
 def _replace(build: Path, output: Path) -> None:
@@ -142,8 +90,10 @@ class _Build:
         self._directory = directory
         self._progress = progress
         self._task = progress.add_task("import torch and IPEX", total=None)
+        self._searched: list[dict[str, Any]] = []
+        self.tables: list[Table] = []  # to be shown, whatever becomes of the run
 
-    def run(self, examples: Sequence[Example], held_out: Sequence[Example]) -> tuple[Manifest, Table]:
+    def run(self, examples: Sequence[Example], held_out: Sequence[Example]) -> Manifest:
         options = self._options
         # The frozen libraries beneath warn of their own past; nothing of it is the user's to mend.
         warnings.filterwarnings("ignore")
@@ -159,13 +109,13 @@ class _Build:
         checkpoint.save_tokenizer(self._directory)
         limits = WindowLimits(options.max_seq_len, options.doc_stride, MAX_QUESTION_LEN)
         cutter = Cutter(Featurizer(self._directory / "tokenizer.json"), limits)
-        windows = _calibration_windows(cutter, examples, checkpoint.inputs, options.steps)
         probed = golden.choose_examples(cutter, examples)
         reference = golden.results(cutter, probed, checkpoint_forward(checkpoint))
 
         built: dict[Precision, Built] = {}
+        windows, recipe_of_int8 = self._plan(checkpoint, cutter, examples)
         for precision in options.precisions:
-            file, recipe = self._export(checkpoint, precision, windows)
+            file, recipe = self._export(checkpoint, precision, windows, recipe_of_int8)
             self._show(f"{precision}: load again and measure")
             built[precision] = measure(file, recipe, cutter, (probed, reference, held_out))
         results = {precision: of.results for precision, of in built.items()}
@@ -182,20 +132,40 @@ class _Build:
             precisions={precision: of.entry for precision, of in built.items()},
             probes=golden.probes(cutter, probed, {**results, "FP32": reference}),
         )
-        return made, _table(made, built, reference)
+        self.tables.append(_table(made, built, reference))
+        return made
+
+    def _plan(self, checkpoint: "Checkpoint", cutter: Cutter, examples: Sequence[Example]) -> tuple[list[Any], Recipe]:
+        """Windows to calibrate INT8 on, and its recipe."""
+        options = self._options
+        if options.recipe != "auto" or "INT8" not in options.precisions:
+            given = STATIC if options.recipe == "static" else smoothquant(options.alpha)
+            return _calibration_windows(cutter, examples, checkpoint.inputs, options.steps), given
+        calibrating, held_back = split(examples)
+        windows = _calibration_windows(cutter, calibrating, checkpoint.inputs, options.steps)
+        search = Search(checkpoint, cutter, windows, held_back, self._show)
+        recipe: Recipe | None = None
+        try:
+            recipe = search.best(options.max_f1_drop)
+        finally:
+            self.tables.append(recipe_table(search.tried, recipe, len(held_back)))
+        self._searched = [one.as_json() for one in search.tried]
+        return windows, recipe
 
     def _export(
-        self, checkpoint: "Checkpoint", precision: Precision, windows: Sequence[Any]
+        self, checkpoint: "Checkpoint", precision: Precision, windows: Sequence[Any], recipe: Recipe
     ) -> tuple[ModelFile, dict[str, Any]]:
-        """Write the file of one precision."""
+        """Write the file of one precision. recipe: INT8's."""
         from tools import export
 
         path = self._directory / artifact.SAMPLE_FILES[precision]
         engine: Engine = "ipex-torchscript"
-        recipe: dict[str, Any] = {"method": "none"}
+        made: dict[str, Any] = {"method": "none"}
         if precision == "INT8":
-            self._show("INT8: calibrate, trace", total=len(windows))
-            recipe = export.export_int8(checkpoint, windows, path, lambda: self._progress.advance(self._task))
+            advance = self._show("INT8: calibrate, trace", len(windows))
+            made = export.export_int8(checkpoint, windows, path, recipe, advance)
+            if self._searched:
+                made["search"] = self._searched
         else:
             self._show(f"{precision}: trace")
             if precision == "BF16":
@@ -205,11 +175,13 @@ class _Build:
             else:
                 engine = "torchscript"
                 export.export_portable_fp32(checkpoint, windows[0], path)
-        return ModelFile(precision, str(path), engine, checkpoint.inputs, fused_groups=None), recipe
+        return ModelFile(precision, str(path), engine, checkpoint.inputs, fused_groups=None), made
 
-    def _show(self, description: str, total: float | None = None) -> None:
+    def _show(self, description: str, steps: float | None = None) -> Callable[[], None]:
+        """Show what is done now; gives what marks a step of it as done."""
         self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(description, total=total)
+        self._task = task = self._progress.add_task(description, total=steps)
+        return lambda: self._progress.advance(task)
 
 
 def _calibration_windows(
