@@ -51,13 +51,13 @@ class Cpu:
         return _LEVELS.index(self.isa) >= _LEVELS.index("AVX512_CORE_BF16")
 
 
-def detect(max_isa: str = "DEFAULT") -> Cpu:
-    """Read this machine; max_isa caps the instruction set as oneDNN's variable does.
+def detect(max_isa: str | None = None) -> Cpu:
+    """Read this machine; max_isa (None: what ONEDNN_MAX_CPU_ISA says) caps the instruction set as oneDNN does.
 
     Raises: CpuUnsupported without AVX2, which IPEX needs.
     """
     model, flags = _cpuinfo()
-    cap = max_isa.upper()
+    cap = (max_isa or os.environ.get("ONEDNN_MAX_CPU_ISA", "")).upper()
     allowed = _LEVELS[: _LEVELS.index(cap) + 1] if cap in _LEVELS else _LEVELS
     usable = [name for name in allowed if ISA_FLAGS[name] in flags]
     if "AVX2" not in usable:

@@ -63,6 +63,11 @@ def test_a_cap_holds_on_this_machine(cap: str) -> None:
     assert not detect(cap).has_bf16
 
 
+def test_the_cap_is_read_from_onednns_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx2")
+    assert detect().isa == "AVX2"
+
+
 def test_this_machine_capped_below_avx2_is_unsupported() -> None:
     with pytest.raises(CpuUnsupported, match="AVX2"):
         detect("SSE41")

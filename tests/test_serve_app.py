@@ -331,7 +331,9 @@ def test_info_tells_model_lanes_and_rungs(client: httpx.Client) -> None:
     info = client.get("/info").json()
     assert info["state"] == "ready"
     assert info["model"]["has_manifest"]
-    assert info["precisions"]["INT8"] == {"engine": "ipex-torchscript", "fused_groups": 44}  # 7 x 6 layers + 2
+    int8 = info["precisions"]["INT8"]
+    assert (int8["engine"], int8["fused_groups"]) == ("ipex-torchscript", 44)  # 7 x 6 layers + 2
+    assert len(int8["sha256"]) == 64
     assert info["rungs"] == list(range(16, 385, 16))
     assert all(lane["is_alive"] for lane in info["lanes"])
     assert all(lane["warm_rungs"] == {"INT8": info["rungs"], "FP32": info["rungs"]} for lane in info["lanes"])
