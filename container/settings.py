@@ -83,6 +83,20 @@ class Settings(BaseSettings):
         validation_alias="BACKGROUND_LANES",
         description="lanes that run what a request has beyond 4 windows and give way to other requests",
     )
+    guard_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        validation_alias="GUARD_SHARE",
+        description="share of INT8 answers, at most, that are run again in FP32 when a core is idle; 0: off",
+    )
+    guard_min_agreement: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        validation_alias="GUARD_MIN_AGREEMENT",
+        description="a warning is logged when fewer of the last 100 such answers agree",
+    )
     rung_step: int | None = Field(
         None,
         ge=8,

@@ -23,7 +23,7 @@ Models = Mapping[Precision, QAModel]
 def run_lane(sock: socket.socket, models: Models, cores: Set[int], niceness: int) -> None:
     """Serve frames until the socket closes. A lane of one core has the zygote's warm rungs, a wider one none."""
     os.sched_setaffinity(0, cores)
-    os.nice(niceness)
+    _give_way(niceness)
     if len(cores) > 1:  # compiled shapes belong to a number of threads
         for model in models.values():
             model.warm_rungs.clear()
@@ -32,6 +32,17 @@ def run_lane(sock: socket.socket, models: Models, cores: Set[int], niceness: int
     while message := wire.receive(sock):
         kind, body, _ = message
         sock.sendall(_answer(kind, body, models))
+
+
+def _give_way(niceness: int) -> None:
+    """Take a niceness beside the zygote's, or the kernel's class for what runs only where nothing else would."""
+    if niceness < wire.IDLE_CLASS:
+        os.nice(niceness)
+        return
+    try:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    except OSError:  # a sandbox may forbid the class
+        os.nice(niceness)
 
 
 def warm(body: bytes, models: Models) -> bytes:

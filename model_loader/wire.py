@@ -18,6 +18,7 @@ from container.precision import PRECISIONS, Precision
 HEADER = struct.Struct("=IB")
 _RUN = struct.Struct("=BHH")  # precision, rung, context_offset
 _COST = struct.Struct("=d")
+IDLE_CLASS = 20  # in the place of a niceness, which ends at 19: the scheduling class SCHED_IDLE
 
 
 class Kind(IntEnum):
@@ -30,7 +31,7 @@ class Kind(IntEnum):
     FAILED = 5  # from it: JSON error
     LOAD = 6  # to the zygote: JSON model file
     LOADED = 7  # from it: JSON load_ms, or error and failure
-    FORK = 8  # to the zygote, with a socket attached: JSON cores, niceness
+    FORK = 8  # to the zygote, with a socket attached: JSON cores, niceness or IDLE_CLASS
     FORKED = 9  # from it: JSON pid, and the rungs that are warm in the new lane
     KILL = 10  # to the zygote: JSON pid
 

@@ -17,6 +17,7 @@ from serve import spans
 from serve.errors import DeadlineExceeded, DocumentTooLong, InvalidRequest, Overloaded
 from serve.fair_queue import Job, Turn
 from serve.features import Document, Featurizer, Window, WindowLimits
+from serve.guard import Answered, Guard
 from serve.lane_pool import LanePool
 from serve.request_body import ItemAnswer
 from serve.schemas import Item, Parameters
@@ -67,10 +68,13 @@ class Encoded:
 class QAEngine:
     """Answers questions. One for each server; everything runs on the event loop but the text work."""
 
-    def __init__(self, featurizer: Featurizer, pool: LanePool, limits: EngineLimits) -> None:
+    def __init__(
+        self, featurizer: Featurizer, pool: LanePool, limits: EngineLimits, guard: Guard | None = None
+    ) -> None:
         self._featurizer = featurizer
         self._pool = pool
         self._limits = limits
+        self._guard = guard
         self._threads = ThreadPoolExecutor(TEXT_THREADS, thread_name_prefix="text")
 
     async def answer(
@@ -188,6 +192,8 @@ class QAEngine:
             each.item, spans.rank, each.item.context, each.document, each.windows, logits, each.rules
         )
         trace.took("rank", start)
+        if self._guard and each.precision == "INT8":
+            self._guard.offer(Answered(each.item.context, each.document, each.windows, each.rules, logits, answers[0]))
         return ItemAnswer(each.item, each.precision, answers)
 
     async def _text_work(self, item: Item, work: Callable[..., T], *arguments: object) -> T:

@@ -10,10 +10,19 @@ import math
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from enum import StrEnum
 
 from container.precision import Precision
 from model_loader.wire import WindowLogits
 from serve.features import Window
+
+
+class Priority(StrEnum):
+    """Whose time a window may take."""
+
+    FOREGROUND = "foreground"
+    BACKGROUND = "background"  # the rest of a long request: gives way
+    IDLE = "idle"  # of no request: runs where nothing else would
 
 
 @dataclass(eq=False)
@@ -24,7 +33,7 @@ class Job:
     window: Window
     price_ms: float
     result: asyncio.Future[WindowLogits]
-    is_background: bool = False
+    priority: Priority = Priority.FOREGROUND
     attempts: int = 0
     submitted_at: float = 0.0
     started_at: float = 0.0

@@ -1,7 +1,8 @@
 """Which lanes there are, and how fine the ladder is: from cores, quota and memory. Pure functions.
 
 Narrow lanes, one a core, give the throughput. A wide lane over several cores gives an idle server's request its lowest
-latency. Background lanes share the narrow ones' cores and give way to them: the rest of long documents.
+latency. Background lanes share the narrow ones' cores and give way to them: the rest of long documents. A guard lane
+runs only where nothing else would.
 """
 
 import math
@@ -30,6 +31,7 @@ class Kind(StrEnum):
     NARROW = "narrow"
     WIDE = "wide"
     BACKGROUND = "background"
+    GUARD = "guard"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Choices:
     narrow_lanes: int | None = None
     wide_lane: bool = True
     background_lanes: bool = True
+    guard_lane: bool = False
     rung_step: int | None = None
 
 
@@ -86,10 +89,15 @@ def make_plan(
 def _from_best_to_smallest(
     cpu: Cpu, choices: Choices, file_mb: dict[Precision, float], max_seq_len: int
 ) -> Iterator[Plan]:
-    """What is given up first costs least: fineness of the ladder, then wide lanes, background lanes, narrow lanes."""
+    """What is given up first costs least: fineness of the ladder, then guard, wide, background, narrow lanes."""
     lanes = _lanes(cpu, choices)
     steps = [choices.rung_step] if choices.rung_step else RUNG_STEPS
-    given_up: list[Collection[Kind]] = [(), (Kind.WIDE,), (Kind.WIDE, Kind.BACKGROUND)]
+    given_up: list[Collection[Kind]] = [
+        (),
+        (Kind.GUARD,),
+        (Kind.GUARD, Kind.WIDE),
+        (Kind.GUARD, Kind.WIDE, Kind.BACKGROUND),
+    ]
     for kinds in given_up:
         kept = tuple(lane for lane in lanes if lane.kind not in kinds)
         for step in steps:
@@ -112,6 +120,7 @@ def _lanes(cpu: Cpu, choices: Choices) -> tuple[LaneSpec, ...]:
         *narrow,
         *(wide if choices.wide_lane else ()),
         *(background if choices.background_lanes else ()),
+        *([replace(narrow[-1], kind=Kind.GUARD, name="guard-0")] if choices.guard_lane else ()),
     )
 
 
@@ -142,6 +151,7 @@ def _priced(lanes: tuple[LaneSpec, ...], rung_step: int, file_mb: dict[Precision
     own = {
         Kind.NARROW: of_one_core,
         Kind.BACKGROUND: of_one_core,
+        Kind.GUARD: of_one_core,
         Kind.WIDE: ladder + sum(size * WIDE[precision] for precision, size in file_mb.items()),
     }
     return Plan(lanes, rung_step, round(shared + sum(own[lane.kind] for lane in lanes)))

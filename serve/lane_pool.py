@@ -17,7 +17,7 @@ from model_loader.errors import ModelLoadError, WarmupFailed
 from model_loader.model_file import ModelFile
 from model_loader.wire import WindowRun
 from serve.errors import InferenceFailed, PrecisionUnavailable
-from serve.fair_queue import FairQueue, Job, Turn
+from serve.fair_queue import FairQueue, Job, Priority, Turn
 from serve.features import Window
 from serve.lane_plan import Kind, Plan
 from serve.metrics import Metrics
@@ -33,11 +33,18 @@ log = logging.getLogger(__name__)
 FOREGROUND_WINDOWS = 4  # of a request, and in one turn; the rest of a long one gives way to others
 BACKGROUND_SHARE = 0.08  # of a core that a background lane gets where the foreground leaves it nothing
 RUNGS_PER_RENEWAL = 4  # how often lanes of one core are born anew while the zygote warms: it costs some 50 ms
+IDLE_LIMIT_SECONDS = 600  # of a pass that runs only where nothing else would
 WINDOWS_PER_WARMUP = 4  # that a wide lane runs between two rungs that it warms, until its ladder is complete
 MAX_ATTEMPTS = 2  # a window that was on a lane when it died runs once more; twice is the window's own fault
 WARMUP_LIMIT_SECONDS = 120
 HANG_FACTOR = 20  # a pass that takes so many times its price, and 5 s at least, hangs
 HANG_FLOOR_SECONDS = 5
+PRIORITY_OF = {
+    Kind.NARROW: Priority.FOREGROUND,
+    Kind.WIDE: Priority.FOREGROUND,
+    Kind.BACKGROUND: Priority.BACKGROUND,
+    Kind.GUARD: Priority.IDLE,
+}
 RESPAWN_PAUSE_SECONDS = 1  # times the restarts before this one, 10 at most: the first replacement comes at once
 MAX_ZYGOTES_LOST = 3  # beside the serving: then what is warm must do
 
@@ -58,6 +65,7 @@ class LanePool:
         self._metrics = metrics
         self._queue = FairQueue(FOREGROUND_WINDOWS)
         self._background = FairQueue()
+        self._idle = FairQueue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ladder: asyncio.Task[None] | None = None
         self._closing = False
@@ -88,7 +96,8 @@ class LanePool:
         """Serve this precision no more."""
         self.precisions.withdraw(precision)
         self._nursery.forget(precision)
-        for job in (*self._queue.take_out(precision), *self._background.take_out(precision)):
+        waiting = (self._queue, self._background, self._idle)
+        for job in [job for queue in waiting for job in queue.take_out(precision)]:
             if not job.result.done():
                 job.result.set_exception(PrecisionUnavailable(f"version: {precision} is served no more"))
 
@@ -115,7 +124,7 @@ class LanePool:
         running = sum(
             max(0.0, slot.work.price_ms - (now - slot.work.started_at) * 1000)
             for slot in self.slots
-            if isinstance(slot.work, Job) and not slot.work.is_background
+            if isinstance(slot.work, Job) and slot.work.priority is Priority.FOREGROUND
         )
         behind = self._background.wait_ms(windows - FOREGROUND_WINDOWS) if windows > FOREGROUND_WINDOWS else 0.0
         return (running + self._queue.wait_ms(windows) + behind) / self.parallel
@@ -134,25 +143,36 @@ class LanePool:
 
     def submit(self, turn: Turn, precision: Precision, windows: Sequence[Window]) -> list[Job]:
         """Queue windows of a request; each job's result comes when a lane has run it."""
-        loop = asyncio.get_running_loop()
-        now = time.perf_counter()
         jobs = []
         for window in windows:
             turn.windows += 1
             behind = self._has_background and turn.windows > FOREGROUND_WINDOWS
-            price_ms = self.price_ms(precision, (window,))
-            jobs.append(Job(precision, window, price_ms, loop.create_future(), behind, submitted_at=now))
-            self._queue_of(jobs[-1]).add(turn, jobs[-1])
+            jobs.append(self._add(turn, precision, window, Priority.BACKGROUND if behind else Priority.FOREGROUND))
         self._dispatch()
         return jobs
+
+    def submit_idle(self, turn: Turn, precision: Precision, windows: Sequence[Window]) -> list[Job]:
+        """Queue windows of no request, for the guard lane: each runs when nothing waits and its core is idle."""
+        jobs = [self._add(turn, precision, window, Priority.IDLE) for window in windows]
+        self._dispatch()
+        return jobs
+
+    def _add(self, turn: Turn, precision: Precision, window: Window, priority: Priority) -> Job:
+        future = asyncio.get_running_loop().create_future()
+        price_ms = self.price_ms(precision, (window,))
+        job = Job(precision, window, price_ms, future, priority, submitted_at=time.perf_counter())
+        self._queue_of(priority).add(turn, job)
+        return job
 
     def drop(self, turn: Turn, jobs: Collection[Job]) -> None:
         """Forget those of a request's windows that still wait."""
         self._queue.drop(turn, jobs)
         self._background.drop(turn, jobs)
+        self._idle.drop(turn, jobs)
 
-    def _queue_of(self, job: Job) -> FairQueue:
-        return self._background if job.is_background else self._queue
+    def _queue_of(self, priority: Priority) -> FairQueue:
+        queues = {Priority.BACKGROUND: self._background, Priority.IDLE: self._idle}
+        return queues.get(priority, self._queue)
 
     def _dispatch(self) -> None:
         """Give every free lane that can do something its work."""
@@ -165,7 +185,7 @@ class LanePool:
         for slot in free:
             if slot.windows_since_warmup >= WINDOWS_PER_WARMUP and (step := self._next_step_of(slot)):
                 return slot, step, Turn()
-            queue = self._background if slot.spec.kind is Kind.BACKGROUND else self._queue
+            queue = self._queue_of(PRIORITY_OF[slot.spec.kind])
             found = queue.pop(lambda job, slot=slot: self._can_run(slot, job))  # type: ignore[misc]
             if found:
                 turn, job = found
@@ -174,13 +194,22 @@ class LanePool:
         return next(((slot, step, Turn()) for slot in free if (step := self._next_step_of(slot))), None)
 
     def _free_slots(self) -> list[Slot]:
-        """Idle lanes whose cores no lane in the foreground uses; wide ones first where they are enough for all."""
-        foreground = [slot for slot in self.slots if slot.spec.kind is not Kind.BACKGROUND]
+        """Idle lanes whose cores no lane in the foreground uses; wide ones first where they are enough for all.
+
+        Then the background's, and the guard's where all lanes of its core are idle and nothing waits.
+        """
+        foreground = [slot for slot in self.slots if PRIORITY_OF[slot.spec.kind] is Priority.FOREGROUND]
         busy = frozenset().union(*(slot.spec.cores for slot in foreground if slot.work is not None))
         free = [slot for slot in foreground if slot.is_idle and not slot.spec.cores & busy]
         few = len(self._queue) <= sum(slot.spec.kind is Kind.WIDE for slot in free)
         free.sort(key=lambda slot: slot.spec.width, reverse=few)
-        return free + [slot for slot in self.slots if slot.spec.kind is Kind.BACKGROUND and slot.is_idle]
+        free += [slot for slot in self.slots if slot.spec.kind is Kind.BACKGROUND and slot.is_idle]
+        if self._idle and not self.waiting:
+            free += [slot for slot in self.slots if slot.spec.kind is Kind.GUARD and self._is_undisturbed(slot)]
+        return free
+
+    def _is_undisturbed(self, slot: Slot) -> bool:
+        return slot.is_idle and all(other.work is None for other in self.slots if other.spec.cores & slot.spec.cores)
 
     def _can_run(self, slot: Slot, job: Job) -> bool:
         return slot.rung_for(job.precision, len(job.window.input_ids)) is not None
@@ -212,8 +241,10 @@ class LanePool:
     def _limit_seconds(self, work: WarmStep | Job) -> float:
         if isinstance(work, WarmStep):
             return WARMUP_LIMIT_SECONDS
+        if work.priority is Priority.IDLE:
+            return IDLE_LIMIT_SECONDS
         limit = max(HANG_FLOOR_SECONDS, HANG_FACTOR * work.price_ms / 1000)
-        return limit / BACKGROUND_SHARE if work.is_background else limit
+        return limit / BACKGROUND_SHARE if work.priority is Priority.BACKGROUND else limit
 
     def _on_reply(self, process: LaneProcess, kind: wire.Kind, body: bytes) -> None:
         slot = self._slot_of(process)
@@ -247,7 +278,7 @@ class LanePool:
         if not job.result.done():
             job.result.set_result(logits)
         self._metrics.window(slot.spec.name, job.precision, job.rung, logits.cost_ms / 1000)
-        if not job.is_background:  # there a pass takes as long as the others let it
+        if job.priority is Priority.FOREGROUND:  # elsewhere a pass takes as long as the others let it
             self.prices.observe(slot.spec.width, job.precision, job.rung, logits.cost_ms)
             self._busy.add(logits.cost_ms * slot.spec.width)
 
@@ -276,7 +307,7 @@ class LanePool:
         for attempt in range(MAX_ZYGOTES_LOST):
             try:
                 await self._nursery.bring(file)
-                await self._renew_all(Kind.NARROW, Kind.BACKGROUND)
+                await self._renew_all(Kind.NARROW, Kind.BACKGROUND, Kind.GUARD)
                 return
             except ZygoteEnded as error:
                 if not self.precisions.accepted or attempt == MAX_ZYGOTES_LOST - 1:
@@ -295,7 +326,7 @@ class LanePool:
                 await self._nursery.warm_rung(step)
                 fresh += 1
                 if fresh >= RUNGS_PER_RENEWAL or self._next_step(self._nursery.warm) is None:
-                    await self._renew_all(Kind.NARROW, Kind.BACKGROUND)
+                    await self._renew_all(Kind.NARROW, Kind.BACKGROUND, Kind.GUARD)
                     fresh = 0
             except ZygoteEnded as error:
                 lost += 1
@@ -356,7 +387,7 @@ class LanePool:
         work = slot.free()
         if isinstance(work, Job) and not work.result.done():
             if work.attempts < MAX_ATTEMPTS:
-                self._queue_of(work).put_back(turn, work)
+                self._queue_of(work.priority).put_back(turn, work)
             else:
                 work.result.set_exception(InferenceFailed("two lanes were lost on the same window"))
         slot.process = None

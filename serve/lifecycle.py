@@ -15,7 +15,8 @@ from model_loader.errors import ModelLoadError, WarmupFailed
 from serve.engine import EngineLimits, QAEngine
 from serve.errors import InferenceFailed
 from serve.features import Featurizer
-from serve.lane_plan import Choices, Plan, make_plan
+from serve.guard import Guard
+from serve.lane_plan import Choices, Kind, Plan, make_plan
 from serve.lane_pool import LanePool
 from serve.metrics import Metrics
 from serve.self_test import check_probes
@@ -48,7 +49,12 @@ class Lifecycle:
         limits = EngineLimits(
             artifact.max_seq_len, artifact.doc_stride, settings.request_timeout_seconds, settings.max_queue_seconds
         )
-        self.engine = QAEngine(Featurizer(artifact.tokenizer_file), self.pool, limits)
+        guard = (
+            Guard(self.pool, self.metrics, settings.guard_share, settings.guard_min_agreement)
+            if any(lane.kind is Kind.GUARD for lane in plan.lanes)
+            else None
+        )
+        self.engine = QAEngine(Featurizer(artifact.tokenizer_file), self.pool, limits, guard)
 
     @property
     def is_healthy(self) -> bool:
@@ -108,8 +114,11 @@ class Lifecycle:
 
 def _plan(settings: Settings, artifact: Artifact, cpu: Cpu) -> Plan:
     """The lanes for this box, and one line that says what was found and chosen."""
-    choices = Choices(settings.narrow_lanes, settings.wide_lane, settings.background_lanes, settings.rung_step)
     file_mb = {model.precision: Path(model.path).stat().st_size / 1e6 for model in artifact.models}
+    has_guard = settings.guard_share > 0 and {"INT8", "FP32"} <= set(file_mb)
+    choices = Choices(
+        settings.narrow_lanes, settings.wide_lane, settings.background_lanes, has_guard, settings.rung_step
+    )
     memory_mb = cgroup.available_memory_mb()
     plan = make_plan(cpu, choices, file_mb, artifact.max_seq_len, memory_mb)
     log.info(

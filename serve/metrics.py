@@ -4,6 +4,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 # Seconds. From a refusal (sub-millisecond) to the platform's 60 s.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+F1_BUCKETS = (0.0, 0.25, 0.5, 0.75, 0.99, 1.0)
+LOGIT_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 STAGES = ("parse", "tokenize", "queue", "inference", "rank", "total")
 
 
@@ -38,6 +40,25 @@ class Metrics:
         self.lane_up = Gauge("bertqa_lane_up", "1 while the lane's process lives.", ["lane"], registry=self.registry)
         self.rung_cost_seconds = Gauge(
             "bertqa_rung_cost_seconds", "Price of a pass.", ["width", "precision", "rung"], registry=self.registry
+        )
+
+        self.guard_answers = Counter(
+            "bertqa_guard_answers",
+            "INT8 answers drawn to be run again in FP32: agree, differ, or skipped for want of idle time.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.guard_f1 = Histogram(
+            "bertqa_guard_f1", "F1 of INT8's and FP32's answer.", buckets=F1_BUCKETS, registry=self.registry
+        )
+        self.guard_logit_rms = Histogram(
+            "bertqa_guard_logit_rms",
+            "Root-mean-square difference of INT8's and FP32's context logits.",
+            buckets=LOGIT_BUCKETS,
+            registry=self.registry,
+        )
+        self.guard_share = Gauge(
+            "bertqa_guard_share", "INT8 answers that were run again, of all since the start.", registry=self.registry
         )
 
     def window(self, lane: str, precision: str, rung: int, seconds: float) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from container.precision import Precision
+from model_loader import wire
 from model_loader.model_file import ModelFile
 from serve.lane_plan import Kind, LaneSpec
 from serve.prices import PriceTable
@@ -15,8 +16,8 @@ log = logging.getLogger(__name__)
 
 WARMUP_LIMIT_SECONDS = 120
 # Beside the zygote's own: background lanes get what the others leave, and a twelfth of a core where those leave nothing
-# (the kernel's weights: 820 to 70).
-NICENESS = {Kind.NARROW: 0, Kind.WIDE: 0, Kind.BACKGROUND: 11}
+# (the kernel's weights: 820 to 70). A guard lane gets what nobody wants.
+NICENESS = {Kind.NARROW: 0, Kind.WIDE: 0, Kind.BACKGROUND: 11, Kind.GUARD: wire.IDLE_CLASS}
 
 
 class Nursery:

@@ -84,6 +84,15 @@ def test_wide_and_background_lanes_can_be_left_out(cores: int) -> None:
     assert bare.memory_mb < full.memory_mb
 
 
+@pytest.mark.parametrize("cores", [1, 2, 8, 64])
+def test_one_guard_lane_is_made_where_it_is_asked_for_and_is_the_first_to_go(cores: int) -> None:
+    guarded, bare = plan(box(cores), guard_lane=True), plan(box(cores))
+    assert cores_of(guarded, Kind.GUARD) == cores_of(bare, Kind.NARROW)[-1:]
+    assert tuple(lane for lane in guarded.lanes if lane.kind is not Kind.GUARD) == bare.lanes
+    coarsest = plan(box(cores), guard_lane=True, rung_step=RUNG_STEPS[-1])
+    assert cores_of(plan(box(cores), coarsest.memory_mb - 1, guard_lane=True), Kind.GUARD) == []
+
+
 @pytest.mark.parametrize("step", [8, 16, 48, 384])
 def test_the_ladders_step_can_be_set(step: int) -> None:
     assert plan(box(2), rung_step=step).rung_step == step

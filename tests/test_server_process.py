@@ -268,11 +268,12 @@ def test_a_lane_gives_the_same_answer_whatever_its_kind(demo_dir: Path, tmp_path
         together = httpx.post(f"{server.url}/invocations", json={"instances": items}).json()["predictions"]
         assert together == [alone] * 12
         used = {re.search('lane="([a-z]+)', line)[1] for line in metric_lines(server, "bertqa_windows_total")}  # type: ignore[index]
-        assert used == {lane["kind"] for lane in server.info()["lanes"]}
+        assert used == {lane["kind"] for lane in server.info()["lanes"]} - {"guard"}
 
 
 def test_lanes_can_be_chosen_and_one_line_says_what_was_found(demo_dir: Path, tmp_path: Path) -> None:
-    with LocalServer(demo_dir, {"NARROW_LANES": "1", "BACKGROUND_LANES": "false"}, log=tmp_path / "log") as server:
+    chosen = {"NARROW_LANES": "1", "BACKGROUND_LANES": "false", "GUARD_SHARE": "0"}
+    with LocalServer(demo_dir, chosen, log=tmp_path / "log") as server:
         assert [lane["kind"] for lane in server.info()["lanes"]] == ["narrow"]
         assert httpx.post(f"{server.url}/invocations", json=LONG_BODY, timeout=30).status_code == 200
     (line,) = (line for line in (tmp_path / "log").read_text().splitlines() if "usable cores" in line)

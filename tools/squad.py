@@ -5,18 +5,13 @@ and have v1.1's and v2.0's rules as two packages. tests/test_tools_squad.py hold
 """
 
 import json
-import re
-import string
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serve.answer_overlap import normalize_answer, overlap_of_words
 from tools.errors import ToolError
-
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 @dataclass(frozen=True)
@@ -82,12 +77,6 @@ def _from_hub() -> list[Example]:
     return [Example(row["id"], row["question"], row["context"], tuple(row["answers"]["text"])) for row in rows]
 
 
-def normalize_answer(text: str) -> str:
-    """Lower case, without punctuation, articles and extra white space, in the official script's order."""
-    without_punctuation = text.lower().translate(_PUNCTUATION)
-    return " ".join(_ARTICLES.sub(" ", without_punctuation).split())
-
-
 def exact_match(answer: str, gold: Iterable[str]) -> float:
     """v1.1: 1.0 where the answer equals a gold answer after normalisation, else 0.0."""
     return float(any(normalize_answer(answer) == normalize_answer(one) for one in gold))
@@ -95,7 +84,7 @@ def exact_match(answer: str, gold: Iterable[str]) -> float:
 
 def f1(answer: str, gold: Iterable[str]) -> float:
     """v1.1: the best overlap of words with a gold answer, 0 to 1."""
-    return max((_f1_of_two(*_words(answer, one)) for one in gold), default=0)
+    return max((overlap_of_words(*_words(answer, one)) for one in gold), default=0)
 
 
 def exact_match_v2(answer: str, gold: Iterable[str]) -> float:
@@ -106,7 +95,7 @@ def exact_match_v2(answer: str, gold: Iterable[str]) -> float:
 def f1_v2(answer: str, gold: Iterable[str]) -> float:
     """v2.0: as v1.1, but where answer or gold has no words they agree fully or not at all."""
     return max(
-        _f1_of_two(ours, theirs) if ours and theirs else float(ours == theirs)
+        overlap_of_words(ours, theirs) if ours and theirs else float(ours == theirs)
         for ours, theirs in (_words(answer, one) for one in _gold_v2(gold))
     )
 
@@ -117,11 +106,3 @@ def _gold_v2(gold: Iterable[str]) -> list[str]:
 
 def _words(answer: str, gold: str) -> tuple[list[str], list[str]]:
     return normalize_answer(answer).split(), normalize_answer(gold).split()
-
-
-def _f1_of_two(answer: list[str], gold: list[str]) -> float:
-    common = sum((Counter(answer) & Counter(gold)).values())
-    if common == 0:
-        return 0.0
-    precision, recall = common / len(answer), common / len(gold)
-    return 2 * precision * recall / (precision + recall)
