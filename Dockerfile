@@ -1,28 +1,47 @@
-# One image: the server, and the offline tools. `docker build -t bert-qa .`
+# One image: the server, the offline tools, and a small model to start with. `docker build -t bert-qa .`; docs/image.md
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
+# What changes least comes first: a change of code rebuilds the last layers only. Everything is a wheel, so no compiler;
+# pip is the base image's own, and never in /opt/venv.
 FROM ${BASE_IMAGE} AS packages
 # PyTorch's CPU build; an empty value takes torch from the ordinary package index, 6 GB larger.
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python3 -m venv /opt/venv
-COPY container/requirements-torch.txt container/requirements.txt container/constraints.txt /tmp/
-RUN /opt/venv/bin/pip install ${TORCH_INDEX_URL:+--index-url ${TORCH_INDEX_URL}} $(grep ^torch /tmp/requirements-torch.txt)
-RUN /opt/venv/bin/pip install -r /tmp/requirements-torch.txt -r /tmp/requirements.txt -c /tmp/constraints.txt
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+COPY container/check_platform.sh container/requirements-torch.txt /opt/program/container/
+RUN PYTHON=python3 sh /opt/program/container/check_platform.sh && python3 -m venv --without-pip /opt/venv && \
+    python3 -m pip --python /opt/venv/bin/python install ${TORCH_INDEX_URL:+--index-url ${TORCH_INDEX_URL}} \
+      $(grep ^torch /opt/program/container/requirements-torch.txt)
+COPY container/requirements.txt container/constraints.txt /opt/program/container/
+RUN cd /opt/program/container && python3 -m pip --python /opt/venv/bin/python install \
+      -r requirements-torch.txt -r requirements.txt -c constraints.txt
 
-FROM ${BASE_IMAGE}
+# The demo artifact: MODEL_DIR=/opt/demo serves it.
+FROM packages AS demo
+COPY models/demo /opt/models/demo
+WORKDIR /opt/program
+COPY container container
+COPY model_loader model_loader
+COPY serve/__init__.py serve/errors.py serve/features.py serve/spans.py serve/
+COPY tools tools
+RUN cd /opt/models/demo && PYTHONPATH=/opt/program /opt/venv/bin/python -m tools.quantize --model . \
+      --calibration calibration.json --evaluation held_out.json --output /opt/demo
+
+FROM packages
 LABEL org.opencontainers.image.title="BERT question answering on CPU" \
+      org.opencontainers.image.description="INT8 and FP32 BERT question answering on x86 CPUs under SageMaker's contract" \
+      org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0" \
       com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true
-COPY --from=packages /opt/venv /opt/venv
-# World-readable, since serverless endpoints run as another user; bytecode is compiled now, the root may be read-only later.
-COPY --chmod=755 entrypoint.sh /opt/program/
+COPY --from=demo /opt/demo /opt/demo
+COPY LICENSE entrypoint.sh /opt/program/
 COPY container /opt/program/container
 COPY model_loader /opt/program/model_loader
 COPY serve /opt/program/serve
 COPY tools /opt/program/tools
-RUN chmod -R a+rX /opt/program && /opt/venv/bin/python -m compileall -q /opt/program
-ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+# World-readable, since serverless endpoints run as another user; bytecode now, the root may be read-only later.
+RUN chmod -R a+rX /opt/program /opt/demo && chmod a+x /opt/program/entrypoint.sh && \
+    /opt/venv/bin/python -m compileall -q /opt/program
+ENV HOME=/tmp PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 EXPOSE 8080
 ENTRYPOINT ["/opt/program/entrypoint.sh"]
 CMD ["serve"]
