@@ -15,16 +15,17 @@ COPY container/requirements.txt container/constraints.txt /opt/program/container
 RUN cd /opt/program/container && python3 -m pip --python /opt/venv/bin/python install \
       -r requirements-torch.txt -r requirements.txt -c constraints.txt
 
-# The demo artifact: MODEL_DIR=/opt/demo serves it.
+# The demo artifact, which is served where no other is mounted. Its kernels need AVX2, which some emulators lack.
 FROM packages AS demo
-COPY models/demo /opt/models/demo
 WORKDIR /opt/program
-COPY container container
+COPY models/demo models/demo
+COPY container/__init__.py container/cgroup.py container/contract.py container/cpu.py container/precision.py container/
 COPY model_loader model_loader
-COPY serve/__init__.py serve/errors.py serve/features.py serve/spans.py serve/
-COPY tools tools
-RUN cd /opt/models/demo && PYTHONPATH=/opt/program /opt/venv/bin/python -m tools.quantize --model . \
-      --calibration calibration.json --evaluation held_out.json --output /opt/demo
+COPY serve/__init__.py serve/answer_overlap.py serve/errors.py serve/features.py serve/spans.py serve/
+COPY tools/*.py tools/
+RUN if grep -qw avx2 /proc/cpuinfo; then cd models/demo && PYTHONPATH=/opt/program /opt/venv/bin/python -m tools.quantize \
+      --model . --calibration calibration.json --evaluation held_out.json --output /opt/demo; \
+    else echo "this CPU has no AVX2: the image gets no demo model" && mkdir /opt/demo; fi && chmod -R a+rX /opt/demo
 
 FROM packages
 LABEL org.opencontainers.image.title="BERT question answering on CPU" \
@@ -33,15 +34,19 @@ LABEL org.opencontainers.image.title="BERT question answering on CPU" \
       org.opencontainers.image.licenses="Apache-2.0" \
       com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true
 COPY --from=demo /opt/demo /opt/demo
+COPY models/demo/held_out.json models/demo/calibration.json /opt/program/models/demo/
 COPY LICENSE entrypoint.sh /opt/program/
 COPY container /opt/program/container
 COPY model_loader /opt/program/model_loader
-COPY serve /opt/program/serve
 COPY tools /opt/program/tools
+COPY serve /opt/program/serve
 # World-readable, since serverless endpoints run as another user; bytecode now, the root may be read-only later.
-RUN chmod -R a+rX /opt/program /opt/demo && chmod a+x /opt/program/entrypoint.sh && \
+RUN chmod -R a+rX /opt/program && chmod a+x /opt/program/entrypoint.sh && \
     /opt/venv/bin/python -m compileall -q /opt/program
-ENV HOME=/tmp PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+ENV HOME=/tmp PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 RUN_AS_USER=10001
+WORKDIR /tmp
 EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["/opt/program/entrypoint.sh", "healthcheck"]
+# SageMaker and `docker run` give the verb: nothing stands between it and the program that gets SIGTERM.
 ENTRYPOINT ["/opt/program/entrypoint.sh"]
 CMD ["serve"]

@@ -13,8 +13,15 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 DEMO := build/demo/manifest.json
 
+IMAGE ?= bert-qa
+CONTAINER_ENGINE ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo podman)
+# podman's own format has no health check. The Dockerfile has the default index; an empty one must be given to count.
+BUILD_OPTIONS = $(if $(filter podman,$(CONTAINER_ENGINE)),--format docker) \
+  $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+  $(if $(filter environment command,$(firstword $(origin TORCH_INDEX_URL))),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL))
+
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check format quantize evaluate benchmark clean
+.PHONY: help setup serve test check format quantize evaluate benchmark image run test-image soak clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -35,7 +42,7 @@ serve: $(READY) $(if $(filter build/demo,$(MODEL_DIR)),$(DEMO)) ## the server on
 	$(IN_VENV) MODEL_DIR="$(MODEL_DIR)" HOST="$${HOST:-127.0.0.1}" PORT="$(PORT)" exec ./entrypoint.sh serve
 
 test: check $(DEMO) ## static checks and all tests
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --ignore tests/image
 
 check: $(READY) ## ruff, mypy, import directions
 	$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check .
@@ -55,6 +62,19 @@ evaluate: $(READY) $(DEMO) ## exact match and F1 of MODEL_DIR on DATA (held-out 
 
 benchmark: $(READY) $(DEMO) ## latency, throughput, cost and plots of MODEL_DIR in build/benchmark; or ARGS="--url ..."
 	$(IN_VENV) ./entrypoint.sh benchmark $(or $(ARGS),--model-dir $(MODEL_DIR) --data $(DATA))
+
+image: ## the container image IMAGE (bert-qa), by docker or podman (CONTAINER_ENGINE=...)
+	$(CONTAINER_ENGINE) build $(BUILD_OPTIONS) -t $(IMAGE) .
+
+run: ## the image on PORT; its demo model, or MODEL_DIR=build/bert-base
+	$(CONTAINER_ENGINE) run --rm --read-only --tmpfs /tmp -p 127.0.0.1:$(PORT):8080 \
+	  $(if $(filter-out file,$(origin MODEL_DIR)),-v "$(abspath $(MODEL_DIR)):/opt/ml/model:ro") $(IMAGE) serve
+
+test-image: image $(DEMO) ## the image built, run with limits, read-only, without network, stopped under load
+	SOAK=$(SOAK) IMAGE=$(IMAGE) CONTAINER_ENGINE=$(CONTAINER_ENGINE) $(VENV)/bin/python -m pytest tests/image
+
+soak: ## test-image with 50 SIGTERMs
+	$(MAKE) test-image SOAK=1
 
 clean: ## remove what was built, and the environment
 	rm -rf build $(VENV)

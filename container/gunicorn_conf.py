@@ -3,6 +3,7 @@
 One worker owns all lanes: HTTP is not the limit on CPU, and one queue keeps every core at work.
 """
 
+import os
 from typing import Any
 
 from container import contract, log_config
@@ -19,7 +20,8 @@ def options(settings: Settings) -> dict[str, Any]:
         "timeout": 30,  # an event loop that is stuck this long is killed and replaced
         "keepalive": 75,  # longer than the platform's and common load balancers' 60 s
         "backlog": 2048,
-        "worker_tmp_dir": "/dev/shm",  # heartbeat file in memory: a disk can stall it
+        # The heartbeat file, in memory where it can be: a disk can stall it.
+        "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,
         "control_socket_disable": True,  # it would write to the home directory
         "accesslog": None,
         "logconfig_dict": log_config.at_level(settings.log_level),

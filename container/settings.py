@@ -97,6 +97,14 @@ class Settings(BaseSettings):
         validation_alias="GUARD_MIN_AGREEMENT",
         description="a warning is logged when fewer of the last 100 such answers agree",
     )
+    run_as_user: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        validation_alias="RUN_AS_USER",
+        description="user and group id that a server started as root becomes, before its port opens; "
+        "0: it stays what it is; the image sets 10001",
+    )
     rung_step: int | None = Field(
         None,
         ge=8,

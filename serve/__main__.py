@@ -5,13 +5,14 @@ Exit codes: 78 settings, 69 CPU, 70 artifact or model, else gunicorn's own.
 
 import logging
 import os
+import signal
 import sys
 from typing import Any
 
-from container import contract, cpu, gunicorn_conf, log_config
+from container import contract, cpu, gunicorn_conf, log_config, privileges
 from container.cpu import Cpu, CpuUnsupported
 from container.settings import Settings, SettingsError
-from model_loader import artifact
+from model_loader import artifact, model_dir
 from model_loader.artifact import Artifact
 from model_loader.errors import ModelLoadError
 
@@ -20,6 +21,8 @@ log = logging.getLogger("serve")
 
 def main() -> int:
     """Start the server; returns only when it has stopped."""
+    # As process 1 of a container this one would not hear SIGTERM before gunicorn listens to it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = Settings.from_env()
     except SettingsError as error:
@@ -28,9 +31,12 @@ def main() -> int:
         return contract.EXIT_SETTINGS
     log_config.configure(settings.log_level)
     log.info("settings", extra={"settings": settings.model_dump(mode="json")})
+    directory = model_dir.choose(settings.model_dir, is_default="model_dir" not in settings.model_fields_set)
+    if settings.run_as_user:
+        privileges.drop(settings.run_as_user, directory)
     try:
         box = cpu.detect(settings.onednn_max_cpu_isa)
-        model = artifact.open_artifact(settings.model_dir, settings.precisions, box)
+        model = artifact.open_artifact(directory, settings.precisions, box)
     except CpuUnsupported as error:
         log.error("cannot start: %s", error)
         return contract.EXIT_CPU

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from container import contract
-from serve import errors, openapi, report, request_body
+from serve import custom_attributes, errors, openapi, report, request_body
 from serve.engine import Trace
 from serve.errors import NotReady, Overloaded, PayloadTooLarge, RequestError
 from serve.fair_queue import Turn
@@ -41,6 +41,8 @@ ERROR_STATUS: dict[type[RequestError], int] = {
 CLIENT_GONE = 499  # nginx's number; nobody receives it, the log and the metrics show it
 LINES_IN_FLIGHT = 32  # of one JSON Lines request: enough to keep all lanes at work, few enough to wait in turn
 WATCH_AFTER_SECONDS = 0.05  # a client that leaves is noticed from then on
+REQUEST_ID_CHARACTERS = 64  # of an InferenceId
+ERROR_BYTES = contract.ERROR_BODY_BYTES * 2 // 5  # of a message: JSON escapes may double it, and the rest must fit
 PARSE_INLINE_BYTES = 65_536  # parsing more than this takes milliseconds, so it leaves the event loop
 
 
@@ -116,7 +118,8 @@ class _Invocation:
     def __init__(self, lifecycle: Lifecycle, request: Request) -> None:
         self._lifecycle = lifecycle
         self._request = request
-        self._request_id = request.headers.get("x-amzn-sagemaker-inference-id") or uuid.uuid4().hex
+        given_id = request.headers.get("x-amzn-sagemaker-inference-id", "")[:REQUEST_ID_CHARACTERS]
+        self._request_id = given_id or uuid.uuid4().hex
         self._trace = Trace()
         self._form = "none"
 
@@ -135,6 +138,8 @@ class _Invocation:
             log.exception("request %s failed by an error that nobody foresaw", self._request_id)
             response = _error_json(500, "internal", "internal error; report the request_id", self._request_id)
             error = "internal"
+        attributes = self._request.headers.get(custom_attributes.HEADER)
+        response.headers[custom_attributes.HEADER] = custom_attributes.answered(attributes, self._request_id)
         self._trace.took("total", start)
         # The answer goes out first: writing the log line can wait for the next turn of the event loop.
         asyncio.get_running_loop().call_soon(self._record, response.status_code, error)
@@ -259,7 +264,8 @@ def _error_type(failure: RequestError) -> str:
 
 
 def _error_body(error_type: str, message: str, request_id: str) -> dict[str, str]:
-    return {"error_type": error_type, "error": message[:1000], "request_id": request_id}
+    shortened = message.encode()[:ERROR_BYTES].decode(errors="ignore")
+    return {"error_type": error_type, "error": shortened, "request_id": request_id}
 
 
 def _error_json(status: int, error_type: str, message: str, request_id: str) -> Response:

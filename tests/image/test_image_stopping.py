@@ -1,0 +1,77 @@
+"""SIGTERM under load: whoever was heard is answered, and the container ends by itself, well."""
+
+import asyncio
+import json
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.image.engine import Container, engine
+
+TIMES = 50 if os.environ.get("SOAK") else 5
+SURELY_READ_SECONDS = 0.1  # a request that was sent so long before the signal was read before it
+BODY = json.dumps(
+    {"question": "Who built the lighthouse?", "context": "Zoë Müller built the lighthouse. " * 60}
+).encode()
+REQUEST = (
+    b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+)
+
+
+async def _ask(port: int) -> tuple[float, bytes]:
+    """When one request was sent, and the first line of what came back; nothing where the port was closed."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(REQUEST)
+        await writer.drain()
+    except OSError:
+        return time.monotonic(), b""
+    sent_at = time.monotonic()
+    try:
+        response = await reader.read()
+    except OSError:
+        response = b""
+    writer.close()
+    complete = response.endswith(b"}")
+    return sent_at, response.split(b"\r\n")[0] if complete else b""
+
+
+async def _load_and_stop(container: Container, seed: int) -> tuple[float, list[tuple[float, bytes]]]:
+    """Eight clients ask without pause until a while after SIGTERM."""
+    seen: list[tuple[float, bytes]] = []
+    stopped_at: float | None = None
+
+    async def client() -> None:
+        while stopped_at is None or time.monotonic() < stopped_at + 1:
+            seen.append(await _ask(container.port))
+
+    clients = [asyncio.create_task(client()) for _ in range(8)]
+    await asyncio.sleep(random.Random(seed).uniform(0.3, 1.5))
+    signalled_at = time.monotonic()
+    await asyncio.to_thread(engine, "kill", "--signal", "TERM", container.name)
+    stopped_at = time.monotonic()
+    await asyncio.gather(*clients)
+    return signalled_at, seen
+
+
+@pytest.mark.parametrize("seed", range(TIMES))
+def test_no_accepted_request_is_lost(seed: int, demo_dir: Path) -> None:
+    with Container("--volume", f"{demo_dir}:/opt/ml/model:ro") as container:
+        container.wait_until_ready()
+        signalled_at, seen = asyncio.run(_load_and_stop(container, seed))
+        accepted = [first for sent_at, first in seen if sent_at < signalled_at - SURELY_READ_SECONDS]
+        assert len(accepted) >= 8
+        assert set(accepted) <= {b"HTTP/1.1 200 OK", b"HTTP/1.1 429 Too Many Requests"}
+        assert b"HTTP/1.1 200 OK" in accepted
+        assert container.exit_code(25) == 0
+
+
+def test_sigterm_before_it_is_ready_ends_it_too(demo_dir: Path) -> None:
+    with Container("--volume", f"{demo_dir}:/opt/ml/model:ro") as container:
+        time.sleep(1)
+        engine("kill", "--signal", "TERM", container.name)
+        assert container.exit_code(25) == 0

@@ -1,0 +1,36 @@
+"""Which directory is served."""
+
+from pathlib import Path
+
+import pytest
+
+from model_loader import model_dir
+
+
+@pytest.fixture
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the image has its demo model."""
+    directory = tmp_path / "demo"
+    directory.mkdir()
+    (directory / "manifest.json").write_text("{}")
+    monkeypatch.setattr(model_dir, "DEMO_DIR", directory)
+    return directory
+
+
+def test_nothing_at_the_default_is_the_demo(demo: Path, tmp_path: Path) -> None:
+    assert model_dir.choose(tmp_path / "nothing", is_default=True) == demo
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert model_dir.choose(empty, is_default=True) == demo
+
+
+def test_what_is_named_or_has_content_is_never_replaced(demo: Path, tmp_path: Path) -> None:
+    assert model_dir.choose(tmp_path / "nothing", is_default=False) == tmp_path / "nothing"
+    half = tmp_path / "half"
+    half.mkdir()
+    (half / "config.json").write_text("{}")
+    assert model_dir.choose(half, is_default=True) == half
+
+
+def test_without_a_demo_the_default_stays(tmp_path: Path) -> None:
+    assert model_dir.choose(tmp_path / "nothing", is_default=True) == tmp_path / "nothing"
