@@ -13,7 +13,7 @@ def test_it_says_what_it_is_and_how_it_starts() -> None:
     assert "8080/tcp" in config["ExposedPorts"]
     assert config["Labels"]["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
-    health = config.get("Healthcheck") or found["HealthCheck"]  # docker's and podman's place for it
+    health = config.get("Healthcheck") or found["Healthcheck"]  # docker's place for it, and podman's
     assert health["Test"] == ["CMD", "/opt/program/entrypoint.sh", "healthcheck"]
     assert not config.get("User")  # SageMaker starts it as root; the program gives root up
 
