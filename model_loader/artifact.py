@@ -3,7 +3,8 @@
 import hashlib
 import importlib.metadata
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from container.cpu import Cpu
@@ -24,13 +25,17 @@ SAMPLE_DOC_STRIDE = 128
 
 @dataclass(frozen=True)
 class Artifact:
-    """A verified artifact. manifest is None for the AWS sample's layout. models: the preferred precision first."""
+    """A verified artifact. manifest is None for the AWS sample's layout.
+
+    models: the preferred precision first. passed_over: why a precision that it holds is not among them.
+    """
 
     directory: Path
     manifest: Manifest | None
     models: tuple[ModelFile, ...]
     max_seq_len: int
     doc_stride: int
+    passed_over: Mapping[Precision, str] = field(default_factory=dict)
 
     @property
     def tokenizer_file(self) -> Path:
@@ -62,6 +67,7 @@ def open_artifact(directory: Path, wanted: tuple[Precision, ...] | None, cpu: Cp
 def _open_with_manifest(directory: Path, wanted: tuple[Precision, ...] | None, cpu: Cpu) -> Artifact:
     manifest = manifests.read(directory)
     models = []
+    passed_over: dict[Precision, str] = {}
     for precision in _choose(tuple(manifest.precisions), wanted):
         entry = manifest.precisions[precision]
         obstacle = _obstacle(precision, entry.engine, manifest, cpu)
@@ -69,13 +75,14 @@ def _open_with_manifest(directory: Path, wanted: tuple[Precision, ...] | None, c
             raise PrecisionUnsupported(f"{precision} cannot run here: {obstacle}")
         if obstacle:
             log.warning("%s is passed over: %s", precision, obstacle)
+            passed_over[precision] = obstacle
             continue
         path = directory / entry.file
         verify_file(path, entry.sha256, entry.size_bytes)
         models.append(ModelFile(precision, str(path), entry.engine, tuple(manifest.inputs), entry.fused_groups))
     if not models:
         raise PrecisionUnsupported(f"none of the precisions in {directory} can run here; the lines above say why")
-    return Artifact(directory, manifest, tuple(models), manifest.max_seq_len, manifest.doc_stride)
+    return Artifact(directory, manifest, tuple(models), manifest.max_seq_len, manifest.doc_stride, passed_over)
 
 
 def _open_sample_layout(directory: Path, wanted: tuple[Precision, ...] | None, cpu: Cpu) -> Artifact:

@@ -41,3 +41,12 @@ def drift(
     reference: Precision = "FP32" if all("FP32" in probe.results for probe in manifest.probes) else precision
     allowed = MAX_DRIFT * manifest.precisions[precision].rms_difference + ROUNDING
     return rms_difference(manifest.probes, logits, reference), allowed
+
+
+def same_best(manifest: Manifest, precision: Precision, logits: Sequence[tuple[np.ndarray, np.ndarray]]) -> int:
+    """How many probes have the best start and the best end that they had when the artifact was made."""
+    golden = [probe.results[precision] for probe in manifest.probes]
+    return sum(
+        start.argmax() == np.argmax(then.start_logits) and end.argmax() == np.argmax(then.end_logits)
+        for then, (start, end) in zip(golden, logits, strict=True)
+    )

@@ -71,7 +71,7 @@ def create_app(lifecycle: Lifecycle) -> FastAPI:
     @app.get("/ping", tags=["health"], responses=openapi.PING)
     async def ping() -> Response:
         """200 when the model is warm and can answer now, else 503."""
-        return Response(status_code=200 if lifecycle.is_healthy else 503)
+        return Response(status_code=200 if lifecycle.ping() else 503)
 
     @app.post("/invocations", tags=["answers"], openapi_extra=openapi.REQUEST_BODY, responses=openapi.RESPONSES)
     async def invocations(request: Request) -> Response:

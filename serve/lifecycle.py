@@ -43,6 +43,8 @@ class Lifecycle:
         self.metrics = Metrics()
         self._created_at = time.perf_counter()
         self.state = State.LOADING
+        self.passed_over = dict(artifact.passed_over)  # precision: why it is not served
+        self._last_ping: bool | None = None
         plan = _plan(settings, artifact, cpu)
         rungs = ladder.rungs(artifact.max_seq_len, plan.rung_step)
         self.pool = LanePool(artifact.models, rungs, plan, self.metrics)
@@ -60,6 +62,16 @@ class Lifecycle:
     def is_healthy(self) -> bool:
         """What /ping says: warm, not stopping, a lane alive, a precision left. A full queue is not ill health."""
         return self.state is State.READY and self.pool.has_live_lane and bool(self.pool.precisions.files)
+
+    def ping(self) -> bool:
+        """is_healthy, and a log line whenever that is another than at the ping before."""
+        is_healthy = self.is_healthy
+        if is_healthy != self._last_ping:
+            self._last_ping = is_healthy
+            served = ", ".join(self.pool.precisions.files) or "nothing"
+            missing = "".join(f"; {precision} is passed over: {why}" for precision, why in self.passed_over.items())
+            log.info("/ping answers %d from now on (%s): %s%s", 200 if is_healthy else 503, self.state, served, missing)
+        return is_healthy
 
     async def start(self) -> None:
         """Load, warm and test the model; ends in READY or FAILED, never raises."""
@@ -100,6 +112,7 @@ class Lifecycle:
             if not may_pass_over or self.settings.precisions or list(self.pool.precisions.files) == [precision]:
                 raise
             log.warning("%s is passed over: %s", precision, error)
+            self.passed_over[precision] = str(error)
             self.pool.withdraw(precision)
 
     def drain(self) -> None:

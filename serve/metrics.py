@@ -33,6 +33,12 @@ class Metrics:
             "bertqa_queue_delay_seconds", "Time until a new one-window request would start.", registry=self.registry
         )
         self.ready = Gauge("bertqa_ready", "1 while /ping answers 200.", registry=self.registry)
+        self.passed_over = Gauge(
+            "bertqa_precision_passed_over",
+            "1 for a precision that the artifact holds and that is not served, with the reason.",
+            ["precision", "reason"],
+            registry=self.registry,
+        )
         self.rungs_planned = Gauge(
             "bertqa_rungs_planned", "Rungs of the ladder.", ["precision"], registry=self.registry
         )

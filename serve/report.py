@@ -32,6 +32,7 @@ def info(lifecycle: Lifecycle) -> dict[str, object]:
             }
             for precision in pool.precisions.files
         },
+        "passed_over": lifecycle.passed_over,
         "cpu": {"model": lifecycle.cpu.model, "isa": lifecycle.cpu.isa, "quota": lifecycle.cpu.quota},
         "lanes": [
             {
@@ -69,6 +70,8 @@ def refresh_gauges(lifecycle: Lifecycle) -> None:
     metrics.ready.set(lifecycle.is_healthy)
     metrics.queue_windows.set(pool.waiting)
     metrics.queue_delay_seconds.set(pool.wait_ms(1) / 1000)
+    for precision, reason in lifecycle.passed_over.items():
+        metrics.passed_over.labels(precision, reason).set(1)
     for precision in pool.precisions.files:
         metrics.rungs_planned.labels(precision).set(len(pool.rungs))
         for slot in pool.slots:

@@ -28,10 +28,14 @@ async def check_probes(pool: LanePool, manifest: Manifest, precision: Precision)
     jobs = pool.submit(Turn(), precision, asked)
     logits = [(done.start, done.end) for done in await asyncio.gather(*(job.result for job in jobs))]
     found, allowed = probes.drift(manifest, precision, logits)
+    same = probes.same_best(manifest, precision, logits)
     if not found <= allowed:
         raise WarmupFailed(
             f"{precision} gives other numbers here than when it was made: its logits differ from FP32's by "
             f"{found:.4f} (root mean square over {len(jobs)} probes), {allowed:.4f} is allowed. "
             "Quantize on a CPU like this one, or serve FP32"
         )
-    log.info("%s passes its probes: logits differ from FP32's by %.4f, %.4f is allowed", precision, found, allowed)
+    log.info(
+        "%s passes its probes: logits differ from FP32's by %.4f, %.4f is allowed; %d of %d answers are those of then",
+        *(precision, found, allowed, same, len(jobs)),
+    )

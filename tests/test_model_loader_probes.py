@@ -5,7 +5,7 @@ import pytest
 
 from container.precision import Precision
 from model_loader.manifest import MadeWith, Manifest, PrecisionEntry, Probe, ProbeResult
-from model_loader.probes import MAX_DRIFT, ROUNDING, drift, rms_difference
+from model_loader.probes import MAX_DRIFT, ROUNDING, drift, rms_difference, same_best
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]
 
@@ -97,3 +97,9 @@ def test_fp32_is_the_reference_only_where_every_probe_has_it() -> None:
 def test_nan_is_no_small_drift() -> None:
     found, allowed = drift(manifest(probe([1.0], [1.0])), "INT8", logits([float("nan")]))
     assert not found <= allowed
+
+
+def test_best_starts_and_ends_are_counted() -> None:
+    made = manifest(probe(None, [0.0, 5.0, 1.0]), probe(None, [4.0, 5.0, 6.0]))
+    assert same_best(made, "INT8", logits([0.1, 4.0, 1.0], [3.0, 5.0, 9.0])) == 2
+    assert same_best(made, "INT8", logits([0.1, 4.0, 1.0], [3.0, 9.0, 5.0])) == 1

@@ -317,7 +317,7 @@ def test_a_request_is_logged_in_one_line_without_its_texts(client: httpx.Client,
     assert (rows[0]["status"], rows[0]["form"], rows[0]["precision"], rows[0]["windows"]) == (200, "sample", "INT8", 1)
     assert rows[0]["inference_ms"] > 0
     assert secret not in log
-    assert "/ping" not in log
+    assert log.count("/ping answers 200") <= 1  # its changes only
 
 
 def test_the_inference_id_is_the_request_id(client: httpx.Client) -> None:

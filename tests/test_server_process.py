@@ -162,7 +162,13 @@ def test_int8_that_drifted_is_passed_over_for_fp32(copy: Path, tmp_path: Path) -
         refused = httpx.post(f"{server.url}/invocations", json={**BODY, "version": "INT8"})
         assert refused.json()["error_type"] == "precision_unavailable"
         server.wait_until_warm()
-    assert "INT8 is passed over" in (tmp_path / "log").read_text()
+        (metric,) = metric_lines(server, "bertqa_precision_passed_over{")
+        assert 'precision="INT8",reason="INT8 gives other numbers here' in metric
+        assert "other numbers" in server.info()["passed_over"]["INT8"]
+        httpx.get(f"{server.url}/ping").raise_for_status()
+    pings = [line for line in (tmp_path / "log").read_text().splitlines() if "/ping answers 200" in line]
+    assert len(pings) == 1  # however often it was asked
+    assert "FP32; INT8 is passed over: INT8 gives other numbers here" in pings[0]
 
 
 def test_int8_without_fusion_is_refused(copy: Path) -> None:
