@@ -6,6 +6,7 @@ Source of all: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-i
 PORT = 8080  # "listen on port 8080"
 MODEL_DIR = "/opt/ml/model"  # model.tar.gz is extracted here, read-only
 RESPONSE_TIMEOUT_SECONDS = 60  # "respond to requests within 60 seconds"
+BATCH_TIMEOUT_SECONDS = 3600  # the largest InvocationsTimeoutInSeconds of CreateTransformJob
 STOP_TIMEOUT_SECONDS = 30  # SIGKILL comes this long after SIGTERM
 MAX_PAYLOAD_MB = 25  # real-time endpoints: https://docs.aws.amazon.com/sagemaker/latest/dg/hosting-faqs.html
 ERROR_BODY_BYTES = 2048  # ModelError.OriginalMessage keeps no more of an error body

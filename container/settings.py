@@ -66,6 +66,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("MAX_PAYLOAD_MB", "SAGEMAKER_MAX_PAYLOAD_IN_MB"),
         description="largest request body, MiB; more gets 413",
     )
+    batch: bool = Field(
+        False,
+        validation_alias="SAGEMAKER_BATCH",
+        description="batch transform: JSON Lines of any size, and an hour for a request",
+    )
     narrow_lanes: int | None = Field(
         None,
         ge=1,
@@ -123,6 +128,11 @@ class Settings(BaseSettings):
         validation_alias="ONEDNN_MAX_CPU_ISA",
         description="oneDNN's own variable: pretend to be an older CPU, for tests (`AVX512_CORE`, `AVX2`)",
     )
+
+    @property
+    def engine_timeout_seconds(self) -> float:
+        """What a request may take: in batch, the most that CreateTransformJob lets the platform wait."""
+        return max(self.request_timeout_seconds, contract.BATCH_TIMEOUT_SECONDS if self.batch else 0)
 
     @field_validator("precisions", mode="before")
     @classmethod

@@ -7,22 +7,25 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import orjson
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import StreamingResponse
 from fastapi_offline import FastAPIOffline  # /docs without assets from elsewhere
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from container import contract
-from serve import custom_attributes, errors, openapi, report, request_body
+from serve import errors, json_lines, openapi, report, request_body
 from serve.engine import Trace
-from serve.errors import NotReady, Overloaded, PayloadTooLarge, RequestError
+from serve.errors import InvalidRequest, NotReady, Overloaded, PayloadTooLarge, RequestError
 from serve.fair_queue import Turn
 from serve.lifecycle import Lifecycle, State
-from serve.request_body import JSON
+from serve.request_body import JSON, JSON_LINES
 
+T = TypeVar("T")
 log = logging.getLogger("request")
 
 ERROR_STATUS: dict[type[RequestError], int] = {
@@ -39,7 +42,6 @@ ERROR_STATUS: dict[type[RequestError], int] = {
     errors.DeadlineExceeded: 504,
 }
 CLIENT_GONE = 499  # nginx's number; nobody receives it, the log and the metrics show it
-LINES_IN_FLIGHT = 32  # of one JSON Lines request: enough to keep all lanes at work, few enough to wait in turn
 WATCH_AFTER_SECONDS = 0.05  # a client that leaves is noticed from then on
 REQUEST_ID_CHARACTERS = 64  # of an InferenceId
 ERROR_BYTES = contract.ERROR_BODY_BYTES * 2 // 5  # of a message: JSON escapes may double it, and the rest must fit
@@ -151,33 +153,28 @@ class _Invocation:
         request_body.check_accept(headers.get("accept"), media)
         if not lifecycle.is_healthy and lifecycle.state is not State.DRAINING:
             raise NotReady(f"cannot answer now (state: {lifecycle.state}); /ping says 200 when the server can")
-        body = await self._read_body(lifecycle.settings.max_payload_mb * 2**20)
-        turn = lifecycle.engine.new_turn()
-        content = await self._unless_client_goes(
-            self._json(body, turn) if media == JSON else self._json_lines(body, turn)
-        )
+        if media != JSON:
+            return await self._json_lines()
+        body = b"".join([chunk async for chunk in self._body(lifecycle.settings.max_payload_mb)])
+        content = await self._unless_client_goes(self._json(body, lifecycle.engine.new_turn()))
         return Response(content, media_type=media, headers={"x-request-id": self._request_id})
 
-    async def _read_body(self, limit_bytes: int) -> bytes:
-        """Read the body, but no more than the limit.
+    async def _body(self, limit_mb: int | None) -> AsyncIterator[bytes]:
+        """The body as it comes, but no more than the limit.
 
         Raises: PayloadTooLarge, ClientDisconnect.
         """
         announced = self._request.headers.get("content-length", "")
-        chunks: list[bytes] = []
-        size = int(announced) if announced.isdecimal() else 0
         received = 0
-        if size <= limit_bytes:
+        size = int(announced) if announced.isdecimal() else 0
+        if limit_mb is None or size <= limit_mb * 2**20:
             async for chunk in self._request.stream():
                 received += len(chunk)
-                if received > limit_bytes:
+                if limit_mb is not None and received > limit_mb * 2**20:
                     break
-                chunks.append(chunk)
-        if max(size, received) > limit_bytes:
-            raise PayloadTooLarge(
-                f"the body is larger than {limit_bytes // 2**20} MiB; split it, or raise MAX_PAYLOAD_MB"
-            )
-        return b"".join(chunks)
+                yield chunk
+        if limit_mb is not None and max(size, received) > limit_mb * 2**20:
+            raise PayloadTooLarge(f"the body is larger than {limit_mb} MiB; split it, or raise MAX_PAYLOAD_MB")
 
     async def _json(self, body: bytes, turn: Turn) -> bytes:
         start = time.perf_counter()
@@ -190,25 +187,35 @@ class _Invocation:
         answered = await self._lifecycle.engine.answer(parsed.items, turn, self._trace)
         return orjson.dumps(parsed.body(answered))
 
-    async def _json_lines(self, body: bytes, turn: Turn) -> bytes:
+    async def _json_lines(self) -> Response:
         """One line out for each line in, in order; a bad line becomes an error object and harms no other."""
         self._form = "jsonlines"
-        self._lifecycle.engine.check_queue()
-        gate = asyncio.Semaphore(LINES_IN_FLIGHT)
+        lifecycle = self._lifecycle
+        lifecycle.engine.check_queue()
+        turn = lifecycle.engine.new_turn()
 
-        async def answer_line(line: bytes) -> bytes:
-            async with gate:
-                try:
-                    parsed = request_body.parse(line)
-                    answered = await self._lifecycle.engine.answer(parsed.items, turn, self._trace, is_admitted=True)
-                    return orjson.dumps(parsed.body(answered))
-                except RequestError as failure:
-                    return orjson.dumps(_error_body(_error_type(failure), str(failure), self._request_id))
+        async def answer(line: bytes | None) -> bytes:
+            try:
+                if line is None:
+                    raise InvalidRequest(f"the line is longer than {json_lines.LINE_BYTES // 2**20} MiB; split it")
+                parsed = request_body.parse(line)
+                answered = await lifecycle.engine.answer(parsed.items, turn, self._trace, is_admitted=True)
+                return orjson.dumps(parsed.body(answered))
+            except RequestError as failure:
+                return orjson.dumps(_error_body(_error_type(failure), str(failure), self._request_id))
 
-        lines = body.removesuffix(b"\n").split(b"\n")
-        return b"".join(line + b"\n" for line in await asyncio.gather(*map(answer_line, lines)))
+        limit_mb = None if lifecycle.settings.batch else lifecycle.settings.max_payload_mb
+        answering = json_lines.Answering(answer)
+        try:
+            await answering.read(self._body(limit_mb))
+            await self._unless_client_goes(answering.finish())
+        except BaseException:
+            answering.give_up()
+            raise
+        headers = {"x-request-id": self._request_id, "content-length": str(answering.spool.tell())}
+        return StreamingResponse(json_lines.spooled(answering.spool), media_type=JSON_LINES, headers=headers)
 
-    async def _unless_client_goes(self, answer: Coroutine[None, None, bytes]) -> bytes:
+    async def _unless_client_goes(self, answer: Coroutine[None, None, T]) -> T:
         """Await the answer; give the work up when the client leaves.
 
         The watch begins late: most answers are there before, and are spared its cost.

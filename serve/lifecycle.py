@@ -49,7 +49,7 @@ class Lifecycle:
         rungs = ladder.rungs(artifact.max_seq_len, plan.rung_step)
         self.pool = LanePool(artifact.models, rungs, plan, self.metrics)
         limits = EngineLimits(
-            artifact.max_seq_len, artifact.doc_stride, settings.request_timeout_seconds, settings.max_queue_seconds
+            artifact.max_seq_len, artifact.doc_stride, settings.engine_timeout_seconds, settings.max_queue_seconds
         )
         guard = (
             Guard(self.pool, self.metrics, settings.guard_share, settings.guard_min_agreement)
