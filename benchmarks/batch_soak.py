@@ -25,6 +25,7 @@ from tools.local_server import LocalServer  # noqa: E402
 from tools.process_tree import ProcessTree  # noqa: E402
 
 CONTEXT = "The lighthouse was built in 1871 by Zoë Müller. "
+SENTENCES = 8  # of each line; the rest is white space, which costs no pass, so that 100 MiB take minutes
 LIMIT_MIB = 150
 
 
@@ -71,9 +72,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model-dir", type=Path, default=ROOT / "build" / "demo")
     parser.add_argument("--megabytes", type=int, default=100, help="size of the body, MiB")
-    parser.add_argument("--line-bytes", type=int, default=2000, help="size of one line, about")
+    parser.add_argument("--line-bytes", type=int, default=16_000, help="size of one line, about")
     arguments = parser.parse_args()
-    context = CONTEXT * max(1, arguments.line_bytes // len(CONTEXT))
+    context = CONTEXT * SENTENCES + " " * max(0, arguments.line_bytes - SENTENCES * len(CONTEXT))
     line = json.dumps({"question": "Who built the lighthouse?", "context": context}).encode() + b"\n"
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory) / "log"

@@ -61,10 +61,10 @@ class Settings(BaseSettings):
     )
     max_payload_mb: int = Field(
         contract.MAX_PAYLOAD_MB,
-        ge=1,
+        ge=0,
         le=1024,
         validation_alias=AliasChoices("MAX_PAYLOAD_MB", "SAGEMAKER_MAX_PAYLOAD_IN_MB"),
-        description="largest request body, MiB; more gets 413",
+        description="largest request body, MiB; more gets 413; 0: any size",
     )
     batch: bool = Field(
         False,
@@ -133,6 +133,10 @@ class Settings(BaseSettings):
     def engine_timeout_seconds(self) -> float:
         """What a request may take: in batch, the most that CreateTransformJob lets the platform wait."""
         return max(self.request_timeout_seconds, contract.BATCH_TIMEOUT_SECONDS if self.batch else 0)
+
+    def payload_limit_mb(self, *, is_json_lines: bool) -> int | None:
+        """The largest body, MiB; None: any size. Batch lifts it for JSON Lines, which stream."""
+        return None if is_json_lines and self.batch else self.max_payload_mb or None
 
     @field_validator("precisions", mode="before")
     @classmethod

@@ -60,7 +60,7 @@ def execution_parameters(lifecycle: Lifecycle) -> dict[str, int | str]:
     return {
         "MaxConcurrentTransforms": concurrent,
         "BatchStrategy": "MULTI_RECORD",
-        "MaxPayloadInMB": min(BATCH_PAYLOAD_MB, lifecycle.settings.max_payload_mb),
+        "MaxPayloadInMB": min(BATCH_PAYLOAD_MB, lifecycle.settings.max_payload_mb or BATCH_PAYLOAD_MB),
     }
 
 

@@ -61,7 +61,7 @@ BAD = [
     ("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "soon"),
     ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "soon"),
     ("MAX_QUEUE_SECONDS", "-1"),
-    ("MAX_PAYLOAD_MB", "0"),
+    ("MAX_PAYLOAD_MB", "-1"),
     ("MAX_PAYLOAD_MB", "1.5"),
     ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "2000"),
     ("NARROW_LANES", "0"),
@@ -203,3 +203,13 @@ def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         settings.port = 1  # type: ignore[misc]
     assert settings.port == 8080
+
+
+def test_a_payload_of_zero_means_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CreateTransformJob's MaxPayloadInMB=0: a body of any length, streamed."""
+    assert Settings.from_env().payload_limit_mb(is_json_lines=True) == 25
+    monkeypatch.setenv("SAGEMAKER_BATCH", "true")
+    assert Settings.from_env().payload_limit_mb(is_json_lines=True) is None
+    assert Settings.from_env().payload_limit_mb(is_json_lines=False) == 25
+    monkeypatch.setenv("SAGEMAKER_MAX_PAYLOAD_IN_MB", "0")
+    assert Settings.from_env().payload_limit_mb(is_json_lines=False) is None

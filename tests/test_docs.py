@@ -11,7 +11,7 @@ import pytest
 from container import contract
 from container.settings import Settings, variable_names
 from serve import schemas
-from serve.app import ERROR_STATUS, _error_type
+from serve.invocation import ERROR_STATUS, error_type
 from tools.local_server import LocalServer
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ def test_every_setting_has_its_row_with_names_default_and_meaning() -> None:
 
 def test_every_error_has_its_row() -> None:
     documented = {(row[0], row[1].strip("`")) for row in rows(API) if row[0].isdigit()}
-    expected = {(str(status), _error_type(kind.__new__(kind))) for kind, status in ERROR_STATUS.items()}
+    expected = {(str(status), error_type(kind.__new__(kind))) for kind, status in ERROR_STATUS.items()}
     assert documented == expected | {("500", "internal")}
 
 

@@ -10,8 +10,8 @@ import httpx
 import orjson
 import pytest
 
-from serve.app import ERROR_STATUS
 from serve.errors import RequestError
+from serve.invocation import ERROR_STATUS
 from tools.local_server import LocalServer
 
 CONTEXT = (
