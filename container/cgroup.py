@@ -42,6 +42,24 @@ def available_memory_mb() -> float:
     return min(free, limit if limit is not None else free) / 1e6
 
 
+def free_memory_mb() -> float:
+    """Megabytes that could be used beside what is in use now; file cache counts as free."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    (free_kb,) = (int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    free = [free_kb * 1024]
+    for folder in _folders("memory"):
+        for limit, usage in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+            if (folder / limit).exists() and (text := (folder / limit).read_text().strip()) != "max":
+                free.append(int(text) - int((folder / usage).read_text()) + _file_cache_bytes(folder))
+    return max(0, min(free)) / 1e6
+
+
+def _file_cache_bytes(folder: Path) -> int:
+    fields = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    # v1 counts the groups below only in fields of their own
+    return sum(int(fields.get(f"total_{name}", fields.get(name, 0))) for name in ("active_file", "inactive_file"))
+
+
 def _folders(controller: str) -> Iterator[Path]:
     """This process's own control group and all above it, in both hierarchies. In a container its own is the root."""
     roots = {Path(ROOT): "/", Path(f"{ROOT}/{controller}"): "/"}

@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         validation_alias="SAGEMAKER_BATCH",
         description="batch transform: JSON Lines of any size, and an hour for a request",
     )
+    multi_model: bool = Field(
+        False,
+        validation_alias="SAGEMAKER_MULTI_MODEL",
+        description="multi-model endpoint: no model at start, they come and go through `/models`",
+    )
     narrow_lanes: int | None = Field(
         None,
         ge=1,

@@ -43,6 +43,11 @@ class Artifact:
         return self.directory / "tokenizer.json"
 
     @property
+    def file_mb(self) -> dict[Precision, float]:
+        """Size of each precision's file, megabytes."""
+        return {model.precision: Path(model.path).stat().st_size / 1e6 for model in self.models}
+
+    @property
     def name(self) -> str:
         """The checkpoint that it was made from."""
         return self.manifest.source_model if self.manifest else self.directory.name

@@ -36,7 +36,7 @@ def main() -> int:
         privileges.drop(settings.run_as_user, directory)
     try:
         box = cpu.detect(settings.onednn_max_cpu_isa)
-        model = artifact.open_artifact(directory, settings.precisions, box)
+        model = None if settings.multi_model else artifact.open_artifact(settings.model_dir, settings.precisions, box)
     except CpuUnsupported as error:
         log.error("cannot start: %s", error)
         return contract.EXIT_CPU
@@ -46,7 +46,7 @@ def main() -> int:
     return _run_gunicorn(settings, model, box)
 
 
-def _run_gunicorn(settings: Settings, model: Artifact, box: Cpu) -> int:
+def _run_gunicorn(settings: Settings, model: Artifact | None, box: Cpu) -> int:
     from gunicorn.app.base import BaseApplication
     from gunicorn.arbiter import Arbiter
 
@@ -59,7 +59,11 @@ def _run_gunicorn(settings: Settings, model: Artifact, box: Cpu) -> int:
             """In the worker, after the fork."""
             from serve.app import create_app
             from serve.lifecycle import Lifecycle
+            from serve.models import Models
+            from serve.multi_model_app import create_multi_model_app
 
+            if model is None:
+                return create_multi_model_app(Models(settings, box))
             return create_app(Lifecycle(settings, model, box))
 
     supervisor = os.getpid()

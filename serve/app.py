@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from container import contract
 from serve import openapi, report
-from serve.invocation import Invocation, error_json
+from serve.invocation import Invocation, http_error
 from serve.lifecycle import Lifecycle
 
 
@@ -81,10 +80,3 @@ def _before(rest: ASGIApp, lifecycle: Lifecycle) -> ASGIApp:
             await rest(scope, receive, send)
 
     return app
-
-
-async def http_error(_: Request, error: Exception) -> Response:
-    """Starlette's own errors (404, 405) in our form."""
-    assert isinstance(error, HTTPException)
-    error_type = error.detail.lower().replace(" ", "_")
-    return error_json(error.status_code, error_type, f"{error.detail}; see /docs", uuid.uuid4().hex)

@@ -113,6 +113,10 @@ class QAEngine:
         """A place in the ring for one HTTP request; its time limit runs from now."""
         return Turn(deadline=asyncio.get_running_loop().time() + self._limits.timeout_seconds)
 
+    def close(self) -> None:
+        """Give the threads back."""
+        self._threads.shutdown(wait=False)
+
     async def _encode(self, item: Item, trace: Trace) -> Encoded:
         precision = item.version or self._pool.precisions.preferred
         await self._pool.precisions.until_served(precision)

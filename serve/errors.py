@@ -6,6 +6,10 @@ RequestError
  x UnsupportedMediaType   the body is of another media type
  x NotAcceptable          the caller wants a media type that we do not write
  x PayloadTooLarge        the body is larger than the limit
+ x ModelNotLoaded         a multi-model endpoint has no model of that name
+ x ModelNotFound          it was told to load one from where nothing is
+ x ModelAlreadyLoaded     it has that one already
+ x ModelUnusable          that one is damaged, or not for this machine
  x InvalidRequest         the JSON says something that cannot be answered
    x DocumentTooLong      even an idle server could not finish in time
    x PrecisionUnavailable the precision that was asked for is not loaded
@@ -13,6 +17,8 @@ RequestError
  x Overloaded             the wait would be too long: try again later
  x DeadlineExceeded       the answer was not there in time
  x NotReady               still loading, or stopping
+ x NotEnoughMemory        another model does not fit beside those that are loaded
+ x LoadFailed             a model's processes ended while it was loaded
  x InferenceFailed        the model raised, crashed its lane twice, or gave a number that is none
 """
 
@@ -35,6 +41,22 @@ class NotAcceptable(RequestError):
 
 class PayloadTooLarge(RequestError):
     """The body is larger than the limit."""
+
+
+class ModelNotLoaded(RequestError):
+    """No model of that name is loaded."""
+
+
+class ModelNotFound(RequestError):
+    """There is nothing at the place that a model shall be loaded from."""
+
+
+class ModelAlreadyLoaded(RequestError):
+    """A model of that name is loaded."""
+
+
+class ModelUnusable(RequestError):
+    """The model that shall be loaded is damaged, or cannot run here."""
 
 
 class InvalidRequest(RequestError):
@@ -63,6 +85,14 @@ class DeadlineExceeded(RequestError):
 
 class NotReady(RequestError):
     """The server is loading, warming or stopping."""
+
+
+class NotEnoughMemory(RequestError):
+    """A model does not fit beside those that are loaded: unload one first."""
+
+
+class LoadFailed(RequestError):
+    """A model's processes ended, or met an error that nobody foresaw, while it was loaded."""
 
 
 class InferenceFailed(RequestError):

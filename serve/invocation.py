@@ -10,6 +10,7 @@ from typing import TypeVar
 import orjson
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from serve import errors, json_lines, request_body
@@ -24,7 +25,11 @@ log = logging.getLogger("request")
 
 ERROR_STATUS: dict[type[RequestError], int] = {
     errors.MalformedBody: 400,
+    errors.ModelUnusable: 400,
+    errors.ModelNotLoaded: 404,
+    errors.ModelNotFound: 404,
     errors.NotAcceptable: 406,
+    errors.ModelAlreadyLoaded: 409,
     errors.PayloadTooLarge: 413,
     errors.UnsupportedMediaType: 415,
     errors.InvalidRequest: 422,
@@ -32,8 +37,10 @@ ERROR_STATUS: dict[type[RequestError], int] = {
     errors.PrecisionUnavailable: 422,
     errors.Overloaded: 429,
     errors.InferenceFailed: 500,
+    errors.LoadFailed: 500,
     errors.NotReady: 503,
     errors.DeadlineExceeded: 504,
+    errors.NotEnoughMemory: 507,
 }
 INTERNAL = "internal error; report the request_id"
 CLIENT_GONE = 499  # nginx's number; nobody receives it, the log and the metrics show it
@@ -44,11 +51,13 @@ PARSE_INLINE_BYTES = 65_536  # parsing more than this takes milliseconds, so it 
 class Invocation:
     """One POST to /invocations: from its bytes to a response, a log line and metrics, whatever happens."""
 
-    def __init__(self, lifecycle: Lifecycle, request: Request) -> None:
+    def __init__(self, lifecycle: Lifecycle, request: Request, model_name: str | None = None) -> None:
+        """model_name: of a multi-model endpoint's model, for the log."""
         self._lifecycle = lifecycle
         self._request = request
         self._request_id = request.headers.get("x-amzn-sagemaker-inference-id") or uuid.uuid4().hex
         self._trace = Trace()
+        self._model_name = model_name
         self._form = "none"
 
     async def respond(self) -> Response:
@@ -190,6 +199,8 @@ class Invocation:
             "rungs": sorted(set(trace.rungs)),
             **{f"{stage}_ms": round(seconds * 1000, 2) for stage, seconds in trace.stages.items()},
         }
+        if self._model_name is not None:
+            fields["model"] = self._model_name
         if error:
             fields["error"] = error
         log.log(logging.ERROR if status == 500 else logging.INFO, "invocation", extra=fields)
@@ -217,3 +228,10 @@ def error_response(failure: RequestError, request_id: str) -> Response:
     if isinstance(failure, Overloaded):
         response.headers["retry-after"] = str(failure.retry_after_seconds)
     return response
+
+
+async def http_error(_: Request, error: Exception) -> Response:
+    """Starlette's own errors (404, 405) in our form."""
+    assert isinstance(error, HTTPException)
+    error_type = error.detail.lower().replace(" ", "_")
+    return error_json(error.status_code, error_type, f"{error.detail}; see /docs", uuid.uuid4().hex)

@@ -16,6 +16,7 @@ from model_loader import ladder, wire
 from model_loader.errors import ModelLoadError, WarmupFailed
 from model_loader.model_file import ModelFile
 from model_loader.wire import WindowRun
+from serve.cores import CoreBook
 from serve.errors import InferenceFailed, PrecisionUnavailable
 from serve.fair_queue import FairQueue, Job, Priority, Turn
 from serve.features import Window
@@ -54,7 +55,9 @@ class LanePool:
 
     def __init__(self, files: Sequence[ModelFile], rungs: tuple[int, ...], plan: Plan, metrics: Metrics) -> None:
         self.rungs = rungs
+        self.cores = CoreBook()  # shared with the pools of other models where there are any
         self.slots = [Slot(spec) for spec in plan.lanes]
+        self._foreground = [slot for slot in self.slots if PRIORITY_OF[slot.spec.kind] is Priority.FOREGROUND]
         self.prices = PriceTable()
         self.parallel = plan.parallel
         self.precisions = Precisions(files)
@@ -83,6 +86,13 @@ class LanePool:
         return all(slot.process and count_rungs(slot.warm, served) == planned for slot in self.slots)
 
     @property
+    def pids(self) -> list[int]:
+        """Process ids of the lanes."""
+        births = [slot.successor for slot in self.slots if slot.successor]
+        living = [slot.process for slot in self.slots if slot.process]
+        return [process.pid for process in (*living, *(birth.process for birth in births))]
+
+    @property
     def waiting(self) -> int:
         """Windows in the queue."""
         return len(self._queue) + len(self._background)
@@ -90,6 +100,7 @@ class LanePool:
     def start(self) -> None:
         """Begin to bring up the lanes; self.precisions tells how far they are."""
         self.precisions.open()
+        self.cores.enter(self)
         self._spawn(self._bring_up())
 
     def withdraw(self, precision: Precision) -> None:
@@ -111,6 +122,7 @@ class LanePool:
                 if process:
                     process.close()
         await self._nursery.close()
+        self.cores.leave(self)
 
     # Prices
 
@@ -120,6 +132,10 @@ class LanePool:
 
     def wait_ms(self, windows: int) -> float:
         """How long others keep the lanes before a new request of so many windows is through."""
+        return (self.work_ms(windows) + self.cores.work_ms_beside(self, windows)) / self.parallel
+
+    def work_ms(self, windows: int) -> float:
+        """Lane milliseconds of this model's own before a new request of so many windows."""
         now = time.perf_counter()
         running = sum(
             max(0.0, slot.work.price_ms - (now - slot.work.started_at) * 1000)
@@ -127,7 +143,7 @@ class LanePool:
             if isinstance(slot.work, Job) and slot.work.priority is Priority.FOREGROUND
         )
         behind = self._background.wait_ms(windows - FOREGROUND_WINDOWS) if windows > FOREGROUND_WINDOWS else 0.0
-        return (running + self._queue.wait_ms(windows) + behind) / self.parallel
+        return running + self._queue.wait_ms(windows) + behind
 
     def alone_ms(self, lane_ms: float, windows: int) -> float:
         """Wall-clock of so much work on an idle server."""
@@ -148,13 +164,13 @@ class LanePool:
             turn.windows += 1
             behind = self._has_background and turn.windows > FOREGROUND_WINDOWS
             jobs.append(self._add(turn, precision, window, Priority.BACKGROUND if behind else Priority.FOREGROUND))
-        self._dispatch()
+        self.dispatch()
         return jobs
 
     def submit_idle(self, turn: Turn, precision: Precision, windows: Sequence[Window]) -> list[Job]:
         """Queue windows of no request, for the guard lane: each runs when nothing waits and its core is idle."""
         jobs = [self._add(turn, precision, window, Priority.IDLE) for window in windows]
-        self._dispatch()
+        self.dispatch()
         return jobs
 
     def _add(self, turn: Turn, precision: Precision, window: Window, priority: Priority) -> Job:
@@ -174,10 +190,17 @@ class LanePool:
         queues = {Priority.BACKGROUND: self._background, Priority.IDLE: self._idle}
         return queues.get(priority, self._queue)
 
-    def _dispatch(self) -> None:
-        """Give every free lane that can do something its work."""
+    def dispatch(self) -> bool:
+        """Give every free lane that can do something its work; whether any got some."""
+        has_begun = False
         while not self._closing and (assignment := self._next_assignment()):
             self._begin(*assignment)
+            has_begun = True
+        return has_begun
+
+    def busy_cores(self) -> frozenset[int]:
+        """Cores that lanes in the foreground use now."""
+        return frozenset().union(*(slot.spec.cores for slot in self._foreground if slot.work is not None))
 
     def _next_assignment(self) -> tuple[Slot, WarmStep | Job, Turn] | None:
         """Who does what next; None when no free lane has anything to do."""
@@ -198,9 +221,8 @@ class LanePool:
 
         Then the background's, and the guard's where all lanes of its core are idle and nothing waits.
         """
-        foreground = [slot for slot in self.slots if PRIORITY_OF[slot.spec.kind] is Priority.FOREGROUND]
-        busy = frozenset().union(*(slot.spec.cores for slot in foreground if slot.work is not None))
-        free = [slot for slot in foreground if slot.is_idle and not slot.spec.cores & busy]
+        busy = self.busy_cores() | self.cores.busy_beside(self)
+        free = [slot for slot in self._foreground if slot.is_idle and not slot.spec.cores & busy]
         few = len(self._queue) <= sum(slot.spec.kind is Kind.WIDE for slot in free)
         free.sort(key=lambda slot: slot.spec.width, reverse=few)
         free += [slot for slot in self.slots if slot.spec.kind is Kind.BACKGROUND and slot.is_idle]
@@ -256,7 +278,7 @@ class LanePool:
         elif work is not None:
             self._finish_window(slot, work, kind, body)
         slot.take_over()
-        self._dispatch()
+        self.cores.offer()
 
     def _finish_warmup(self, slot: Slot, step: WarmStep, kind: wire.Kind, body: bytes) -> None:
         reply = json.loads(body)
@@ -369,7 +391,7 @@ class LanePool:
             return
         birth = await self._nursery.bear(slot.spec, self._on_reply, self._lose)
         slot.renew(birth)
-        self._dispatch()
+        self.dispatch()
 
     def _slot_of(self, process: LaneProcess) -> Slot | None:
         return next((slot for slot in self.slots if slot.process is process), None)
@@ -397,7 +419,7 @@ class LanePool:
         process.close()
         slot.take_over()
         self._spawn(self._replace(slot, process.pid))
-        self._dispatch()
+        self.cores.offer()
 
     async def _replace(self, slot: Slot, lost_pid: int) -> None:
         """Fill a slot again, with a new zygote if that is gone too."""

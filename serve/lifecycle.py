@@ -1,9 +1,9 @@
 """loading -> ready -> draining, or failed: brings the lanes up, and says whether the server is well."""
 
+import asyncio
 import logging
 import time
 from enum import StrEnum
-from pathlib import Path
 
 from container import cgroup
 from container.cpu import Cpu
@@ -36,16 +36,17 @@ class State(StrEnum):
 class Lifecycle:
     """One model, its lanes and engine, from start to end."""
 
-    def __init__(self, settings: Settings, artifact: Artifact, cpu: Cpu) -> None:
+    def __init__(self, settings: Settings, artifact: Artifact, cpu: Cpu, plan: Plan | None = None) -> None:
+        """plan: for a model that shares this machine with others; made here for one that has it to itself."""
         self.settings = settings
         self.artifact = artifact
         self.cpu = cpu
         self.metrics = Metrics()
         self._created_at = time.perf_counter()
         self.state = State.LOADING
-        self.passed_over = dict(artifact.passed_over)  # precision: why it is not served
-        self._last_ping: bool | None = None
-        plan = _plan(settings, artifact, cpu)
+        self.decided = asyncio.Event()  # loading is over, one way or the other
+        self.failure: Exception | None = None
+        plan = plan or _plan(settings, artifact, cpu)
         rungs = ladder.rungs(artifact.max_seq_len, plan.rung_step)
         self.pool = LanePool(artifact.models, rungs, plan, self.metrics)
         limits = EngineLimits(
@@ -85,16 +86,20 @@ class Lifecycle:
             self._become_ready()
         except ModelLoadError as error:
             log.error("cannot serve this model: %s", error)
-            self.state = State.FAILED
-            return
-        except Exception:
+            self._fail(error)
+        except Exception as error:
             log.exception("cannot serve this model: an error that nobody foresaw")
-            self.state = State.FAILED
-            return
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = error
+        self.state = State.FAILED
+        self.decided.set()
 
     def _become_ready(self) -> None:
         if self.state is State.LOADING:
             self.state = State.READY
+            self.decided.set()
             seconds = time.perf_counter() - self._created_at
             log.info("ready: %s, %.1f s after the worker's start", self.artifact.name, seconds)
 
@@ -119,21 +124,22 @@ class Lifecycle:
         """The server was told to stop: no longer healthy, what was accepted is still answered."""
         if self.state in (State.LOADING, State.READY):
             self.state = State.DRAINING
+            self.decided.set()
 
     async def close(self) -> None:
         """End the lanes."""
         await self.pool.close()
+        self.engine.close()
 
 
 def _plan(settings: Settings, artifact: Artifact, cpu: Cpu) -> Plan:
     """The lanes for this box, and one line that says what was found and chosen."""
-    file_mb = {model.precision: Path(model.path).stat().st_size / 1e6 for model in artifact.models}
-    has_guard = settings.guard_share > 0 and {"INT8", "FP32"} <= set(file_mb)
+    has_guard = settings.guard_share > 0 and {"INT8", "FP32"} <= set(artifact.file_mb)
     choices = Choices(
         settings.narrow_lanes, settings.wide_lane, settings.background_lanes, has_guard, settings.rung_step
     )
     memory_mb = cgroup.available_memory_mb()
-    plan = make_plan(cpu, choices, file_mb, artifact.max_seq_len, memory_mb)
+    plan = make_plan(cpu, choices, artifact.file_mb, artifact.max_seq_len, memory_mb)
     log.info(
         "cpu %s, %s, %d usable cores on %d NUMA node(s), quota %s, %.0f MB memory: lanes %s; rungs of %d tokens; "
         "%d MB expected",

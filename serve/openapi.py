@@ -35,6 +35,9 @@ REQUEST_BODY: dict[str, Any] = {
         },
     }
 }
+LOAD_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {JSON: {"schema": _ref(schemas.LoadRequest.__name__)}}}
+}
 _ERRORS = {
     400: "malformed_body",
     406: "not_acceptable",
@@ -68,7 +71,7 @@ PING: dict[int | str, dict[str, Any]] = {
 def describe(app: FastAPI) -> None:
     """Add the schemas that the routes refer to; the routes read the body themselves, so FastAPI does not know them."""
     generated = app.openapi()
-    models: list[type[BaseModel]] = [*REQUESTS, *ANSWERS, schemas.ErrorBody]
+    models: list[type[BaseModel]] = [*REQUESTS, *ANSWERS, schemas.LoadRequest, schemas.ErrorBody]
     _, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )

@@ -123,6 +123,17 @@ def parse(data: bytes) -> ParsedRequest:
     return ParsedRequest("sample", [_validate(SampleRequest, value)], is_list=False)
 
 
+def validate_json(model: type[Model], data: bytes) -> Model:
+    """Parse one JSON object of a schema.
+
+    Raises: MalformedBody, InvalidRequest.
+    """
+    try:
+        return _validate(model, orjson.loads(data))
+    except orjson.JSONDecodeError as error:
+        raise MalformedBody(f"the body is not JSON: {error}") from None
+
+
 def _filled(items: list[Item], request: HuggingFaceRequest | HuggingFaceListRequest | InstancesRequest) -> list[Item]:
     """Items with the request's version and parameters where they have none of their own."""
     defaults = {"version": request.version, "parameters": request.parameters}

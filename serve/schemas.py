@@ -63,6 +63,15 @@ class InstancesRequest(BaseModel):
     parameters: Parameters | None = None
 
 
+class LoadRequest(BaseModel):
+    """What a multi-model endpoint shall load: a name of the platform's making, and the unpacked model's directory."""
+
+    model_config = ConfigDict(protected_namespaces=())  # model_name is the platform's word
+
+    model_name: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1024, pattern=r"^[^/]+$")]
+    url: Annotated[str, StringConstraints(strict=True, min_length=1)]
+
+
 class AnswerBody(BaseModel):
     """`context[start:end] == answer`, in code points of the context as sent; score is a probability."""
 

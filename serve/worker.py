@@ -11,6 +11,7 @@ from uvicorn_worker import UvicornWorker
 
 from container import contract
 from serve.lifecycle import Lifecycle, State
+from serve.models import Models
 
 POLL_SECONDS = 0.1
 
@@ -30,7 +31,7 @@ class HttpWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships n
     }
 
     async def _serve(self) -> None:
-        lifecycle: Lifecycle = self.wsgi.state.lifecycle
+        lifecycle: Lifecycle | Models = self.wsgi.state.lifecycle
         self.config.app = self.wsgi
         server = _DrainingServer(self.config, lifecycle)
         self._install_sigquit_handler()
@@ -45,7 +46,7 @@ class HttpWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships n
 class _DrainingServer(Server):
     """Tells the lifecycle when the server is told to stop."""
 
-    def __init__(self, config: Any, lifecycle: Lifecycle) -> None:
+    def __init__(self, config: Any, lifecycle: Lifecycle | Models) -> None:
         super().__init__(config)
         self._lifecycle = lifecycle
 
@@ -54,7 +55,7 @@ class _DrainingServer(Server):
         super().handle_exit(sig, frame)
 
 
-async def _stop_on_failure(server: Server, lifecycle: Lifecycle) -> None:
+async def _stop_on_failure(server: Server, lifecycle: Lifecycle | Models) -> None:
     while lifecycle.state is not State.FAILED:
         await asyncio.sleep(POLL_SECONDS)
     server.should_exit = True

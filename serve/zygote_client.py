@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -16,10 +17,15 @@ from model_loader.model_file import ModelFile
 from model_loader.wire import HEADER, Kind
 
 PROGRAM_DIR = Path(__file__).parents[1]
+END_POLL_SECONDS = 0.01
 
 
 class ZygoteEnded(WarmupFailed):
-    """The process that loads the models is gone; a new one may do better."""
+    """The process that loads the models is gone; a new one may do better. was_killed: memory ran out, most likely."""
+
+    def __init__(self, message: str, *, was_killed: bool = False) -> None:
+        super().__init__(message)
+        self.was_killed = was_killed
 
 
 class LaneProcess(asyncio.Protocol):
@@ -64,6 +70,19 @@ class LaneProcess(asyncio.Protocol):
 
 OnReply = Callable[[LaneProcess, Kind, bytes], None]
 OnEnd = Callable[[LaneProcess], None]
+
+
+async def until_ended(pid: int) -> None:
+    """Wait until a lane of a closed zygote is gone: its memory is free then."""
+    while _is_alive(pid):
+        await asyncio.sleep(END_POLL_SECONDS)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class Zygote:
@@ -156,6 +175,7 @@ class Zygote:
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()
+            await self._process.wait()
 
     async def _call(self, frame: bytes, *fds: int) -> tuple[Kind, dict[str, Any]]:
         async with self._lock:
@@ -180,7 +200,9 @@ class Zygote:
         return data
 
     async def _raise_ended(self) -> None:
+        status = await self._process.wait()
         raise ZygoteEnded(
-            f"the process that loads the models ended, exit status {await self._process.wait()}; "
-            "its own message stands above. Killed (-9) means that memory ran out"
+            f"the process that loads the models ended, exit status {status}; "
+            "its own message stands above. Killed (-9) means that memory ran out",
+            was_killed=status == -signal.SIGKILL,
         )
