@@ -35,6 +35,7 @@ from serve.zygote_client import ZygoteEnded, until_ended
 log = logging.getLogger(__name__)
 
 HTTP_MB = 80  # of a plan's memory: the HTTP process, which is there already
+LIBRARIES_MB = 270  # of a plan's memory: pages of torch and IPEX, which all zygotes share
 RUNG_STEP = 64  # docs/batch-and-multi-model.md
 
 
@@ -45,7 +46,7 @@ class LoadedModel:
         self.name = name
         self.url = url
         self.lifecycle = lifecycle
-        self.memory_mb = memory_mb  # that it may come to use
+        self.memory_mb = memory_mb  # that it may come to use, without what it shares
         self._start: asyncio.Task[None] | None = None
         self._requests = 0
         self._unused = asyncio.Event()
@@ -168,9 +169,11 @@ class Models:
             artifact = artifacts.open_artifact(directory, self.settings.precisions, self.cpu)
         except ModelLoadError as error:
             raise ModelUnusable(str(error)) from error
-        plan, free_mb = self._plan(artifact)
-        # While it loads, the largest file is there twice.
-        needed_mb = plan.memory_mb - HTTP_MB + max(artifact.file_mb.values())
+        free_mb = self._free_mb()
+        extra_mb = max(artifact.file_mb.values())  # while it loads, the largest file is there twice
+        plan = self._plan(artifact, None if self._living else free_mb + HTTP_MB - extra_mb)
+        own_mb = plan.memory_mb - HTTP_MB - LIBRARIES_MB
+        needed_mb = own_mb + extra_mb + (0 if self._living else LIBRARIES_MB)
         if needed_mb > free_mb:
             raise NotEnoughMemory(f"this model needs some {needed_mb:.0f} MB, {free_mb:.0f} MB are free")
         log.info(
@@ -182,15 +185,18 @@ class Models:
             needed_mb,
             free_mb,
         )
-        return LoadedModel(name, url, Lifecycle(self.settings, artifact, self.cpu, plan), needed_mb)
+        return LoadedModel(name, url, Lifecycle(self.settings, artifact, self.cpu, plan), own_mb)
 
-    def _plan(self, artifact: Artifact) -> tuple[Plan, float]:
-        """The lanes of a model, and the megabytes that are free for it.
+    def _free_mb(self) -> float:
+        """What no model uses, or will use once it is warm."""
+        promised_mb = sum(model.memory_mb for model in self._living) + (LIBRARIES_MB if self._living else 0)
+        return min(self._all_mb - promised_mb, cgroup.free_memory_mb())
 
-        Only a model that is alone is squeezed into what is there: beside others, the platform can unload one of those.
+    def _plan(self, artifact: Artifact, most_mb: float | None) -> Plan:
+        """The lanes of a model.
+
+        Only one that is alone is squeezed into what is there: beside others, the platform can unload one of those.
         """
-        promised_mb = sum(model.memory_mb for model in self._living)
-        free_mb = min(self._all_mb - promised_mb, cgroup.free_memory_mb())
         settings = self.settings
         choices = Choices(
             settings.narrow_lanes,
@@ -199,8 +205,7 @@ class Models:
             guard_lane=False,
             rung_step=settings.rung_step or RUNG_STEP,
         )
-        most_mb = None if self._living else free_mb + HTTP_MB - max(artifact.file_mb.values())
-        return make_plan(self.cpu, choices, artifact.file_mb, artifact.max_seq_len, most_mb), free_mb
+        return make_plan(self.cpu, choices, artifact.file_mb, artifact.max_seq_len, most_mb)
 
 
 def _reason(failure: Exception | None) -> Exception:

@@ -92,5 +92,35 @@ def test_available_is_what_is_free_and_allowed(files: Files, limit: str, expecte
     assert cgroup.available_memory_mb() == expected
 
 
+@pytest.mark.parametrize(
+    ("contents", "expected"),
+    [
+        ({}, 8192),
+        ({f"{GROUP}/memory.max": "max"}, 8192),
+        (
+            {
+                f"{GROUP}/memory.max": "4000000000",
+                f"{GROUP}/memory.current": "3000000000",
+                f"{GROUP}/memory.stat": "anon 1000000000\nactive_file 200000000\ninactive_file 300000000\n",
+            },
+            1500,
+        ),
+        (
+            {
+                f"{GROUP}/memory/memory.limit_in_bytes": "1000000000",
+                f"{GROUP}/memory/memory.usage_in_bytes": "1100000000",
+                f"{GROUP}/memory/memory.stat": "active_file 5\ntotal_active_file 0\ntotal_inactive_file 0\n",
+            },
+            0,
+        ),
+    ],
+    ids=["none", "v2 max", "v2 with file cache", "v1 over its limit"],
+)
+def test_free_is_what_is_not_in_use(files: Files, contents: dict[str, str], expected: float) -> None:
+    files({"/proc/meminfo": "MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n", **contents})
+    assert cgroup.free_memory_mb() == expected
+
+
 def test_this_machine_has_memory() -> None:
+    assert cgroup.free_memory_mb() > 0
     assert cgroup.available_memory_mb() > 100
