@@ -1,8 +1,8 @@
 """Memory and answers of a multi-model endpoint while models come and go.
 
-Run from the repository root: python benchmarks/multi_model_soak.py --loads 200. One model stays and is asked all the
-time; another is loaded, asked, and unloaded again and again. Prints one JSON object; exits 1 where memory after the last
-unload is more than 5 % from that after the tenth, or an answer fails. Memory is the proportional set size of the
+Run from the repository root: python benchmarks/multi_model_soak.py --loads 200. One model stays and is asked all
+the time; another is loaded, asked, and unloaded again and again. Prints one JSON object; exits 1 where memory after the
+last unload is more than 5 % from that after the tenth, or an answer fails. Memory is the proportional set size of the
 server's process tree.
 """
 

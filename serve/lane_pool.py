@@ -199,8 +199,9 @@ class LanePool:
         return has_begun
 
     def busy_cores(self) -> frozenset[int]:
-        """Cores that lanes in the foreground use now."""
-        return frozenset().union(*(slot.spec.cores for slot in self._foreground if slot.work is not None))
+        """Cores on which windows run in the foreground now. A warm-up, which can take a second, keeps no other model
+        from a core: it shares it, as the zygote's does."""
+        return frozenset().union(*(slot.spec.cores for slot in self._foreground if isinstance(slot.work, Job)))
 
     def _next_assignment(self) -> tuple[Slot, WarmStep | Job, Turn] | None:
         """Who does what next; None when no free lane has anything to do."""
@@ -221,7 +222,7 @@ class LanePool:
 
         Then the background's, and the guard's where all lanes of its core are idle and nothing waits.
         """
-        busy = self.busy_cores() | self.cores.busy_beside(self)
+        busy = self.cores.busy_beside(self).union(*(slot.spec.cores for slot in self._foreground if slot.work))
         free = [slot for slot in self._foreground if slot.is_idle and not slot.spec.cores & busy]
         few = len(self._queue) <= sum(slot.spec.kind is Kind.WIDE for slot in free)
         free.sort(key=lambda slot: slot.spec.width, reverse=few)
