@@ -40,10 +40,9 @@ class CoreBook:
         """Cores that the others use."""
         return frozenset().union(*(other.busy_cores() for other in self._users if other is not user))
 
-    def work_ms_beside(self, user: CoreUser, windows: int) -> float:
+    def work_ms_beside(self, user: CoreUser, windows: int, own_ms: float) -> float:
         """Lane milliseconds that the others run in turns with so much work of this one."""
-        own = user.work_ms(windows)
-        return sum(min(own, other.work_ms(windows)) for other in self._users if other is not user)
+        return sum(min(own_ms, other.work_ms(windows)) for other in self._users if other is not user)
 
     def offer(self) -> None:
         """A core may be free: all may take it, in turns."""

@@ -1,4 +1,4 @@
-"""Everything that can go wrong with one request. Situations, not statuses: serve/app.py maps them.
+"""Everything that can go wrong with one request. Situations, not statuses: serve/invocation.py maps them.
 
 RequestError
  |  the caller's

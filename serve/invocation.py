@@ -201,6 +201,7 @@ class Invocation:
         }
         if self._model_name is not None:
             fields["model"] = self._model_name
+            fields["target_model"] = self._request.headers.get("x-amzn-sagemaker-target-model")
         if error:
             fields["error"] = error
         log.log(logging.ERROR if status == 500 else logging.INFO, "invocation", extra=fields)

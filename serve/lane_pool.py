@@ -1,8 +1,8 @@
-"""The lanes as the server sees them: which are alive, warm and busy, and who runs which window next.
+"""The lanes of a model as the server sees them: which are alive, warm and busy, and who runs which window next.
 
-A core runs one lane in the foreground at a time. Few waiting windows go to wide lanes whose cores are idle, others to
-narrow ones. What a request has beyond its first windows goes to the background lanes, which the kernel lets run where
-the others leave a core idle. A lane that dies or hangs is replaced, its window runs again.
+A core runs one lane in the foreground at a time, over all models (cores.py). Few waiting windows go to wide lanes whose
+cores are idle, others to narrow ones. What a request has beyond its first windows goes to the background lanes, which
+the kernel lets run where the others leave a core idle. A lane that dies or hangs is replaced, its window runs again.
 """
 
 import asyncio
@@ -58,6 +58,7 @@ class LanePool:
         self.cores = CoreBook()  # shared with the pools of other models where there are any
         self.slots = [Slot(spec) for spec in plan.lanes]
         self._foreground = [slot for slot in self.slots if PRIORITY_OF[slot.spec.kind] is Priority.FOREGROUND]
+        self._wide = [slot for slot in self.slots if slot.spec.kind is Kind.WIDE]
         self.prices = PriceTable()
         self.parallel = plan.parallel
         self.precisions = Precisions(files)
@@ -81,9 +82,7 @@ class LanePool:
     @property
     def is_warm(self) -> bool:
         """Whether every planned rung is warm on every lane."""
-        served = self.precisions.files
-        planned = len(self.rungs) * len(served)
-        return all(slot.process and count_rungs(slot.warm, served) == planned for slot in self.slots)
+        return all(slot.process and not self._is_cold(slot) for slot in self.slots)
 
     @property
     def pids(self) -> list[int]:
@@ -132,7 +131,8 @@ class LanePool:
 
     def wait_ms(self, windows: int) -> float:
         """How long others keep the lanes before a new request of so many windows is through."""
-        return (self.work_ms(windows) + self.cores.work_ms_beside(self, windows)) / self.parallel
+        own_ms = self.work_ms(windows)
+        return (own_ms + self.cores.work_ms_beside(self, windows, own_ms)) / self.parallel
 
     def work_ms(self, windows: int) -> float:
         """Lane milliseconds of this model's own before a new request of so many windows."""
@@ -193,10 +193,20 @@ class LanePool:
     def dispatch(self) -> bool:
         """Give every free lane that can do something its work; whether any got some."""
         has_begun = False
-        while not self._closing and (assignment := self._next_assignment()):
+        while self._has_work and (assignment := self._next_assignment()):
             self._begin(*assignment)
             has_begun = True
         return has_begun
+
+    @property
+    def _has_work(self) -> bool:
+        """Whether windows wait, or a wide lane is not warm; with many models most have none."""
+        if self._closing:
+            return False
+        return bool(self.waiting or self._idle) or any(map(self._is_cold, self._wide))
+
+    def _is_cold(self, slot: Slot) -> bool:
+        return count_rungs(slot.warm, self.precisions.files) < len(self.rungs) * len(self.precisions.files)
 
     def busy_cores(self) -> frozenset[int]:
         """Cores on which windows run in the foreground now. A warm-up, which can take a second, keeps no other model

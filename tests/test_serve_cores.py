@@ -70,4 +70,4 @@ def test_a_model_that_leaves_gives_its_cores_to_the_others() -> None:
 
 def test_others_delay_a_request_by_as_much_as_its_own_work_at_most() -> None:
     book, (a, _, _) = queues(a=2, b=9, c=1)
-    assert book.work_ms_beside(a, 4) == 2 + 1
+    assert book.work_ms_beside(a, 4, a.work_ms(4)) == 2 + 1
