@@ -67,7 +67,7 @@ def _add_health(app: FastAPI, models: Models) -> None:
 
 
 def _add_models(app: FastAPI, models: Models) -> None:
-    @app.post("/models", tags=["models"], openapi_extra=openapi.LOAD_BODY)
+    @app.post("/models", tags=["models"], openapi_extra=openapi.LOAD_BODY, responses=openapi.LOAD_RESPONSES)
     async def load(request: Request) -> Response:
         """Load a model from a directory; the answer comes when the model can answer."""
         asked = request_body.validate_json(LoadRequest, await request.body())
@@ -79,12 +79,12 @@ def _add_models(app: FastAPI, models: Models) -> None:
         """The models that are loaded, in pages."""
         return multi_model_report.page(((model.name, model.url) for model in models), next_page_token)
 
-    @app.get("/models/{model_name}", tags=["models"])
+    @app.get("/models/{model_name}", tags=["models"], responses=openapi.NOT_LOADED)
     async def get(model_name: str) -> dict[str, str]:
         """One model that is loaded."""
         return multi_model_report.entry(model_name, models.find(model_name).url)
 
-    @app.delete("/models/{model_name}", tags=["models"])
+    @app.delete("/models/{model_name}", tags=["models"], responses=openapi.NOT_LOADED)
     async def unload(model_name: str) -> Response:
         """Unload a model; its processes have ended and its memory is free when the answer comes."""
         await models.unload(model_name)
@@ -94,7 +94,7 @@ def _add_models(app: FastAPI, models: Models) -> None:
         "/models/{model_name}/invoke",
         tags=["answers"],
         openapi_extra=openapi.REQUEST_BODY,
-        responses=openapi.RESPONSES,
+        responses={**openapi.RESPONSES, **openapi.NOT_LOADED},
     )
     async def invoke(model_name: str, request: Request) -> Response:
         """Answer questions with one model, as /invocations does where there is one only."""

@@ -38,7 +38,7 @@ REQUEST_BODY: dict[str, Any] = {
 LOAD_BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {JSON: {"schema": _ref(schemas.LoadRequest.__name__)}}}
 }
-_ERRORS = {
+_INVOCATION_ERRORS = {
     400: "malformed_body",
     406: "not_acceptable",
     413: "payload_too_large",
@@ -49,6 +49,24 @@ _ERRORS = {
     503: "not_ready",
     504: "deadline_exceeded",
 }
+_LOAD_ERRORS = {
+    400: "malformed_body, model_unusable",
+    404: "model_not_found: the url is no directory",
+    409: "model_already_loaded",
+    422: "invalid_request",
+    500: "load_failed, internal",
+    503: "not_ready: stopping",
+    507: "not_enough_memory: unload another first",
+}
+
+
+def _errors(kinds: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {"description": text, "content": {JSON: {"schema": _ref("ErrorBody")}}}
+        for status, text in kinds.items()
+    }
+
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The answer, in the form of the request",
@@ -57,10 +75,12 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
             JSON_LINES: {"schema": {"type": "string"}},
         },
     },
-    **{
-        status: {"description": kinds, "content": {JSON: {"schema": _ref("ErrorBody")}}}
-        for status, kinds in _ERRORS.items()
-    },
+    **_errors(_INVOCATION_ERRORS),
+}
+NOT_LOADED = _errors({404: "model_not_loaded"})
+LOAD_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The model can answer"},
+    **_errors(_LOAD_ERRORS),
 }
 PING: dict[int | str, dict[str, Any]] = {
     200: {"description": "can answer now"},

@@ -13,6 +13,7 @@ import httpx
 import psutil
 import pytest
 
+from serve.invocation import ERROR_STATUS
 from serve.multi_model_report import PAGE_MODELS, page
 from tools.local_server import LocalServer
 
@@ -238,6 +239,9 @@ def test_docs_describe_the_api(client: httpx.Client) -> None:
     described = client.get("/openapi.json").json()
     assert {"/models", "/models/{model_name}", "/models/{model_name}/invoke", "/ping"} <= set(described["paths"])
     assert "LoadRequest" in described["components"]["schemas"]
+    paths = described["paths"]
+    shown = {*paths["/models"]["post"]["responses"], *paths["/models/{model_name}/invoke"]["post"]["responses"]}
+    assert shown == {"200", *map(str, ERROR_STATUS.values())}
 
 
 def test_sigterm_while_a_model_loads_ends_at_once_and_leaves_no_process(demo_dir: Path, tmp_path: Path) -> None:
