@@ -36,7 +36,7 @@ def main() -> int:
         privileges.drop(settings.run_as_user, directory)
     try:
         box = cpu.detect(settings.onednn_max_cpu_isa)
-        model = None if settings.multi_model else artifact.open_artifact(settings.model_dir, settings.precisions, box)
+        model = None if settings.multi_model else artifact.open_artifact(directory, settings.precisions, box)
     except CpuUnsupported as error:
         log.error("cannot start: %s", error)
         return contract.EXIT_CPU

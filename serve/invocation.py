@@ -13,7 +13,8 @@ from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from serve import errors, json_lines, request_body
+from container import contract
+from serve import custom_attributes, errors, json_lines, request_body
 from serve.engine import Trace
 from serve.errors import InvalidRequest, NotReady, Overloaded, PayloadTooLarge, RequestError
 from serve.fair_queue import Turn
@@ -44,6 +45,8 @@ ERROR_STATUS: dict[type[RequestError], int] = {
 }
 INTERNAL = "internal error; report the request_id"
 CLIENT_GONE = 499  # nginx's number; nobody receives it, the log and the metrics show it
+REQUEST_ID_CHARACTERS = 64  # of an InferenceId
+ERROR_BYTES = contract.ERROR_BODY_BYTES * 2 // 5  # of a message: JSON escapes may double it, and the rest must fit
 WATCH_AFTER_SECONDS = 0.05  # a client that leaves is noticed from then on
 PARSE_INLINE_BYTES = 65_536  # parsing more than this takes milliseconds, so it leaves the event loop
 
@@ -55,7 +58,8 @@ class Invocation:
         """model_name: of a multi-model endpoint's model, for the log."""
         self._lifecycle = lifecycle
         self._request = request
-        self._request_id = request.headers.get("x-amzn-sagemaker-inference-id") or uuid.uuid4().hex
+        given_id = request.headers.get("x-amzn-sagemaker-inference-id", "")[:REQUEST_ID_CHARACTERS]
+        self._request_id = given_id or uuid.uuid4().hex
         self._trace = Trace()
         self._model_name = model_name
         self._form = "none"
@@ -76,6 +80,8 @@ class Invocation:
             log.exception("request %s failed by an error that nobody foresaw", self._request_id)
             response = error_json(500, "internal", INTERNAL, self._request_id)
             error = "internal"
+        attributes = self._request.headers.get(custom_attributes.HEADER)
+        response.headers[custom_attributes.HEADER] = custom_attributes.answered(attributes, self._request_id)
         self._trace.took("total", start)
         # The answer goes out first: writing the log line can wait for the next turn of the event loop.
         asyncio.get_running_loop().call_soon(self._record, response.status_code, error)
@@ -214,7 +220,8 @@ def error_type(failure: RequestError) -> str:
 
 def error_body(error_type: str, message: str, request_id: str) -> dict[str, str]:
     """The body of every error, at most contract.ERROR_BODY_BYTES."""
-    return {"error_type": error_type, "error": message[:1000], "request_id": request_id}
+    shortened = message.encode()[:ERROR_BYTES].decode(errors="ignore")
+    return {"error_type": error_type, "error": shortened, "request_id": request_id}
 
 
 def error_json(status: int, error_type: str, message: str, request_id: str) -> Response:

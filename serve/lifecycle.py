@@ -44,6 +44,8 @@ class Lifecycle:
         self.metrics = Metrics()
         self._created_at = time.perf_counter()
         self.state = State.LOADING
+        self.passed_over = dict(artifact.passed_over)  # precision: why it is not served
+        self._last_ping: bool | None = None
         self.decided = asyncio.Event()  # loading is over, one way or the other
         self.failure: Exception | None = None
         plan = plan or _plan(settings, artifact, cpu)
