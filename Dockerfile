@@ -32,7 +32,8 @@ LABEL org.opencontainers.image.title="BERT question answering on CPU" \
       org.opencontainers.image.description="INT8 and FP32 BERT question answering on x86 CPUs under SageMaker's contract" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true
+      com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
+      com.amazonaws.sagemaker.capabilities.multi-models=true
 COPY --from=demo /opt/demo /opt/demo
 COPY models/demo/held_out.json models/demo/calibration.json /opt/program/models/demo/
 COPY LICENSE entrypoint.sh /opt/program/

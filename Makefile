@@ -73,7 +73,7 @@ run: ## the image on PORT; its demo model, or MODEL_DIR=build/bert-base
 test-image: image $(DEMO) ## the image built, run with limits, read-only, without network, stopped under load
 	SOAK=$(SOAK) IMAGE=$(IMAGE) CONTAINER_ENGINE=$(CONTAINER_ENGINE) $(VENV)/bin/python -m pytest tests/image
 
-soak: ## test-image with 50 SIGTERMs
+soak: ## test-image with 50 SIGTERMs, 200 loads and unloads of models, 100 MB of JSON Lines
 	$(MAKE) test-image SOAK=1
 
 clean: ## remove what was built, and the environment

@@ -11,8 +11,8 @@ log = logging.getLogger(__name__)
 PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h: no program that is started from here on can gain rights
 
 
-def drop(user_id: int, needed: Path) -> None:
-    """Become this user and group, if this process is root. needed: a directory that must stay readable.
+def drop(user_id: int, needed: Path | None) -> None:
+    """Become this user and group, if this process is root. needed: a directory that must stay readable, if any.
 
     Where that cannot be, the process stays root and a warning says why.
     """
@@ -25,7 +25,7 @@ def drop(user_id: int, needed: Path) -> None:
     except PermissionError:
         log.warning("stays root: this container may not change its user (CAP_SETUID, CAP_SETGID)")
         return
-    unreadable = next(_unreadable(needed), None)
+    unreadable = next(_unreadable(needed), None) if needed else None
     os.seteuid(0)
     os.setegid(0)
     if unreadable:

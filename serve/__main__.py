@@ -31,9 +31,10 @@ def main() -> int:
         return contract.EXIT_SETTINGS
     log_config.configure(settings.log_level)
     log.info("settings", extra={"settings": settings.model_dump(mode="json")})
-    directory = model_dir.choose(settings.model_dir, is_default="model_dir" not in settings.model_fields_set)
+    is_default = "model_dir" not in settings.model_fields_set and not settings.multi_model
+    directory = model_dir.choose(settings.model_dir, is_default)
     if settings.run_as_user:
-        privileges.drop(settings.run_as_user, directory)
+        privileges.drop(settings.run_as_user, None if settings.multi_model else directory)
     try:
         box = cpu.detect(settings.onednn_max_cpu_isa)
         model = None if settings.multi_model else artifact.open_artifact(directory, settings.precisions, box)

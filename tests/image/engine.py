@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 import uuid
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -76,12 +77,38 @@ class Container:
 
     def wait_until_ready(self) -> "Container":
         """Wait for the log to say so."""
-        deadline = time.monotonic() + READY_SECONDS
-        while not any(message.startswith("ready") for message in self.messages()):
+
+        def says_so() -> bool:
             assert self.is_running(), self.logs()
+            return any(message.startswith("ready") for message in self.messages())
+
+        self._wait_for(says_so)
+        return self
+
+    def wait_for_ping(self) -> None:
+        """Wait for /ping to say 200."""
+        self._wait_for(lambda: httpx.get(f"{self.url}/ping").status_code == 200)
+
+    def wait_until_warm(self) -> None:
+        """Wait until every rung is warm on every lane."""
+        self._wait_for(lambda: bool(httpx.get(f"{self.url}/info").json()["is_warm"]))
+
+    def _wait_for(self, is_so: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                if is_so():
+                    return
+            except httpx.TransportError:
+                assert self.is_running(), self.logs()
             assert time.monotonic() < deadline, self.logs()
             time.sleep(0.2)
-        return self
+
+    def memory_bytes(self) -> int:
+        """What its processes use, pages that they share counted once, files in cache not counted."""
+        script = "cat /sys/fs/cgroup/memory.stat 2>/dev/null || cat /sys/fs/cgroup/memory/memory.stat"
+        rows = dict(line.split() for line in self.execute("/bin/sh", "-c", script).splitlines())
+        return int(rows.get("anon") or rows["total_rss"])
 
     def is_running(self) -> bool:
         return engine("inspect", "--format", "{{.State.Running}}", self.name).stdout.strip() == "true"

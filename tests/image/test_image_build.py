@@ -12,6 +12,7 @@ def test_it_says_what_it_is_and_how_it_starts() -> None:
     assert config["Cmd"] == ["serve"]
     assert "8080/tcp" in config["ExposedPorts"]
     assert config["Labels"]["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
+    assert config["Labels"]["com.amazonaws.sagemaker.capabilities.multi-models"] == "true"
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
     health = config.get("Healthcheck") or found["Healthcheck"]  # docker's place for it, and podman's
     assert health["Test"] == ["CMD", "/opt/program/entrypoint.sh", "healthcheck"]
