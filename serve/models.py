@@ -163,12 +163,14 @@ class Models:
     def _open(self, name: str, url: str) -> LoadedModel:
         """Read what is on disk, and see that it fits. In a thread: hashing takes a second for a gigabyte."""
         directory = Path(url)
-        if not directory.is_dir():
-            raise ModelNotFound("url: is not a directory on this machine")
         try:
+            if not directory.is_dir():
+                raise ModelNotFound("url: is not a directory on this machine")
             artifact = artifacts.open_artifact(directory, self.settings.precisions, self.cpu)
         except ModelLoadError as error:
             raise ModelUnusable(str(error)) from error
+        except OSError as error:
+            raise ModelUnusable(f"url: cannot be read ({error.strerror}); make it readable by all") from error
         free_mb = self._free_mb()
         extra_mb = max(artifact.file_mb.values())  # while it loads, the largest file is there twice
         plan = self._plan(artifact, None if self._living else free_mb + HTTP_MB - extra_mb)

@@ -30,6 +30,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("GUARD_MIN_AGREEMENT", "0.9", "guard_min_agreement", 0.9),
     ("SAGEMAKER_BATCH", "True", "batch", True),
     ("SAGEMAKER_MULTI_MODEL", "true", "multi_model", True),
+    ("RUN_AS_USER", "10001", "run_as_user", 10001),
     ("RUNG_STEP", "64", "rung_step", 64),
     ("LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
     ("SAGEMAKER_CONTAINER_LOG_LEVEL", "ERROR", "log_level", "ERROR"),
