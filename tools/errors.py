@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 
 from rich.console import Console
+from rich.markup import escape
 
 
 class ToolError(Exception):
@@ -15,7 +16,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except ToolError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/red] {error}", markup=True)
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}", markup=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
