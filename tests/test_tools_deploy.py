@@ -1,0 +1,273 @@
+"""The whole life of a deployment against moto's server: AWS's APIs over real HTTP, with state, on localhost.
+
+What moto lacks is filled in here, at moto's own side of the wire: UpdateEndpoint, and tags that come with CreateBucket.
+InvokeEndpoint goes to tools.local_endpoint in front of the real server. botocore validates every request as for AWS.
+"""
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto.core.responses import ActionResult
+from moto.s3.responses import S3Response
+from moto.sagemaker.responses import SageMakerResponse
+from moto.server import ThreadedMotoServer
+
+from tools.aws import Aws
+from tools.deploy import lifecycle
+from tools.deploy.__main__ import plan, status
+from tools.deploy.config import OWNER_TAG, Deployment
+from tools.deploy.site import Site
+from tools.errors import ToolError
+from tools.local_endpoint import running
+from tools.local_server import LocalServer
+
+REGION = "eu-west-1"
+ENGINE = """#!{python}
+import sys, boto3
+if sys.argv[1:3] == ["image", "inspect"]:
+    print("sha256:" + "5" * 64)
+elif sys.argv[1] == "login":
+    assert sys.stdin.read()
+elif sys.argv[1] == "push":
+    repository, tag = sys.argv[2].partition("/")[2].split(":")
+    manifest = '{{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}}'
+    boto3.client("ecr", "{region}").put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag)
+"""
+
+
+def _update_endpoint(self: Any) -> ActionResult:
+    """What moto lacks."""
+    asked = json.loads(self.body)
+    endpoint = self.sagemaker_backend.endpoints[asked["EndpointName"]]
+    endpoint.endpoint_config_name = asked["EndpointConfigName"]
+    return ActionResult({"EndpointArn": endpoint.arn})
+
+
+@pytest.fixture(scope="module")
+def moto(monkeypatch_module: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch_module.setattr(SageMakerResponse, "update_endpoint", _update_endpoint, raising=False)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def runtime(server: LocalServer) -> Iterator[str]:
+    with running(server.url) as url:
+        yield url
+
+
+@pytest.fixture
+def account(moto: str, runtime: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """An empty account, its credentials in the environment, and a container engine that pushes into its ECR.
+
+    The engine stands in for docker alone: tests/test_tools_deploy_engine.py pushes to a real registry.
+    """
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    engine = tmp_path / "bin" / "engine"
+    engine.parent.mkdir()
+    engine.write_text(ENGINE.format(python=sys.executable, region=REGION))
+    engine.chmod(engine.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{engine.parent}:{os.environ['PATH']}")
+    import httpx
+
+    httpx.post(f"{moto}/moto-api/reset").raise_for_status()
+    yield
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Path:
+    """Small files under the names of the AWS sample: AWS's side does not look into them."""
+    directory = tmp_path / "artifact"
+    directory.mkdir()
+    (directory / "tokenizer.json").write_text("{}")
+    (directory / "model_int8.pt").write_bytes(b"int8" * 1000)
+    return directory
+
+
+class Failing:
+    """A session whose n-th request is refused, as AWS would; it never fails where n is None."""
+
+    def __init__(self, number: int | None = None) -> None:
+        self.session = boto3.Session(region_name=REGION)
+        self.operations: list[str] = []
+        self.number = number
+        self.session.events.register("before-call", self._count)
+
+    def _count(self, model: Any, **_: Any) -> Any:
+        self.operations.append(model.name)
+        if len(self.operations) - 1 != self.number:
+            return None
+        error = {"Error": {"Code": "AccessDeniedException", "Message": "no [x] for you"}}
+        return SimpleNamespace(status_code=403), {**error, "ResponseMetadata": {}}
+
+
+def site(artifact: Path, session: Any = None, **values: Any) -> Site:
+    said: list[str] = []
+    config = Deployment(**{"region": REGION, "model_dir": artifact, "engine": "engine", **values})
+    made = Site(Aws(REGION, config.overrides, session), config, said.append)
+    made.said = said  # type: ignore[attr-defined]
+    return made
+
+
+def inventory() -> dict[str, list[str]]:
+    """Everything in the account, by AWS's own listing."""
+    client: Callable[[str], Any] = lambda name: boto3.client(name, REGION)  # noqa: E731
+    sagemaker, s3 = client("sagemaker"), client("s3")
+    buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    objects = [one["Key"] for name in buckets for one in s3.list_objects_v2(Bucket=name).get("Contents", [])]
+    targets = client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")
+    return {
+        "buckets": buckets,
+        "objects": objects,
+        "repositories": [one["repositoryName"] for one in client("ecr").describe_repositories()["repositories"]],
+        "roles": [one["RoleName"] for one in client("iam").list_roles()["Roles"]],
+        "models": [one["ModelName"] for one in sagemaker.list_models()["Models"]],
+        "configs": [one["EndpointConfigName"] for one in sagemaker.list_endpoint_configs()["EndpointConfigs"]],
+        "endpoints": [one["EndpointName"] for one in sagemaker.list_endpoints()["Endpoints"]],
+        "targets": [one["ResourceId"] for one in targets["ScalableTargets"]],
+        "alarms": [one["AlarmName"] for one in client("cloudwatch").describe_alarms()["MetricAlarms"]],
+    }
+
+
+SCALED = {"max_instances": 3, "scale_target": 700, "rollback_alarm": True}
+
+
+@pytest.mark.usefixtures("account")
+def test_plan_up_again_update_status_down_leaves_what_was_there(
+    artifact: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = inventory()
+    plan(site(artifact, **SCALED))
+    assert inventory() == before
+    assert "$0.408 to $1.224 an hour" in capsys.readouterr().out
+
+    lifecycle.up(site(artifact, **SCALED))
+    made = inventory()
+    assert {kind: len(names) for kind, names in made.items()} == dict.fromkeys(made, 1)
+    again = site(artifact, **SCALED)
+    assert {change for _, change in lifecycle.changes(again)} == {None, "ask the endpoint one question"}
+    lifecycle.up(again)
+    assert inventory() == made
+
+    (artifact / "model_int8.pt").write_bytes(b"another" * 1000)
+    updating = site(artifact, **SCALED)
+    assert any((change or "").startswith("update bert-qa from") for _, change in lifecycle.changes(updating))
+    lifecycle.up(updating)
+    updated = inventory()
+    assert {kind: len(names) for kind, names in updated.items()} == dict.fromkeys(updated, 1)
+    assert updated["models"] != made["models"]
+    assert updated["objects"] != made["objects"]
+    assert any("Zoë Müller" in line for line in updating.said)  # type: ignore[attr-defined]
+
+    capsys.readouterr()
+    status(updating)
+    assert "endpoint bert-qa (InService)" in capsys.readouterr().out
+    lifecycle.down(lifecycle.existing(updating), updating)
+    assert inventory() == before
+
+
+@pytest.mark.usefixtures("account")
+def test_after_a_failure_of_each_request_up_goes_on_and_down_leaves_nothing(artifact: Path) -> None:
+    empty = inventory()
+    whole = Failing()
+    lifecycle.up(site(artifact, whole.session, **SCALED))
+    lifecycle.down(lifecycle.existing(site(artifact, **SCALED)), site(artifact, **SCALED))
+    changing = [
+        number
+        for number, operation in enumerate(whole.operations)
+        if not operation.startswith(("Get", "Describe", "Head", "List")) or operation == "GetAuthorizationToken"
+    ]
+    assert len(changing) > 10
+    for number in changing:
+        failing = Failing(number)
+        with pytest.raises(ToolError, match=r"step \d+ of 12") as raised:
+            lifecycle.up(site(artifact, failing.session, **SCALED))
+        assert whole.operations[number] in str(raised.value)
+        assert "no [x] for you" in str(raised.value)
+        assert "run the same `up`" in str(raised.value)
+        goes_on = site(artifact, **SCALED)
+        if number % 2:
+            lifecycle.up(goes_on)
+            assert inventory()["endpoints"] == ["bert-qa"]
+        lifecycle.down(lifecycle.existing(goes_on), goes_on)
+        assert inventory() == empty, whole.operations[number]
+
+
+@pytest.mark.usefixtures("account")
+def test_down_leaves_foreign_resources_of_similar_names(artifact: Path) -> None:
+    lifecycle.up(site(artifact, name="bert-qa-2", **SCALED))
+    mine = site(artifact, **SCALED)
+    s3, sagemaker = boto3.client("s3", REGION), boto3.client("sagemaker", REGION)
+    s3.create_bucket(Bucket="theirs", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="theirs", Key="bert-qa/notes.txt", Body=b"keep")
+    sagemaker.create_model(
+        ModelName="bert-qa-theirs",
+        ExecutionRoleArn=mine.role_arn,
+        PrimaryContainer={"Image": "x", "ModelDataUrl": "s3://theirs/model.tar.gz"},
+        Tags=[{"Key": OWNER_TAG, "Value": "bert-qa-3"}],
+    )
+    before = inventory()
+    in_theirs = site(artifact, bucket="theirs", **SCALED)
+    lifecycle.up(in_theirs)
+    lifecycle.down(lifecycle.existing(in_theirs), in_theirs)
+    assert inventory() == before
+
+
+@pytest.mark.usefixtures("account")
+def test_a_name_that_is_taken_is_refused(artifact: Path) -> None:
+    boto3.client("ecr", REGION).create_repository(repositoryName="bert-qa")
+    with pytest.raises(ToolError, match="choose another --name"):
+        lifecycle.up(site(artifact))
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"mode": "async"},
+        {"mode": "serverless"},
+        {"traffic": "INT8=90,FP32=10", "max_instances": 2, "scale_by": "concurrency", "scale_target": 4},
+        {"uncompressed": True, "tags": {"team": "search"}},
+        {"mode": "batch", "batch_input": "s3://in/x", "batch_output": "s3://out/y"},
+        {"overrides": {"CreateModel": {"VpcConfig": {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}}},
+    ],
+    ids=["async", "serverless", "a variant each", "uncompressed", "batch", "overrides"],
+)
+def test_every_mode_comes_and_goes(artifact: Path, values: dict[str, Any]) -> None:
+    before = inventory()
+    made = site(artifact, **values)
+    lifecycle.up(made)
+    models = [
+        boto3.client("sagemaker", REGION).describe_model(ModelName=name) for name in inventory()["models"]
+    ]
+    assert len(models) == (2 if "traffic" in values else 1)
+    assert ("VpcConfig" in models[0]) == ("overrides" in values)
+    lifecycle.down(lifecycle.existing(made), made)
+    assert inventory() == before
+
+
+@pytest.mark.usefixtures("account")
+def test_an_override_that_does_not_fit_is_named(artifact: Path) -> None:
+    with pytest.raises(ToolError, match=r"\[overrides.CreateModel\]"):
+        lifecycle.up(site(artifact, overrides={"CreateModel": {"VpcConfig": {"Subnets": "subnet-1"}}}))

@@ -1,0 +1,208 @@
+"""Steps for what reacts: autoscaling, with a target from a benchmark, and the alarm that rolls an update back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from container.precision import PRECISIONS
+from tools.deploy.config import Deployment, Variant
+from tools.deploy.site import Resource, Site
+from tools.errors import ToolError
+
+SAFETY_FACTOR = 0.5  # "start with a SAFETY_FACTOR of 0.5": Load testing your auto scaling configuration
+_SERVICE = {"ServiceNamespace": "sagemaker"}
+_DIMENSION = {"ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
+_METRICS = {
+    "invocations": "SageMakerVariantInvocationsPerInstance",
+    "concurrency": "SageMakerVariantConcurrentRequestsPerModelHighResolution",
+}
+ALARM_PERIOD_SECONDS = 60
+
+
+def target_of(config: Deployment, variant: Variant) -> float:
+    """What an instance should take: as configured, or half of the best closed loop of the variant's precision.
+
+    A variant that serves all precisions is taken by its default, the fastest. By invocations: a minute.
+
+    Raises: ToolError.
+    """
+    if config.scale_target is not None or config.benchmark is None:
+        return config.scale_target or 1.0
+    rows = _closed_rows(config.benchmark)
+    wanted = variant.precision or next((p for p in PRECISIONS if any(row["precision"] == p for row in rows)), None)
+    rows = [row for row in rows if row["precision"] == wanted]
+    if not rows:
+        raise ToolError(f"{config.benchmark} has no closed loop of {wanted or 'any precision'}: run `make benchmark`")
+    best = max(rows, key=lambda row: row["queries_per_second"])
+    if config.scale_by == "invocations":
+        return round(float(best["queries_per_second"]) * SAFETY_FACTOR * 60, 1)
+    return max(1.0, round(best["clients"] * SAFETY_FACTOR, 1))
+
+
+def _closed_rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        rows = json.loads(path.read_text())["rows"]
+        return [row for row in rows if row["clients"] and row["queries_per_second"] > 0]
+    except OSError as error:
+        raise ToolError(f"cannot read {path}: {error.strerror}. `make benchmark` writes it") from None
+    except (ValueError, KeyError, TypeError):
+        raise ToolError(f"{path} is no benchmark.json of `make benchmark`") from None
+
+
+class Scaling:
+    """A target and a policy for each variant."""
+
+    title = "scaling"
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def change(self) -> str | None:
+        """Where limits or targets differ."""
+        config = self._site.config
+        if config.scales:
+            if self._found_targets() == self._targets() and self._found_policies() == self._policies():
+                return None
+            parts = [f"{v.name} at {target_of(config, v):g}" for v in config.variants]
+            unit = "invocations a minute" if config.scale_by == "invocations" else "requests under way"
+            return f"scale {config.instances} to {config.max_instances} instances: {', '.join(parts)} {unit} each"
+        return "stop scaling" if self._found_targets() else None
+
+    def apply(self) -> None:
+        """Register, or take back what is no longer wanted."""
+        if self.change() is None:
+            return
+        wanted = self._targets() if self._site.config.scales else {}
+        self.forget([name for name in self._found_targets() if name not in wanted])
+        for resource_id, (fewest, most) in wanted.items():
+            self._site.aws.call(
+                "application-autoscaling",
+                "RegisterScalableTarget",
+                **_SERVICE,
+                **_DIMENSION,
+                ResourceId=resource_id,
+                MinCapacity=fewest,
+                MaxCapacity=most,
+                Tags=self._site.tags,
+            )
+        for resource_id, policy in (self._policies() if wanted else {}).items():
+            self._site.aws.call(
+                "application-autoscaling",
+                "PutScalingPolicy",
+                **_SERVICE,
+                **_DIMENSION,
+                ResourceId=resource_id,
+                PolicyName=self._site.config.name,
+                PolicyType="TargetTrackingScaling",
+                TargetTrackingScalingPolicyConfiguration=policy,
+            )
+
+    def resources(self) -> list[Resource]:
+        """The targets of our endpoint, with their policies."""
+        return [
+            Resource("scaling", resource_id, lambda resource_id=resource_id: self.forget([resource_id]))  # type: ignore[misc]
+            for resource_id in self._found_targets()
+        ]
+
+    def forget(self, resource_ids: list[str]) -> None:
+        """Deregister; the policies and their alarms go with it."""
+        for resource_id in resource_ids:
+            self._site.aws.call(
+                "application-autoscaling", "DeregisterScalableTarget", **_SERVICE, **_DIMENSION, ResourceId=resource_id
+            )
+
+    def _targets(self) -> dict[str, tuple[int, int]]:
+        config = self._site.config
+        return {self._id(variant): (config.instances, config.max_instances) for variant in config.variants}
+
+    def _policies(self) -> dict[str, dict[str, Any]]:
+        config = self._site.config
+        metric = {"PredefinedMetricType": _METRICS[config.scale_by]}
+        return {
+            self._id(variant): {
+                "TargetValue": target_of(config, variant),
+                "PredefinedMetricSpecification": metric,
+            }
+            for variant in config.variants
+        }
+
+    def _id(self, variant: Variant) -> str:
+        return f"endpoint/{self._site.config.name}/variant/{variant.name}"
+
+    def _found_targets(self) -> dict[str, tuple[int, int]]:
+        """Names of variants are unique in an endpoint, and the endpoint is ours or Endpoint.apply has refused it."""
+        pages = self._site.aws.pages("application-autoscaling", "DescribeScalableTargets", "ScalableTargets", **_SERVICE)
+        ours = f"endpoint/{self._site.config.name}/"
+        return {
+            one["ResourceId"]: (one["MinCapacity"], one["MaxCapacity"])
+            for one in pages
+            if one["ResourceId"].startswith(ours)
+        }
+
+    def _found_policies(self) -> dict[str, dict[str, Any]]:
+        pages = self._site.aws.pages("application-autoscaling", "DescribeScalingPolicies", "ScalingPolicies", **_SERVICE)
+        ours = f"endpoint/{self._site.config.name}/"
+        return {
+            one["ResourceId"]: one["TargetTrackingScalingPolicyConfiguration"]
+            for one in pages
+            if one["ResourceId"].startswith(ours)
+        }
+
+
+class RollbackAlarm:
+    """Any 5xx of a variant in a minute: an update under way goes back."""
+
+    title = "rollback alarm"
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def change(self) -> str | None:
+        """Where it is missing."""
+        if not self._site.config.rollback_alarm or self.resources():
+            return None
+        return f"create the alarm {self._site.alarm_name}: 5xx answers in {ALARM_PERIOD_SECONDS} s"
+
+    def apply(self) -> None:
+        """Create it."""
+        site = self._site
+        if self.change() is None:
+            return
+        if self._find():
+            raise site.refuse(f"the alarm {site.alarm_name}")
+        site.aws.call(
+            "cloudwatch",
+            "PutMetricAlarm",
+            AlarmName=site.alarm_name,
+            Namespace="AWS/SageMaker",
+            MetricName="Invocation5XXErrors",
+            Dimensions=[
+                {"Name": "EndpointName", "Value": site.config.name},
+                {"Name": "VariantName", "Value": site.config.variants[0].name},
+            ],
+            Statistic="Sum",
+            Period=ALARM_PERIOD_SECONDS,
+            EvaluationPeriods=1,
+            Threshold=0,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="notBreaching",
+            Tags=site.tag_list,
+        )
+
+    def resources(self) -> list[Resource]:
+        """The alarm."""
+        site, found = self._site, self._find()
+        if not found:
+            return []
+        tags = site.aws.call("cloudwatch", "ListTagsForResource", ResourceARN=found[0]["AlarmArn"])["Tags"]
+        if not site.is_ours(tags):
+            return []
+        names = [site.alarm_name]
+        return [Resource("alarm", names[0], lambda: site.aws.call("cloudwatch", "DeleteAlarms", AlarmNames=names))]
+
+    def _find(self) -> list[dict[str, Any]]:
+        names = [self._site.alarm_name]
+        found: list[dict[str, Any]] = self._site.aws.call("cloudwatch", "DescribeAlarms", AlarmNames=names).get(
+            "MetricAlarms", []
+        )
+        return found

@@ -1,0 +1,140 @@
+"""Where a deployment lives: the account, its names, its tags, and how to tell what is ours."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, Protocol
+
+from tools.aws import Aws
+from tools.deploy import package
+from tools.deploy.config import OWNER_TAG, SERVERLESS_DISK_BYTES, Deployment
+from tools.deploy.container_engine import ContainerEngine
+from tools.errors import ToolError
+
+DIGEST_LENGTH = 12
+Say = Callable[[str], None]
+Tags = Iterable[Mapping[str, Any]]
+
+
+class Site:
+    """One deployment in one account and region. Names follow from the configuration alone, so nothing is remembered."""
+
+    def __init__(self, aws: Aws, config: Deployment, say: Say) -> None:
+        self.aws = aws
+        self.config = config
+        self.say = say
+        identity = aws.call("sts", "GetCallerIdentity")
+        self.account: str = identity["Account"]
+        self.partition: str = identity["Arn"].split(":")[1]
+        self.bucket = config.bucket or f"{config.name}-{self.account}-{config.region}"
+        self.prefix = f"{config.name}/"
+        self.role_name = f"{config.name}-{config.region}"
+        self.role_arn = config.role_arn or f"arn:{self.partition}:iam::{self.account}:role/{self.role_name}"
+        self.alarm_name = f"{config.name}-5xx"
+        self.tags = {**config.tags, OWNER_TAG: config.name}
+        self.isolated = config.network_isolation and config.mode != "serverless"
+
+    @property
+    def tag_list(self) -> list[dict[str, str]]:
+        """The tags as most of AWS's APIs take them."""
+        return [{"Key": key, "Value": value} for key, value in self.tags.items()]
+
+    def is_ours(self, tags: Tags) -> bool:
+        """Whether a resource with these tags belongs to this deployment."""
+        found = {(tag.get("Key", tag.get("key")), tag.get("Value", tag.get("value"))) for tag in tags}
+        return (OWNER_TAG, self.config.name) in found
+
+    def refuse(self, what: str) -> ToolError:
+        """The error for a name that is taken by something that is not ours."""
+        return ToolError(
+            f"{what} exists and does not carry the tag {OWNER_TAG}={self.config.name}, so it is not touched: "
+            "choose another --name, or remove it yourself"
+        )
+
+    def named(self, request: Mapping[str, Any], operation: str, label: str = "") -> str:
+        """A name that changes with the request: SageMaker's models and endpoint configurations cannot be updated."""
+        override = self.config.overrides.get(operation, {})
+        digest = sha256(json.dumps([request, override], sort_keys=True, default=str).encode()).hexdigest()
+        return "-".join(part for part in (self.config.name, label.lower(), digest[:DIGEST_LENGTH]) if part)
+
+    @cached_property
+    def contents(self) -> package.Contents:
+        """The artifact's files.
+
+        Raises: ToolError, also where they do not fit.
+        """
+        found = package.contents(self.config.model_dir)
+        if self.config.mode == "serverless" and found.size_bytes > SERVERLESS_DISK_BYTES:
+            raise ToolError(f"{self.config.model_dir} has {found.size_bytes / 1e9:.1f} GB; serverless has a disk of 5 GiB")
+        return found
+
+    @property
+    def artifact_prefix(self) -> str:
+        """Under the bucket; changes with the artifact's contents."""
+        return f"{self.prefix}{self.contents.digest[:DIGEST_LENGTH]}/"
+
+    @property
+    def artifact_keys(self) -> list[str]:
+        """The S3 objects that hold the artifact."""
+        if self.config.uncompressed:
+            return [f"{self.artifact_prefix}model/{member.name}" for member in self.contents.members]
+        return [f"{self.artifact_prefix}model.tar.gz"]
+
+    @cached_property
+    def engine(self) -> ContainerEngine:
+        """docker or podman."""
+        return ContainerEngine.find(self.config.engine)
+
+    @cached_property
+    def image_tag(self) -> str:
+        """From the local image's id, so that a new image is a new tag."""
+        return self.engine.image_id(self.config.image)[:DIGEST_LENGTH]
+
+    @property
+    def repository(self) -> str:
+        """In ECR."""
+        return self.config.name
+
+    @property
+    def registry(self) -> str:
+        """ECR's host for this account and region."""
+        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+        return f"{self.account}.dkr.ecr.{self.config.region}.{suffix}"
+
+    @property
+    def image_uri(self) -> str:
+        """What the model runs."""
+        return self.config.image_uri or f"{self.registry}/{self.repository}:{self.image_tag}"
+
+    def arn(self, service: str, resource: str) -> str:
+        """Of something in this account and region."""
+        return f"arn:{self.partition}:{service}:{self.config.region}:{self.account}:{resource}"
+
+
+class Resource:
+    """Something in the account that carries our tag; remove() deletes it."""
+
+    def __init__(self, kind: str, name: str, remove: Callable[[], object], note: str = "") -> None:
+        self.kind = kind
+        self.name = name
+        self.remove = remove
+        self.note = note
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}{f' ({self.note})' if self.note else ''}"
+
+
+class Step(Protocol):
+    """One part of a deployment. Every member may raise ToolError."""
+
+    title: str
+
+    def change(self) -> str | None:
+        """What apply would do, in words; None where all is as it should be. Changes nothing."""
+
+    def apply(self) -> None:
+        """Make it so; safe to call again after any failure."""
+
+    def resources(self) -> list[Resource]:
+        """What exists of it and is ours."""
