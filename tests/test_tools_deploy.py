@@ -1,6 +1,6 @@
 """The whole life of a deployment against moto's server: AWS's APIs over real HTTP, with state, on localhost.
 
-What moto lacks is filled in here, at moto's own side of the wire: UpdateEndpoint, and tags that come with CreateBucket.
+What moto lacks, UpdateEndpoint, is filled in here, at moto's own side of the wire.
 InvokeEndpoint goes to tools.local_endpoint in front of the real server. botocore validates every request as for AWS.
 """
 
@@ -14,9 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from moto.core.responses import ActionResult
-from moto.s3.responses import S3Response
 from moto.sagemaker.responses import SageMakerResponse
 from moto.server import ThreadedMotoServer
 
@@ -89,8 +89,6 @@ def account(moto: str, runtime: str, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     engine.write_text(ENGINE.format(python=sys.executable, region=REGION))
     engine.chmod(engine.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{engine.parent}:{os.environ['PATH']}")
-    import httpx
-
     httpx.post(f"{moto}/moto-api/reset").raise_for_status()
     yield
 
@@ -258,9 +256,7 @@ def test_every_mode_comes_and_goes(artifact: Path, values: dict[str, Any]) -> No
     before = inventory()
     made = site(artifact, **values)
     lifecycle.up(made)
-    models = [
-        boto3.client("sagemaker", REGION).describe_model(ModelName=name) for name in inventory()["models"]
-    ]
+    models = [boto3.client("sagemaker", REGION).describe_model(ModelName=name) for name in inventory()["models"]]
     assert len(models) == (2 if "traffic" in values else 1)
     assert ("VpcConfig" in models[0]) == ("overrides" in values)
     lifecycle.down(lifecycle.existing(made), made)

@@ -16,7 +16,9 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except ToolError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}", markup=True)
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            f"[red]error:[/red] {escape(str(error))}", markup=True
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

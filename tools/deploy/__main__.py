@@ -1,10 +1,10 @@
 """From an artifact to a SageMaker endpoint and back.
 
-    python -m tools.deploy example > deploy.toml       # every choice, explained
-    python -m tools.deploy plan --config deploy.toml   # what up would do and cost; changes nothing
-    python -m tools.deploy up --config deploy.toml     # again after a failure: it goes on
-    python -m tools.deploy status
-    python -m tools.deploy down                        # lists what up made, asks, removes that and nothing else
+python -m tools.deploy example > deploy.toml       # every choice, explained
+python -m tools.deploy plan --config deploy.toml   # what up would do and cost; changes nothing
+python -m tools.deploy up --config deploy.toml     # again after a failure: it goes on
+python -m tools.deploy status
+python -m tools.deploy down                        # lists what up made, asks, removes that and nothing else
 """
 
 import argparse

@@ -132,9 +132,7 @@ class Role:
         elif not self._is_ours():
             raise site.refuse(f"the IAM role {site.role_name}")
         document = json.dumps(self._policy())
-        site.aws.call(
-            "iam", "PutRolePolicy", RoleName=site.role_name, PolicyName=_POLICY, PolicyDocument=document
-        )
+        site.aws.call("iam", "PutRolePolicy", RoleName=site.role_name, PolicyName=_POLICY, PolicyDocument=document)
 
     def resources(self) -> list[Resource]:
         """The role with its policy."""

@@ -235,11 +235,18 @@ class Endpoint:
         begin = time.monotonic()
         while time.monotonic() - begin < WAIT_SECONDS:
             found = self.describe()
-            if found is None or found["EndpointStatus"] in ("InService", "Failed", "OutOfService", "UpdateRollbackFailed"):
+            if found is None or found["EndpointStatus"] in (
+                "InService",
+                "Failed",
+                "OutOfService",
+                "UpdateRollbackFailed",
+            ):
                 return found
             self._site.say(f"endpoint {self._name}: {found['EndpointStatus']}, {time.monotonic() - begin:.0f} s")
             time.sleep(POLL_SECONDS)
-        raise ToolError(f"{self._name} is not through after {WAIT_SECONDS / 60:g} minutes; the same command waits again")
+        raise ToolError(
+            f"{self._name} is not through after {WAIT_SECONDS / 60:g} minutes; the same command waits again"
+        )
 
     def _delete(self) -> None:
         self._wait()  # one that is being made cannot be deleted

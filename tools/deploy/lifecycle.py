@@ -14,7 +14,15 @@ def steps(site: Site) -> list[Step]:
     before: list[Step] = [Bucket(site), Artifact(site), Repository(site), Image(site), Role(site), Models(site)]
     if not site.config.has_endpoint:
         return [*before, Transform(site)]
-    return [*before, EndpointConfig(site), RollbackAlarm(site), Endpoint(site), Scaling(site), Smoke(site), Retire(site)]
+    return [
+        *before,
+        EndpointConfig(site),
+        RollbackAlarm(site),
+        Endpoint(site),
+        Scaling(site),
+        Smoke(site),
+        Retire(site),
+    ]
 
 
 class Retire:

@@ -131,7 +131,9 @@ class Scaling:
 
     def _found_targets(self) -> dict[str, tuple[int, int]]:
         """Names of variants are unique in an endpoint, and the endpoint is ours or Endpoint.apply has refused it."""
-        pages = self._site.aws.pages("application-autoscaling", "DescribeScalableTargets", "ScalableTargets", **_SERVICE)
+        pages = self._site.aws.pages(
+            "application-autoscaling", "DescribeScalableTargets", "ScalableTargets", **_SERVICE
+        )
         ours = f"endpoint/{self._site.config.name}/"
         return {
             one["ResourceId"]: (one["MinCapacity"], one["MaxCapacity"])
@@ -140,7 +142,9 @@ class Scaling:
         }
 
     def _found_policies(self) -> dict[str, dict[str, Any]]:
-        pages = self._site.aws.pages("application-autoscaling", "DescribeScalingPolicies", "ScalingPolicies", **_SERVICE)
+        pages = self._site.aws.pages(
+            "application-autoscaling", "DescribeScalingPolicies", "ScalingPolicies", **_SERVICE
+        )
         ours = f"endpoint/{self._site.config.name}/"
         return {
             one["ResourceId"]: one["TargetTrackingScalingPolicyConfiguration"]

@@ -66,7 +66,9 @@ class Site:
         """
         found = package.contents(self.config.model_dir)
         if self.config.mode == "serverless" and found.size_bytes > SERVERLESS_DISK_BYTES:
-            raise ToolError(f"{self.config.model_dir} has {found.size_bytes / 1e9:.1f} GB; serverless has a disk of 5 GiB")
+            raise ToolError(
+                f"{self.config.model_dir} has {found.size_bytes / 1e9:.1f} GB; serverless has a disk of 5 GiB"
+            )
         return found
 
     @property

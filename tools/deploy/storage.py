@@ -30,12 +30,17 @@ class Bucket:
         return None if exists and not self._unfinished() else f"create {self._site.bucket}, private"
 
     def apply(self) -> None:
-        """The tag comes with the bucket, in one request: a failure in between leaves none that nobody owns."""
+        """A bucket that cannot be tagged goes at once: without the tag nobody would own it."""
         site, aws = self._site, self._site.aws
         if aws.found("s3", "HeadBucket", _NO_BUCKET, Bucket=site.bucket) is None:
-            where = {} if site.config.region == "us-east-1" else {"LocationConstraint": site.config.region}
-            configuration: dict[str, Any] = {**where, "Tags": site.tag_list}
-            aws.call("s3", "CreateBucket", Bucket=site.bucket, CreateBucketConfiguration=configuration)
+            region = {"LocationConstraint": site.config.region}
+            where: dict[str, Any] = {} if site.config.region == "us-east-1" else {"CreateBucketConfiguration": region}
+            aws.call("s3", "CreateBucket", Bucket=site.bucket, **where)
+            try:
+                aws.call("s3", "PutBucketTagging", Bucket=site.bucket, Tagging={"TagSet": site.tag_list})
+            except AwsError:
+                aws.call("s3", "DeleteBucket", Bucket=site.bucket)
+                raise
         if self._unfinished():
             closed = dict.fromkeys(
                 ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True

@@ -1,0 +1,137 @@
+"""SageMaker Runtime's HTTP API on localhost, in front of a server: boto3 code for an endpoint runs unchanged.
+
+    python -m tools.local_endpoint --url http://127.0.0.1:8080 --port 8081
+    export AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=http://127.0.0.1:8081
+
+InvokeEndpoint and its response stream, with the platform's limits: 25 MB, 60 s, headers stripped, errors as ModelError.
+Not here: signatures are not checked, every endpoint name is answered, and InvokeEndpointAsync.
+"""
+
+import argparse
+import json
+import struct
+import threading
+import time
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from container.contract import ERROR_BODY_BYTES, MAX_PAYLOAD_MB, RESPONSE_TIMEOUT_SECONDS
+from tools.errors import ToolError, run
+from tools.local_server import free_port
+
+# What InvokeEndpoint passes on to the container; all else is stripped.
+_PASSED = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes", "x-amzn-sagemaker-inference-id")
+_RETURNED = ("content-type", "x-amzn-sagemaker-custom-attributes")
+_STRING = 7  # the event stream's type of header
+START_SECONDS = 10
+
+
+def application(url: str, timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS) -> Starlette:
+    """The API in front of the server at url."""
+
+    async def ask(request: Request, accept: str) -> httpx.Response | Response:
+        body = await request.body()
+        if len(body) > MAX_PAYLOAD_MB * 2**20:
+            return _error(413, "ValidationError", {"Message": f"the payload is larger than {MAX_PAYLOAD_MB} MB"})
+        headers = {name: value for name, value in request.headers.items() if name in _PASSED}
+        if request.headers.get(accept):
+            headers["accept"] = request.headers[accept]
+        try:
+            async with httpx.AsyncClient(timeout=timeout_seconds) as client:
+                found = await client.post(f"{url}/invocations", content=body, headers=headers)
+        except httpx.TransportError as error:
+            return _model_error(0, f"the container does not answer: {type(error).__name__}")
+        return found if found.status_code == httpx.codes.OK else _model_error(found.status_code, found.text)
+
+    async def invoke(request: Request) -> Response:
+        found = await ask(request, "accept")
+        if isinstance(found, Response):
+            return found
+        kept = {name: found.headers[name] for name in _RETURNED if name in found.headers}
+        return Response(found.content, headers={**kept, **_platform_headers()})
+
+    async def stream(request: Request) -> Response:
+        found = await ask(request, "x-amzn-sagemaker-accept")
+        if isinstance(found, Response):
+            return found
+        types = {"x-amzn-sagemaker-content-type": found.headers.get("content-type", "")}
+        headers = {**_platform_headers(), **types, "content-type": "application/vnd.amazon.eventstream"}
+        return Response(_event(found.content), headers=headers)
+
+    return Starlette(
+        routes=[
+            Route("/endpoints/{name}/invocations", invoke, methods=["POST"]),
+            Route("/endpoints/{name}/invocations-response-stream", stream, methods=["POST"]),
+        ]
+    )
+
+
+@contextmanager
+def running(url: str) -> Iterator[str]:
+    """The API on a free port in a thread of this process; gives its URL."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(application(url), host="127.0.0.1", port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + START_SECONDS
+    while not server.started:
+        if time.monotonic() > deadline:
+            raise ToolError(f"port {port} could not be opened within {START_SECONDS} s")
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+def _platform_headers() -> dict[str, str]:
+    return {"x-amzn-invoked-production-variant": "AllTraffic", "x-amzn-requestid": str(uuid.uuid4())}
+
+
+def _model_error(status: int, message: str) -> Response:
+    """What the container's 4xx and 5xx become."""
+    body = {
+        "Message": f"Received client or server error ({status}) from primary with message {message[:1024]!r}",
+        "OriginalStatusCode": status,
+        "OriginalMessage": message[:ERROR_BODY_BYTES],
+        "LogStreamArn": "",
+    }
+    return _error(424, "ModelError", body)
+
+
+def _error(status: int, kind: str, body: dict[str, object]) -> Response:
+    headers = {"x-amzn-errortype": kind, "content-type": "application/json", **_platform_headers()}
+    return Response(json.dumps(body), status, headers)
+
+
+def _event(payload: bytes) -> bytes:
+    """One PayloadPart in AWS's event stream: lengths, checksum, headers, payload, checksum."""
+    fields = {":message-type": "event", ":event-type": "PayloadPart", ":content-type": "application/octet-stream"}
+    headers = b"".join(
+        struct.pack("!B", len(name)) + name.encode() + struct.pack("!BH", _STRING, len(value)) + value.encode()
+        for name, value in fields.items()
+    )
+    lengths = struct.pack("!II", 16 + len(headers) + len(payload), len(headers))
+    message = lengths + struct.pack("!I", zlib.crc32(lengths)) + headers + payload
+    return message + struct.pack("!I", zlib.crc32(message))
+
+
+def main() -> None:
+    """Serve until Ctrl-C."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the server (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8081, help="to listen on (default: %(default)s)")
+    given = parser.parse_args()
+    uvicorn.run(application(given.url.rstrip("/")), host="127.0.0.1", port=given.port)
+
+
+if __name__ == "__main__":
+    run(main)
