@@ -1,7 +1,7 @@
 """The whole life of a deployment against moto's server: AWS's APIs over real HTTP, with state, on localhost.
 
 What moto lacks, UpdateEndpoint, is filled in here, at moto's own side of the wire.
-InvokeEndpoint goes to tools.local_endpoint in front of the real server. botocore validates every request as for AWS.
+Its list of instance types ends before ml.c6i. InvokeEndpoint goes to tools.local_endpoint in front of the real server. botocore validates every request as for AWS.
 """
 
 import json
@@ -30,6 +30,7 @@ from tools.local_endpoint import running
 from tools.local_server import LocalServer
 
 REGION = "eu-west-1"
+INSTANCE = "ml.c5.2xlarge"  # moto's list of types ends before ml.c6i
 ENGINE = """#!{python}
 import sys, boto3
 if sys.argv[1:3] == ["image", "inspect"]:
@@ -74,7 +75,7 @@ def runtime(server: LocalServer) -> Iterator[str]:
 
 
 @pytest.fixture
-def account(moto: str, runtime: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def account(moto: str, runtime: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An empty account, its credentials in the environment, and a container engine that pushes into its ECR.
 
     The engine stands in for docker alone: tests/test_tools_deploy_engine.py pushes to a real registry.
@@ -90,7 +91,6 @@ def account(moto: str, runtime: str, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     engine.chmod(engine.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{engine.parent}:{os.environ['PATH']}")
     httpx.post(f"{moto}/moto-api/reset").raise_for_status()
-    yield
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ class Failing:
 
 def site(artifact: Path, session: Any = None, **values: Any) -> Site:
     said: list[str] = []
-    config = Deployment(**{"region": REGION, "model_dir": artifact, "engine": "engine", **values})
+    config = Deployment(**{"region": REGION, "model_dir": artifact, "engine": "engine", "instance": INSTANCE, **values})
     made = Site(Aws(REGION, config.overrides, session), config, said.append)
     made.said = said  # type: ignore[attr-defined]
     return made

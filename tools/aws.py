@@ -73,7 +73,7 @@ class Aws:
             return response
 
     def found(self, service: str, operation: str, missing: tuple[str, ...], /, **parameters: Any) -> Any:
-        """call's answer, or None where the error says that there is no such thing: its code, or a part of its message."""
+        """call's answer, or None where the error says, by its code or in its message, that there is no such thing."""
         try:
             return self.call(service, operation, **parameters)
         except AwsError as error:

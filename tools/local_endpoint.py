@@ -38,29 +38,15 @@ START_SECONDS = 10
 def application(url: str, timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS) -> Starlette:
     """The API in front of the server at url."""
 
-    async def ask(request: Request, accept: str) -> httpx.Response | Response:
-        body = await request.body()
-        if len(body) > MAX_PAYLOAD_MB * 2**20:
-            return _error(413, "ValidationError", {"Message": f"the payload is larger than {MAX_PAYLOAD_MB} MB"})
-        headers = {name: value for name, value in request.headers.items() if name in _PASSED}
-        if request.headers.get(accept):
-            headers["accept"] = request.headers[accept]
-        try:
-            async with httpx.AsyncClient(timeout=timeout_seconds) as client:
-                found = await client.post(f"{url}/invocations", content=body, headers=headers)
-        except httpx.TransportError as error:
-            return _model_error(0, f"the container does not answer: {type(error).__name__}")
-        return found if found.status_code == httpx.codes.OK else _model_error(found.status_code, found.text)
-
     async def invoke(request: Request) -> Response:
-        found = await ask(request, "accept")
+        found = await _ask(url, request, "accept", timeout_seconds)
         if isinstance(found, Response):
             return found
         kept = {name: found.headers[name] for name in _RETURNED if name in found.headers}
         return Response(found.content, headers={**kept, **_platform_headers()})
 
     async def stream(request: Request) -> Response:
-        found = await ask(request, "x-amzn-sagemaker-accept")
+        found = await _ask(url, request, "x-amzn-sagemaker-accept", timeout_seconds)
         if isinstance(found, Response):
             return found
         types = {"x-amzn-sagemaker-content-type": found.headers.get("content-type", "")}
@@ -73,6 +59,22 @@ def application(url: str, timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS) -> 
             Route("/endpoints/{name}/invocations-response-stream", stream, methods=["POST"]),
         ]
     )
+
+
+async def _ask(url: str, request: Request, accept: str, timeout_seconds: float) -> httpx.Response | Response:
+    """The container's answer, or what the platform says in its place. accept: the header that names the type."""
+    body = await request.body()
+    if len(body) > MAX_PAYLOAD_MB * 2**20:
+        return _error(413, "ValidationError", {"Message": f"the payload is larger than {MAX_PAYLOAD_MB} MB"})
+    headers = {name: value for name, value in request.headers.items() if name in _PASSED}
+    if request.headers.get(accept):
+        headers["accept"] = request.headers[accept]
+    try:
+        async with httpx.AsyncClient(timeout=timeout_seconds) as client:
+            found = await client.post(f"{url}/invocations", content=body, headers=headers)
+    except httpx.TransportError as error:
+        return _model_error(0, f"the container does not answer: {type(error).__name__}")
+    return found if found.status_code == httpx.codes.OK else _model_error(found.status_code, found.text)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What to deploy: one typed file in TOML, each value of which a flag overrides. Defaults make the article's endpoint."""
+"""What to deploy: one typed file in TOML; flags override its values. The defaults make the article's endpoint."""
 
 import json
 import tomllib

@@ -18,7 +18,7 @@ QUESTION = {"question": "Who built the lighthouse?", "context": "The lighthouse 
 
 
 class Immutable:
-    """What models and endpoint configurations share: a new request is a new name; old ones go when nothing uses them."""
+    """Models and endpoint configurations: a new request is a new name; old ones go when nothing uses them."""
 
     title: str
     kind: str  # Model, EndpointConfig

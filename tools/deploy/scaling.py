@@ -27,7 +27,7 @@ def target_of(config: Deployment, variant: Variant) -> float:
     Raises: ToolError.
     """
     if config.scale_target is not None or config.benchmark is None:
-        return config.scale_target or 1.0
+        return float(config.scale_target or 1)
     rows = _closed_rows(config.benchmark)
     wanted = variant.precision or next((p for p in PRECISIONS if any(row["precision"] == p for row in rows)), None)
     rows = [row for row in rows if row["precision"] == wanted]
