@@ -1,7 +1,8 @@
 """The whole life of a deployment against moto's server: AWS's APIs over real HTTP, with state, on localhost.
 
 What moto lacks, UpdateEndpoint, is filled in here, at moto's own side of the wire.
-Its list of instance types ends before ml.c6i. InvokeEndpoint goes to tools.local_endpoint in front of the real server. botocore validates every request as for AWS.
+Its list of instance types ends before ml.c6i.
+InvokeEndpoint goes to tools.local_endpoint in front of the real server. botocore validates every request as for AWS.
 """
 
 import json
@@ -258,7 +259,7 @@ def test_every_mode_comes_and_goes(artifact: Path, values: dict[str, Any]) -> No
     lifecycle.up(made)
     models = [boto3.client("sagemaker", REGION).describe_model(ModelName=name) for name in inventory()["models"]]
     assert len(models) == (2 if "traffic" in values else 1)
-    assert ("VpcConfig" in models[0]) == ("overrides" in values)
+    assert bool(models[0].get("VpcConfig")) == ("overrides" in values)
     lifecycle.down(lifecycle.existing(made), made)
     assert inventory() == before
 

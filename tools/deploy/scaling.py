@@ -35,8 +35,8 @@ def target_of(config: Deployment, variant: Variant) -> float:
         raise ToolError(f"{config.benchmark} has no closed loop of {wanted or 'any precision'}: run `make benchmark`")
     best = max(rows, key=lambda row: row["queries_per_second"])
     if config.scale_by == "invocations":
-        return round(float(best["queries_per_second"]) * SAFETY_FACTOR * 60, 1)
-    return max(1.0, round(best["clients"] * SAFETY_FACTOR, 1))
+        return float(round(best["queries_per_second"] * SAFETY_FACTOR * 60, 1))
+    return float(max(1, round(best["clients"] * SAFETY_FACTOR, 1)))
 
 
 def _closed_rows(path: Path) -> list[dict[str, Any]]:
