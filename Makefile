@@ -21,7 +21,7 @@ BUILD_OPTIONS = $(if $(filter podman,$(CONTAINER_ENGINE)),--format docker) \
   $(if $(filter environment command,$(firstword $(origin TORCH_INDEX_URL))),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check format quantize evaluate benchmark image run test-image soak clean
+.PHONY: help setup serve test check format quantize evaluate benchmark invoke deploy undeploy image run test-image soak clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -62,6 +62,15 @@ evaluate: $(READY) $(DEMO) ## exact match and F1 of MODEL_DIR on DATA (held-out 
 
 benchmark: $(READY) $(DEMO) ## latency, throughput, cost and plots of MODEL_DIR in build/benchmark; or ARGS="--url ..."
 	$(IN_VENV) ./entrypoint.sh benchmark $(or $(ARGS),--model-dir $(MODEL_DIR) --data $(DATA))
+
+invoke: $(READY) ## ask a server or an endpoint; ARGS="--question ... --context ... --endpoint bert-qa"
+	$(VENV)/bin/python -m tools.invoke $(or $(ARGS),--data $(DATA) --limit 3 --url http://127.0.0.1:$(PORT))
+
+deploy: $(READY) ## a SageMaker endpoint, step by step; ARGS="--config deploy.toml" (VERB=plan shows what it would do)
+	$(VENV)/bin/python -m tools.deploy $(or $(VERB),up) $(ARGS)
+
+undeploy: $(READY) ## remove what deploy made, and nothing else; lists and asks first
+	$(VENV)/bin/python -m tools.deploy down $(ARGS)
 
 image: ## the container image IMAGE (bert-qa), by docker or podman (CONTAINER_ENGINE=...)
 	$(CONTAINER_ENGINE) build $(BUILD_OPTIONS) -t $(IMAGE) .

@@ -79,7 +79,7 @@ def runtime(server: LocalServer) -> Iterator[str]:
 def account(moto: str, runtime: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An empty account, its credentials in the environment, and a container engine that pushes into its ECR.
 
-    The engine stands in for docker alone: tests/test_tools_deploy_engine.py pushes to a real registry.
+    The engine stands in for docker alone, whose push to a registry is not part of these tests.
     """
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "test")
@@ -198,7 +198,10 @@ def test_after_a_failure_of_each_request_up_goes_on_and_down_leaves_nothing(arti
         if not operation.startswith(("Get", "Describe", "Head", "List")) or operation == "GetAuthorizationToken"
     ]
     assert len(changing) > 10
-    for number in changing:
+    first_reads = {operation: number for number, operation in reversed(list(enumerate(whole.operations)))}
+    reading = [number for number in first_reads.values() if number not in changing and number > 0]
+    assert len(reading) > 10
+    for number in sorted([*changing, *reading]):
         failing = Failing(number)
         with pytest.raises(ToolError, match=r"step \d+ of 12") as raised:
             lifecycle.up(site(artifact, failing.session, **SCALED))
@@ -206,9 +209,8 @@ def test_after_a_failure_of_each_request_up_goes_on_and_down_leaves_nothing(arti
         assert "no [x] for you" in str(raised.value)
         assert "run the same `up`" in str(raised.value)
         goes_on = site(artifact, **SCALED)
-        if number % 2:
-            lifecycle.up(goes_on)
-            assert inventory()["endpoints"] == ["bert-qa"]
+        lifecycle.up(goes_on)
+        assert inventory()["endpoints"] == ["bert-qa"]
         lifecycle.down(lifecycle.existing(goes_on), goes_on)
         assert inventory() == empty, whole.operations[number]
 
@@ -226,6 +228,10 @@ def test_down_leaves_foreign_resources_of_similar_names(artifact: Path) -> None:
         PrimaryContainer={"Image": "x", "ModelDataUrl": "s3://theirs/model.tar.gz"},
         Tags=[{"Key": OWNER_TAG, "Value": "bert-qa-3"}],
     )
+    boto3.client("cloudwatch", REGION).put_metric_alarm(
+        AlarmName="bert-qa-cost", Namespace="x", MetricName="y", Statistic="Sum", Period=60,
+        EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
+    )  # fmt: skip
     before = inventory()
     in_theirs = site(artifact, bucket="theirs", **SCALED)
     lifecycle.up(in_theirs)
@@ -268,3 +274,16 @@ def test_every_mode_comes_and_goes(artifact: Path, values: dict[str, Any]) -> No
 def test_an_override_that_does_not_fit_is_named(artifact: Path) -> None:
     with pytest.raises(ToolError, match=r"\[overrides.CreateModel\]"):
         lifecycle.up(site(artifact, overrides={"CreateModel": {"VpcConfig": {"Subnets": "subnet-1"}}}))
+
+
+@pytest.mark.usefixtures("account")
+def test_scaling_of_a_foreign_endpoint_of_the_same_name_stays(artifact: Path) -> None:
+    lifecycle.up(site(artifact, **SCALED))
+    sagemaker = boto3.client("sagemaker", REGION)
+    arn = sagemaker.describe_endpoint(EndpointName="bert-qa")["EndpointArn"]
+    sagemaker.delete_tags(ResourceArn=arn, TagKeys=[OWNER_TAG])
+    mine = site(artifact, **SCALED)
+    lifecycle.down(lifecycle.existing(mine), mine)
+    left = inventory()
+    assert left["endpoints"] == ["bert-qa"]
+    assert left["targets"] == ["endpoint/bert-qa/variant/AllTraffic"]

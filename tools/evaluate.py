@@ -1,7 +1,8 @@
-"""Exact match and F1 of each precision, by SQuAD's official rules, of an artifact or of a running server.
+"""Exact match and F1 of each precision, by SQuAD's official rules, of an artifact, a server or an endpoint.
 
     python -m tools.evaluate --model-dir build/demo --data models/demo/held_out.json
     python -m tools.evaluate --url http://127.0.0.1:8080 --data models/demo/held_out.json
+    python -m tools.evaluate --endpoint bert-qa --data models/demo/held_out.json
 
 Files of SQuAD v1.1 and v2.0. Where a file has questions without an answer, v2.0's rules hold, and no answer competes.
 Brackets: the difference's 95 % interval (paired bootstrap). An interrupted run goes on where it stopped.
@@ -27,10 +28,12 @@ from tools.answer_source import MAX_QUESTION_LEN as MAX_QUESTION_LEN
 from tools.answer_source import RULES as RULES
 from tools.answer_source import AnswerSource
 from tools.artifact_source import ArtifactSource
+from tools.endpoint_source import EndpointSource
 from tools.errors import ToolError, run
 from tools.evaluate_report import Evaluation, changed_questions, tables
 from tools.fingerprint import fingerprint, one_line
 from tools.journal import Journal
+from tools.remote import Endpoint
 from tools.server_source import ServerSource
 from tools.squad import Example, read_examples
 
@@ -101,6 +104,8 @@ def _parse() -> argparse.Namespace:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--model-dir", type=Path, help="artifact to run in this process")
     source.add_argument("--url", help="a running server, such as http://127.0.0.1:8080")
+    source.add_argument("--endpoint", metavar="NAME", help="a SageMaker endpoint; needs boto3 and credentials")
+    add("--region", help="of the endpoint (default: AWS's own settings)")
     add("--data", required=True, help="file in SQuAD's format, v1.1 or v2.0")
     add("--precisions", default="auto", help="such as int8,fp32 (default: all that the model has)")
     add("--limit", type=int, metavar="N", help="only the first N questions")
@@ -134,6 +139,8 @@ def _open(given: argparse.Namespace) -> AnswerSource:
     wanted = parse_precisions(given.precisions)
     if given.url:
         return ServerSource(given.url, wanted)
+    if given.endpoint:
+        return EndpointSource(Endpoint(given.endpoint, given.region), wanted)
     return ArtifactSource(given.model_dir, wanted)
 
 

@@ -163,19 +163,24 @@ def read(path: Path | None, flags: dict[str, Any]) -> Deployment:
 
 
 def example() -> str:
-    """A file with every value at its default, commented out, and what it means."""
+    """A file with every value at its default, or at an example where there is none, commented out and explained."""
     lines = ["# python -m tools.deploy plan --config FILE; a flag such as --instance overrides a line.", ""]
     for name, field in Deployment.model_fields.items():
         if name in TABLES:
             lines += ["", f"# {field.description}", *_TABLE_EXAMPLES[name]]
             continue
-        default = "" if field.default is None else field.default
-        value = json.dumps(default if isinstance(default, (bool, int, float)) else str(default))
-        shown = f"# {name} = {value}" if field.default is not None else f"# {name} ="
-        lines.append(f"{shown:<34} # {field.description}")
+        value = _NO_DEFAULT[name] if field.default is None else field.default
+        text = json.dumps(value if isinstance(value, (bool, int, float)) else str(value))
+        unset = "; not set by default" if field.default is None else ""
+        lines.append(f"{f'# {name} = {text}':<34} # {field.description}{unset}")
     return "\n".join(lines) + "\n"
 
 
+_NO_DEFAULT: dict[str, float | str] = {
+    "dollars_per_hour": 0.408,
+    "scale_target": 600,
+    "benchmark": "build/benchmark/benchmark.json",
+}
 _TABLE_EXAMPLES = {
     "environment": ["# [environment]", '# MAX_QUEUE_SECONDS = "5"'],
     "tags": ["# [tags]", '# team = "search"'],

@@ -1,10 +1,12 @@
 """The list of steps, and what plan, up, status and down do with it."""
 
 from tools.deploy.access import Image, Repository, Role
-from tools.deploy.endpoint import Endpoint, EndpointConfig, Models, Smoke, Transform
+from tools.deploy.endpoint import Endpoint
+from tools.deploy.models import EndpointConfig, Models
 from tools.deploy.scaling import RollbackAlarm, Scaling
 from tools.deploy.site import Resource, Site, Step
 from tools.deploy.storage import Artifact, Bucket
+from tools.deploy.usage import Smoke, Transform
 from tools.errors import ToolError
 from tools.prices import PRICES, Price
 
@@ -51,7 +53,8 @@ class Retire:
         artifact = Artifact(self._site)
         keys = [key for key in artifact.owned_keys() if key not in self._site.artifact_keys]
         objects = [Resource("S3 object", key, lambda key=key: artifact.remove([key])) for key in keys]  # type: ignore[misc]
-        return [*EndpointConfig(self._site).retire(), *Models(self._site).retire(), *objects]
+        retired = [*EndpointConfig(self._site).retire(), *Models(self._site).retire()]
+        return [*retired, *RollbackAlarm(self._site).retire(), *objects]
 
 
 def changes(site: Site) -> list[tuple[str, str | None]]:

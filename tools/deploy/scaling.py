@@ -61,7 +61,7 @@ class Scaling:
         """Where limits or targets differ."""
         config = self._site.config
         if config.scales:
-            if self._found_targets() == self._targets() and self._found_policies() == self._policies():
+            if self._found_targets() == self._targets() and self._policies_are_set():
                 return None
             parts = [f"{v.name} at {target_of(config, v):g}" for v in config.variants]
             unit = "invocations a minute" if config.scale_by == "invocations" else "requests under way"
@@ -130,7 +130,9 @@ class Scaling:
         return f"endpoint/{self._site.config.name}/variant/{variant.name}"
 
     def _found_targets(self) -> dict[str, tuple[int, int]]:
-        """Names of variants are unique in an endpoint, and the endpoint is ours or Endpoint.apply has refused it."""
+        """Those of our endpoint. A target has the endpoint's name, so it is as much ours as that is."""
+        if self._site.endpoint_is_foreign():
+            return {}
         pages = self._site.aws.pages(
             "application-autoscaling", "DescribeScalableTargets", "ScalableTargets", **_SERVICE
         )
@@ -140,6 +142,13 @@ class Scaling:
             for one in pages
             if one["ResourceId"].startswith(ours)
         }
+
+    def _policies_are_set(self) -> bool:
+        """AWS may add fields of its own to a policy."""
+        found = self._found_policies()
+        return all(
+            {key: found.get(name, {}).get(key) for key in policy} == policy for name, policy in self._policies().items()
+        )
 
     def _found_policies(self) -> dict[str, dict[str, Any]]:
         pages = self._site.aws.pages(
@@ -154,7 +163,7 @@ class Scaling:
 
 
 class RollbackAlarm:
-    """Any 5xx of a variant in a minute: an update under way goes back."""
+    """One for each variant: any 5xx in a minute, and an update under way goes back."""
 
     title = "rollback alarm"
 
@@ -162,51 +171,60 @@ class RollbackAlarm:
         self._site = site
 
     def change(self) -> str | None:
-        """Where it is missing."""
-        if not self._site.config.rollback_alarm or self.resources():
-            return None
-        return f"create the alarm {self._site.alarm_name}: 5xx answers in {ALARM_PERIOD_SECONDS} s"
+        """Where one is missing."""
+        missing = self._missing()
+        return f"create {', '.join(missing)}: 5xx answers in {ALARM_PERIOD_SECONDS} s" if missing else None
 
     def apply(self) -> None:
-        """Create it."""
+        """Create what is missing."""
         site = self._site
-        if self.change() is None:
-            return
-        if self._find():
-            raise site.refuse(f"the alarm {site.alarm_name}")
-        site.aws.call(
-            "cloudwatch",
-            "PutMetricAlarm",
-            AlarmName=site.alarm_name,
-            Namespace="AWS/SageMaker",
-            MetricName="Invocation5XXErrors",
-            Dimensions=[
-                {"Name": "EndpointName", "Value": site.config.name},
-                {"Name": "VariantName", "Value": site.config.variants[0].name},
-            ],
-            Statistic="Sum",
-            Period=ALARM_PERIOD_SECONDS,
-            EvaluationPeriods=1,
-            Threshold=0,
-            ComparisonOperator="GreaterThanThreshold",
-            TreatMissingData="notBreaching",
-            Tags=site.tag_list,
-        )
+        for name, variant in self._missing().items():
+            if name in self._found():
+                raise site.refuse(f"the alarm {name}")
+            site.aws.call(
+                "cloudwatch",
+                "PutMetricAlarm",
+                AlarmName=name,
+                Namespace="AWS/SageMaker",
+                MetricName="Invocation5XXErrors",
+                Dimensions=[
+                    {"Name": "EndpointName", "Value": site.config.name},
+                    {"Name": "VariantName", "Value": variant.name},
+                ],
+                Statistic="Sum",
+                Period=ALARM_PERIOD_SECONDS,
+                EvaluationPeriods=1,
+                Threshold=0,
+                ComparisonOperator="GreaterThanThreshold",
+                TreatMissingData="notBreaching",
+                Tags=site.tag_list,
+            )
 
     def resources(self) -> list[Resource]:
-        """The alarm."""
-        site, found = self._site, self._find()
-        if not found:
-            return []
-        tags = site.aws.call("cloudwatch", "ListTagsForResource", ResourceARN=found[0]["AlarmArn"])["Tags"]
-        if not site.is_ours(tags):
-            return []
-        names = [site.alarm_name]
-        return [Resource("alarm", names[0], lambda: site.aws.call("cloudwatch", "DeleteAlarms", AlarmNames=names))]
+        """Ours, of earlier variants too."""
+        aws = self._site.aws
+        return [
+            Resource("alarm", name, lambda name=name: aws.call("cloudwatch", "DeleteAlarms", AlarmNames=[name]))  # type: ignore[misc]
+            for name, arn in self._found().items()
+            if self._site.is_ours(aws.call("cloudwatch", "ListTagsForResource", ResourceARN=arn)["Tags"])
+        ]
 
-    def _find(self) -> list[dict[str, Any]]:
-        names = [self._site.alarm_name]
-        found: list[dict[str, Any]] = self._site.aws.call("cloudwatch", "DescribeAlarms", AlarmNames=names).get(
-            "MetricAlarms", []
-        )
-        return found
+    def retire(self) -> list[Resource]:
+        """Those of ours that the configuration no longer names."""
+        wanted = self._wanted()
+        return [one for one in self.resources() if one.name not in wanted]
+
+    def _wanted(self) -> dict[str, Variant]:
+        config = self._site.config
+        return {self._site.alarm_name(v): v for v in config.variants} if config.rollback_alarm else {}
+
+    def _missing(self) -> dict[str, Variant]:
+        wanted = self._wanted()
+        ours = {one.name for one in self.resources()} if wanted else set()
+        return {name: variant for name, variant in wanted.items() if name not in ours}
+
+    def _found(self) -> dict[str, str]:
+        """Name to ARN of all alarms that begin like ours."""
+        prefix = f"{self._site.config.name}-"
+        pages = self._site.aws.pages("cloudwatch", "DescribeAlarms", "MetricAlarms", AlarmNamePrefix=prefix)
+        return {one["AlarmName"]: one["AlarmArn"] for one in pages}

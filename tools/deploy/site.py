@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 from tools.aws import Aws
 from tools.deploy import package
-from tools.deploy.config import OWNER_TAG, SERVERLESS_DISK_BYTES, Deployment
+from tools.deploy.config import OWNER_TAG, SERVERLESS_DISK_BYTES, Deployment, Variant
 from tools.deploy.container_engine import ContainerEngine
 from tools.errors import ToolError
 
 DIGEST_LENGTH = 12
+GONE = ("Could not find", "does not exist", "not found")  # SageMaker has no code for it: ValidationException
 Say = Callable[[str], None]
 Tags = Iterable[Mapping[str, Any]]
 
@@ -31,7 +32,6 @@ class Site:
         self.prefix = f"{config.name}/"
         self.role_name = f"{config.name}-{config.region}"
         self.role_arn = config.role_arn or f"arn:{self.partition}:iam::{self.account}:role/{self.role_name}"
-        self.alarm_name = f"{config.name}-5xx"
         self.tags = {**config.tags, OWNER_TAG: config.name}
         self.isolated = config.network_isolation and config.mode != "serverless"
 
@@ -44,6 +44,26 @@ class Site:
         """Whether a resource with these tags belongs to this deployment."""
         found = {(tag.get("Key", tag.get("key")), tag.get("Value", tag.get("value"))) for tag in tags}
         return (OWNER_TAG, self.config.name) in found
+
+    def alarm_name(self, variant: Variant) -> str:
+        """Of a variant's 5xx."""
+        return f"{self.config.name}-{variant.name}-5xx"
+
+    def endpoint(self) -> dict[str, Any] | None:
+        """DescribeEndpoint's answer."""
+        name = self.config.name
+        found: dict[str, Any] | None = self.aws.found("sagemaker", "DescribeEndpoint", GONE, EndpointName=name)
+        return found
+
+    def endpoint_is_foreign(self) -> bool:
+        """Whether somebody else's endpoint has our name."""
+        found = self.endpoint()
+        return found is not None and not self.is_ours(self.sagemaker_tags(found["EndpointArn"]))
+
+    def sagemaker_tags(self, arn: str) -> list[dict[str, str]]:
+        """Tags of something of SageMaker's; none once it is gone."""
+        found = self.aws.found("sagemaker", "ListTags", GONE, ResourceArn=arn)
+        return list(found["Tags"]) if found else []
 
     def refuse(self, what: str) -> ToolError:
         """The error for a name that is taken by something that is not ours."""
