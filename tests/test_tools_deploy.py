@@ -263,6 +263,8 @@ def test_every_mode_comes_and_goes(artifact: Path, values: dict[str, Any]) -> No
     before = inventory()
     made = site(artifact, **values)
     lifecycle.up(made)
+    asked = any("Zoë Müller" in line for line in made.said)  # type: ignore[attr-defined]
+    assert asked == made.config.has_endpoint
     models = [boto3.client("sagemaker", REGION).describe_model(ModelName=name) for name in inventory()["models"]]
     assert len(models) == (2 if "traffic" in values else 1)
     assert bool(models[0].get("VpcConfig")) == ("overrides" in values)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from tools.local_endpoint import running
 from tools.local_server import LocalServer
+from tools.object_store import Folder
 
 ROOT = Path(__file__).parents[1]
 QUESTION = ["--question", "Who built it?", "--context", "In 1871 the engineer Zoë Müller built it."]
@@ -73,6 +75,31 @@ def test_boto3_gets_an_answer_and_a_model_error(endpoint: str) -> None:
     assert raised.value.response["Error"]["Code"] == "ModelError"
     assert raised.value.response["OriginalStatusCode"] == 422
     client.close()
+
+
+def test_boto3_gets_asynchronous_answers_and_failures(server: LocalServer, tmp_path: Path, endpoint: str) -> None:
+    bodies = {"good": {"question": "Who built it?", "context": "Zoë Müller built it."}, "bad": {}}
+    (tmp_path / "bucket").mkdir()
+    for name, body in bodies.items():
+        (tmp_path / "bucket" / name).write_text(json.dumps(body))
+    with running(server.url, Folder(tmp_path)) as url:
+        client = boto3.client("sagemaker-runtime", endpoint_url=url)
+        contents = {}
+        for name, location in (("good", "OutputLocation"), ("bad", "FailureLocation")):
+            response = client.invoke_endpoint_async(
+                EndpointName="bert-qa", ContentType="application/json", InputLocation=f"s3://bucket/{name}"
+            )
+            assert response["ResponseMetadata"]["HTTPStatusCode"] == 202
+            path = tmp_path / response[location].removeprefix("s3://")
+            deadline = time.monotonic() + 30
+            while not path.is_file() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            contents[name] = json.loads(path.read_text())
+        with pytest.raises(ClientError, match="leads out|no address|ValidationError"):
+            client.invoke_endpoint_async(EndpointName="bert-qa", InputLocation="https://bucket/key")
+        client.close()
+    assert contents["good"]["answer"] == "Zoë Müller"
+    assert "question" in contents["bad"]["error"]
 
 
 def test_evaluate_over_an_endpoint_agrees_with_the_server(endpoint: str, server: LocalServer, tmp_path: Path) -> None:

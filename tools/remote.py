@@ -102,5 +102,5 @@ def _original(response: Mapping[str, object]) -> tuple[int, str]:
 
 def _refused(name: str, status: int, text: str) -> ToolError:
     with suppress(ValueError, KeyError, TypeError):  # what is no error of this project's server is shown as it is
-        text = json.loads(text)["message"]
+        text = json.loads(text)["error"]
     return ToolError(f"{name} answers {status}: {text}")

@@ -119,7 +119,8 @@ class EndpointConfig(Immutable):
             ]
         }
         if site.config.mode == "async":
-            output = {"S3OutputPath": f"s3://{site.bucket}/{site.prefix}async/"}
+            where = f"s3://{site.bucket}/{site.prefix}async"
+            output = {"S3OutputPath": f"{where}/output/", "S3FailurePath": f"{where}/failure/"}
             request["AsyncInferenceConfig"] = {"OutputConfig": output}
         return {site.named(request, "CreateEndpointConfig"): request}
 

@@ -1,12 +1,21 @@
 """Steps that use what was made: a first question to the endpoint, a batch transform job."""
 
 import json
+import time
 from typing import Any
+from urllib.parse import urlencode
 
 from tools.deploy.models import Models
 from tools.deploy.site import GONE, Resource, Site
+from tools.deploy.storage import Artifact
+from tools.errors import ToolError
+from tools.object_store import split
+
+ANSWER_SECONDS = 120
+POLL_SECONDS = 1
 
 QUESTION = {"question": "Who built the lighthouse?", "context": "The lighthouse was built by Zoë Müller in 1871."}
+BODY = json.dumps(QUESTION).encode()
 
 
 class Smoke:
@@ -18,12 +27,13 @@ class Smoke:
         self._site = site
 
     def change(self) -> str | None:
-        """Asked every time: it costs nothing and shows that the endpoint answers. Async would need an object in S3."""
-        return None if self._site.config.mode == "async" else "ask the endpoint one question"
+        """Asked every time: it costs next to nothing, and shows that the endpoint answers."""
+        return "ask the endpoint one question"
 
     def apply(self) -> None:
         """Ask each variant."""
-        if self.change() is None:
+        if self._site.config.mode == "async":
+            self._show(self._ask_later())
             return
         variants = self._site.config.variants
         for variant in variants:
@@ -33,11 +43,50 @@ class Smoke:
                 "InvokeEndpoint",
                 EndpointName=self._site.config.name,
                 ContentType="application/json",
-                Body=json.dumps(QUESTION).encode(),
+                Body=BODY,
                 **target,
             )
-            found = json.loads(response["Body"].read())
-            self._site.say(f"{QUESTION['question']} {found['answer']} ({found['version']}, score {found['score']:.2f})")
+            self._show(response["Body"].read())
+
+    def _ask_later(self) -> bytes:
+        """Through objects in S3, which go again.
+
+        Raises: ToolError, also where no answer comes.
+        """
+        site, artifact = self._site, Artifact(self._site)
+        key = f"{site.prefix}async/question.json"
+        site.aws.call("s3", "PutObject", Bucket=site.bucket, Key=key, Body=BODY, Tagging=urlencode(site.tags))
+        response = site.aws.call(
+            "sagemaker-runtime",
+            "InvokeEndpointAsync",
+            EndpointName=site.config.name,
+            ContentType="application/json",
+            InputLocation=f"s3://{site.bucket}/{key}",
+        )
+        try:
+            return self._wait(response["OutputLocation"], response.get("FailureLocation"))
+        finally:
+            artifact.remove([key])
+
+    def _wait(self, done: str, failed: str | None) -> bytes:
+        aws, begin = self._site.aws, time.monotonic()
+        while time.monotonic() - begin < ANSWER_SECONDS:
+            for uri in filter(None, (done, failed)):
+                bucket, key = split(uri)
+                found = aws.found("s3", "GetObject", ("NoSuchKey", "AccessDenied"), Bucket=bucket, Key=key)
+                if found is None:
+                    continue
+                content: bytes = found["Body"].read()
+                aws.call("s3", "DeleteObject", Bucket=bucket, Key=key)
+                if uri == done:
+                    return content
+                raise ToolError(f"the endpoint answers with an error: {content[:1000].decode(errors='replace')}")
+            time.sleep(POLL_SECONDS)
+        raise ToolError(f"no answer at {done} within {ANSWER_SECONDS} s; the same `up` asks again")
+
+    def _show(self, answer: bytes) -> None:
+        found = json.loads(answer)
+        self._site.say(f"{QUESTION['question']} {found['answer']} ({found['version']}, score {found['score']:.2f})")
 
     def resources(self) -> list[Resource]:
         """None."""
