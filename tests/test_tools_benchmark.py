@@ -4,18 +4,27 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
+import httpx
 import matplotlib.image
 import numpy as np
 import psutil
 import pytest
+from moto.server import ThreadedMotoServer
 
 from tools.benchmark_arguments import parse
+from tools.endpoint_source import EndpointSource
+from tools.local_endpoint import running
 from tools.local_server import PROGRAM_DIR, LocalServer, free_port
 from tools.plots import draw
 from tools.prices import DEFAULT_INSTANCE
+from tools.remote import Endpoint
+
+BODY = json.dumps({"question": "Who built it?", "context": "Zoë Müller built it."}).encode()
 
 
 def benchmark(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -151,6 +160,73 @@ def test_a_server_of_its_own_is_started_and_stopped(demo_dir: Path, tmp_path: Pa
     assert log.count('"message":"invocation"') == 1 + 4  # one to see that it answers, and the load
 
 
+# A SageMaker endpoint: its API on localhost in front of the real server, its description in moto
+
+
+@pytest.fixture
+def endpoint(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of an endpoint of two ml.c5.2xlarge, in one variant, which is named INT8."""
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    with running(server.url) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", url)
+        client = boto3.client("sagemaker")
+        role, image = "arn:aws:iam::123456789012:role/x", {"Image": "x", "ModelDataUrl": "s3://x/model.tar.gz"}
+        client.create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer=image)
+        variant = {"VariantName": "INT8", "ModelName": "m", "InstanceType": "ml.c5.2xlarge", "InitialInstanceCount": 2}
+        client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
+        client.create_endpoint(EndpointName="bert-qa", EndpointConfigName="c")
+        yield "bert-qa"
+        client.close()
+    moto.stop()
+
+
+def test_an_endpoint_is_measured_at_the_price_of_its_instances(endpoint: str, tmp_path: Path) -> None:
+    done = benchmark("--endpoint", endpoint, "--load", "none", "--requests", 8, "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "benchmark.json").read_text())
+    assert [(row["precision"], row["clients"]) for row in report["rows"]] == [
+        *(("FP32", 1), ("INT8", 1)),
+        *(("FP32", 16), ("INT8", 16)),  # two for each of two instances' four cores
+    ]
+    for row in report["rows"]:
+        assert (row["refused"], row["errors"]) == (0, {})
+        assert row["dollars_per_million"] == pytest.approx(1e6 * 2 * 0.408 / 3600 / row["queries_per_second"])
+    assert "$0.408 an hour, ml.c5.2xlarge in us-east-1" in done.stdout
+    assert "2 instances" in done.stdout
+
+
+def test_a_variant_that_is_named_as_a_precision_is_asked_for_it(endpoint: str) -> None:
+    source = EndpointSource(Endpoint(endpoint), None)
+    assert {precision: one.variant for precision, one in source.endpoints.items()} == {"INT8": "INT8", "FP32": None}
+    assert (source.instance_type, source.instances) == ("ml.c5.2xlarge", 2)
+
+
+def test_requests_are_signed_for_the_endpoints_region(endpoint: str) -> None:
+    int8 = Endpoint(endpoint).only("INT8")
+    url = f"{int8.url}/invocations"
+    headers = int8.headers(url, BODY)
+    assert "/eu-west-1/sagemaker/aws4_request, SignedHeaders=" in headers["Authorization"]
+    assert headers["X-Amzn-SageMaker-Target-Variant"] == "INT8"
+    answer = httpx.post(url, content=BODY, headers=dict(headers))
+    assert answer.json()["answer"] == "Zoë Müller"
+    assert answer.headers["x-amzn-invoked-production-variant"] == "INT8"
+    assert httpx.post(url, content=BODY).status_code == 403
+
+
+def test_a_busy_endpoint_refuses_and_a_wrong_question_is_the_containers_error() -> None:
+    endpoint = Endpoint("bert-qa", "eu-west-1")
+    of = {status: json.dumps({"OriginalStatusCode": status}).encode() for status in (429, 422, 0)}
+    assert [endpoint.status(424, body) for body in of.values()] == [429, 422, 424]
+    assert endpoint.status(400, b"{}") == 400
+    assert endpoint.status(424, b"no JSON") == 424
+
+
 # What cannot be measured
 
 
@@ -161,7 +237,7 @@ def test_what_cannot_be_measured_is_said_in_a_line(server: LocalServer, tmp_path
     file.write_text("")
     for arguments, message in (
         (["--url", f"http://127.0.0.1:{free_port()}"], "Is the server running?"),
-        (["--url", f"{server.url}/docs"], "Is the server running?"),
+        (["--url", f"{server.url}/docs"], "is another server running there?"),
         (["--url", server.url, "--precisions", "bf16"], "the server has no BF16: it serves INT8, FP32"),
         (["--url", server.url, "--precisions", "int4"], "--precisions takes some of"),
         (["--url", server.url, "--data", empty], "holds no questions"),
@@ -181,7 +257,7 @@ def test_what_cannot_be_measured_is_said_in_a_line(server: LocalServer, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--model-dir --url is required"),
+        ([], "--model-dir --url --endpoint is required"),
         (["--rates", "5,-1"], "'5,-1' is no list of numbers above 0"),
         (["--rates", "fast"], "'fast' is no list of numbers"),
         (["--rates", "nan"], "'nan' is no list of numbers"),

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,21 @@ def test_a_server_that_is_not_there_is_an_error_without_a_status() -> None:
 def test_another_path_can_be_asked(server: LocalServer) -> None:
     load = uvloop.run(closed_loop(server.url, [BODY], 1, requests=1, path="/nothing-here"))
     assert load.errors == {404: 1}
+
+
+class Judging:
+    """A Wire that names the type of a body, and takes its answer's length for its status."""
+
+    def headers(self, url: str, body: bytes) -> Mapping[str, str]:
+        return {"Content-Type": "application/json" if body == BODY else "text/html"}
+
+    def status(self, status: int, content: bytes) -> int:
+        return status if b"answer" in content else 1000 + status
+
+
+def test_what_stands_around_a_body_is_asked_for_each(server: LocalServer) -> None:
+    load = uvloop.run(closed_loop(server.url, [BODY, LONG_BODY], 1, requests=4, wire=Judging()))
+    assert [one.status for one in load.samples] == [200, 1415] * 2
 
 
 def test_an_open_loop_sends_at_the_planned_arrivals(server: LocalServer) -> None:

@@ -13,6 +13,8 @@ from tools.errors import ToolError
 
 try:
     import boto3
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError, ParamValidationError
 except ImportError:
@@ -104,6 +106,22 @@ class Aws:
         request = merged(extra, self._overrides.get("PutObject", {}))
         with _Words("PutObject"):
             self._client("s3").upload_file(str(path), bucket, key, ExtraArgs=request, Callback=on_bytes, Config=config)
+
+    def url(self, service: str) -> str:
+        """Where the service's API is."""
+        return str(self._client(service).meta.endpoint_url)
+
+    def signed(self, service: str, url: str, body: bytes, headers: Mapping[str, str]) -> dict[str, str]:
+        """The headers of a POST with AWS's signature, which holds for five minutes.
+
+        Raises: AwsError where there are no credentials.
+        """
+        meta = self._client(service).meta
+        request = AWSRequest("POST", url, headers=dict(headers), data=body)
+        with _Words("sign"):
+            credentials = self._session.get_credentials()
+            SigV4Auth(credentials, meta.service_model.signing_name, meta.region_name).add_auth(request)
+        return dict(request.headers.items())
 
 
 class _Words:

@@ -2,6 +2,7 @@
 
     python -m tools.benchmark --model-dir build/demo            # starts a server of its own
     python -m tools.benchmark --url http://127.0.0.1:8080       # or measures one that runs
+    python -m tools.benchmark --endpoint bert-qa                # or a SageMaker endpoint
 
 Closed loops first: each client sends its next question when it has the answer to the last. Then open loops: Poisson
 arrivals, which wait for nothing; their latency counts from the intended arrival. Precisions take turns under each load.
@@ -11,20 +12,20 @@ import argparse
 import json
 import random
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
 
 from container.precision import PRECISIONS, Precision
+from tools.answer_source import RULES, AnswerSource
 from tools.benchmark_arguments import parse
 from tools.benchmark_report import Row, closed_table, open_table, rows
+from tools.endpoint_source import EndpointSource
 from tools.errors import ToolError, run
 from tools.evaluate import parse_precisions
 from tools.fingerprint import fingerprint, one_line, server_cores
@@ -32,13 +33,15 @@ from tools.local_server import LocalServer
 from tools.plots import draw
 from tools.prices import DEFAULT_INSTANCE, Price, price_of
 from tools.process_tree import ProcessTree
+from tools.remote import Endpoint
+from tools.server_source import ServerSource
 from tools.squad import Example, read_examples
 from tools.turns import TURNS, Bench, Closed, Length, Open, Target
 
 CLIENTS_A_CORE = 2  # one that is served and one that waits, so that no core idles between two questions
-WARM_UP_SECONDS = 600  # a large model's whole ladder on one core
-POLL_SECONDS = 0.5
-TIMEOUT_SECONDS = 60
+_UNKNOWN_HARDWARE = (
+    "what the endpoint runs on cannot be told (it is serverless, its variants differ, or you may not describe it)"
+)
 SHUFFLE_SEED = 0
 REPORT_NAME = "benchmark.json"
 
@@ -46,20 +49,19 @@ REPORT_NAME = "benchmark.json"
 def main() -> None:
     """Measure, print the tables, write the figures and the plots."""
     given = parse(sys.argv[1:], __doc__)
-    price = _price(given)
     examples = read_examples(given.data)
     if not examples:
         raise ToolError(f"{given.data} holds no questions")
     _make_directory(given.output)
     with ExitStack() as stack:
-        url = given.url.rstrip("/") if given.url else _start_server(stack, given)
-        info = _wait_until_warm(url)
-        bodies = _bodies(url, _wanted(info, given.precisions), examples)
-        found = _measure(Target(url, ProcessTree.behind(url), bodies), info, given, price)
+        source, target = _open(stack, given, examples)
+        info = source.info()
+        price = _price(given, info)
+        found = _measure(target, _clients(given, info), given, price)
     report = {
         "fingerprint": fingerprint(info, "tools.benchmark", sys.argv[1:]),
         "data": {"name": Path(given.data).name, "questions": len(examples)},
-        "price": {**asdict(price), "is_default": not (given.instance or given.dollars_per_hour)},
+        "price": {**asdict(price), "is_default": not (given.instance or given.dollars_per_hour or given.endpoint)},
         "rows": [row.as_json() for row in found],
     }
     (given.output / REPORT_NAME).write_text(json.dumps(report))
@@ -68,10 +70,52 @@ def main() -> None:
     Console(soft_wrap=True).print("wrote", ", ".join(str(path) for path in written))
 
 
-def _price(given: argparse.Namespace) -> Price:
+def _open(
+    stack: ExitStack, given: argparse.Namespace, examples: Sequence[Example]
+) -> tuple[ServerSource | EndpointSource, Target]:
+    """What to measure, and that it answers in each precision."""
+    wanted = parse_precisions(given.precisions)
+    source: ServerSource | EndpointSource
+    if given.endpoint:
+        endpoint = Endpoint(given.endpoint, given.region)
+        source = EndpointSource(endpoint, wanted)
+        return source, Target(endpoint.url, None, _bodies(source, examples), source.endpoints)
+    url = given.url.rstrip("/") if given.url else _start_server(stack, given)
+    source = ServerSource(url, wanted)
+    return source, Target(url, ProcessTree.behind(url), _bodies(source, examples))
+
+
+def _bodies(source: AnswerSource, examples: Sequence[Example]) -> dict[Precision, list[bytes]]:
+    """FP32 first, which the others are compared to.
+
+    Shuffled, since neighbours in a file share their context, and each turn sends only a part of it.
+
+    Raises: ToolError where a precision refuses the first.
+    """
+    shuffled = random.Random(SHUFFLE_SEED).sample(examples, len(examples))
+    bodies = {}
+    for precision in sorted(source.precisions, key=PRECISIONS.index, reverse=True):
+        objects = [{"question": one.question, "context": one.context, "version": precision} for one in shuffled]
+        bodies[precision] = [json.dumps(body).encode() for body in objects]
+        list(source.answers(precision, shuffled[:1], RULES))
+    return bodies
+
+
+def _price(given: argparse.Namespace, info: Mapping[str, Any]) -> Price:
+    endpoint = info.get("endpoint", {})
+    instances = endpoint.get("instances") or 1
     if given.dollars_per_hour:
-        return Price(None, given.dollars_per_hour, "the user")
-    return price_of(given.instance or DEFAULT_INSTANCE)
+        return Price(None, given.dollars_per_hour, "the user", instances)
+    instance = given.instance or endpoint.get("instance_type", DEFAULT_INSTANCE)
+    if not instance:
+        raise ToolError(f"{_UNKNOWN_HARDWARE}: give --dollars-per-hour for the cost")
+    return replace(price_of(instance), instances=instances)
+
+
+def _clients(given: argparse.Namespace, info: Mapping[str, Any]) -> Sequence[int]:
+    if not given.clients and not server_cores(info):
+        raise ToolError(f"{_UNKNOWN_HARDWARE}: give --clients, such as 1,8")
+    return given.clients or sorted({1, CLIENTS_A_CORE * server_cores(info)})
 
 
 def _make_directory(path: Path) -> None:
@@ -85,56 +129,7 @@ def _start_server(stack: ExitStack, given: argparse.Namespace) -> str:
     return stack.enter_context(LocalServer(given.model_dir, log=given.output / "server.log")).url
 
 
-def _wait_until_warm(url: str) -> dict[str, Any]:
-    """The server's /info, once it says that every rung is warm: a cold one would be measured while it warms."""
-    deadline = time.monotonic() + WARM_UP_SECONDS
-    with Console().status("the server warms its ladder"):
-        while time.monotonic() < deadline:
-            try:
-                info: dict[str, Any] = httpx.get(f"{url}/info", timeout=TIMEOUT_SECONDS).raise_for_status().json()
-                if info["is_warm"]:
-                    return info
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise ToolError(f"cannot ask {url}/info: {error}. Is the server running?") from None
-            except (ValueError, KeyError, TypeError):
-                raise ToolError(f"{url}/info is not this project's: is another server running there?") from None
-            time.sleep(POLL_SECONDS)
-    raise ToolError(f"{url} did not warm its ladder within {WARM_UP_SECONDS} s")
-
-
-def _wanted(info: dict[str, Any], text: str) -> list[Precision]:
-    """FP32 first, which the others are compared to.
-
-    Raises: ToolError for a precision that is not served.
-    """
-    served = [precision for precision in PRECISIONS if precision in info["precisions"]]
-    wanted = parse_precisions(text) or served
-    if missing := [precision for precision in wanted if precision not in served]:
-        raise ToolError(f"the server has no {', '.join(missing)}: it serves {', '.join(served)}")
-    return list(wanted)[::-1]
-
-
-def _bodies(url: str, precisions: Sequence[Precision], examples: Sequence[Example]) -> dict[Precision, list[bytes]]:
-    """Shuffled, since neighbours in a file share their context, and each turn sends only a part of it.
-
-    Raises: ToolError where a precision refuses the first.
-    """
-    shuffled = random.Random(SHUFFLE_SEED).sample(examples, len(examples))
-    bodies = {}
-    for precision in precisions:
-        objects = [{"question": one.question, "context": one.context, "version": precision} for one in shuffled]
-        bodies[precision] = [json.dumps(body).encode() for body in objects]
-        try:
-            answer = httpx.post(f"{url}/invocations", json=objects[0], timeout=TIMEOUT_SECONDS)
-        except httpx.HTTPError as error:
-            raise ToolError(f"cannot ask {url}: {error}. Is the server running?") from None
-        if answer.status_code != httpx.codes.OK:
-            raise ToolError(f"{url} answers {answer.status_code} to a {precision} question: {answer.text}")
-    return bodies
-
-
-def _measure(target: Target, info: dict[str, Any], given: argparse.Namespace, price: Price) -> list[Row]:
-    clients = given.clients or sorted({1, CLIENTS_A_CORE * server_cores(info)})
+def _measure(target: Target, clients: Sequence[int], given: argparse.Namespace, price: Price) -> list[Row]:
     shares = () if given.rates else given.load
     loads = len(clients) + len(given.rates or shares)
     found: list[Row] = []

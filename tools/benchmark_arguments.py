@@ -24,12 +24,19 @@ def parse(arguments: Sequence[str], description: str | None) -> argparse.Namespa
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--model-dir", type=Path, help="artifact to start a server on")
     source.add_argument("--url", help="a running server")
+    source.add_argument("--endpoint", metavar="NAME", help="a SageMaker endpoint; needs boto3 and credentials")
+    parser.add_argument("--region", help="of the endpoint (default: AWS's own settings)")
     parser.add_argument("--data", default=DEFAULT_DATA, help=f"questions in SQuAD's format (default: {DEFAULT_DATA})")
     parser.add_argument("--precisions", default="auto", help="such as int8,fp32 (default: all that are served)")
     _add_loads(parser)
     cost = parser.add_mutually_exclusive_group()
-    cost.add_argument("--dollars-per-hour", type=_positive, metavar="D", help="the instance's price, for the cost")
-    cost.add_argument("--instance", help=f"take its price from tools/prices.py (default: {DEFAULT_INSTANCE})")
+    cost.add_argument(
+        "--dollars-per-hour", "--price", type=_positive, metavar="D", help="an instance's price, for the cost"
+    )
+    cost.add_argument(
+        "--instance",
+        help=f"take its price from tools/prices.py (default: the endpoint's, for others {DEFAULT_INSTANCE})",
+    )
     parser.add_argument(
         "--output",
         type=Path,
@@ -48,7 +55,7 @@ def _add_loads(parser: argparse.ArgumentParser) -> None:
         "--clients",
         type=_integers,
         metavar="N,...",
-        help="closed loops, of so many clients each (default: 1, and two for each core of the server)",
+        help="closed loops, of so many clients each (default: 1, and two for each physical core of the server)",
     )
     arrivals = parser.add_mutually_exclusive_group()
     arrivals.add_argument(

@@ -79,7 +79,9 @@ def _row(measured: Measured, load: Load, price: Price, first_per_second: float) 
         p90_ms=p90,
         p99_ms=p99,
         queries_per_second=load.queries_per_second,
-        dollars_per_million=dollars_per_million(price.dollars_per_hour, load.queries_per_second) if is_closed else None,
+        dollars_per_million=dollars_per_million(price.total_dollars_per_hour, load.queries_per_second)
+        if is_closed
+        else None,
         relative_performance_per_dollar=load.queries_per_second / first_per_second if is_closed else None,
         server_cores=sum(cpu) / load.seconds if cpu else None,
         server_memory_bytes=max(memory, default=None),

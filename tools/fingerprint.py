@@ -10,6 +10,7 @@ from typing import Any
 
 from model_loader.artifact import installed_version
 from tools.local_server import PROGRAM_DIR
+from tools.prices import physical_cores
 
 GENERATOR_PACKAGES = ("aiohttp", "uvloop", "numpy")
 
@@ -38,7 +39,9 @@ def fingerprint(info: Mapping[str, Any], module: str, arguments: Sequence[str]) 
 
 
 def server_cores(info: Mapping[str, Any]) -> int:
-    """How many cores the server's lanes run on."""
+    """How many cores the server's lanes run on; of an endpoint, those of its instances. 0 where that is unknown."""
+    if endpoint := info.get("endpoint"):
+        return physical_cores(endpoint["instance_type"]) * int(endpoint["instances"])
     return len({core for lane in info["lanes"] for core in lane["cores"]})
 
 

@@ -8,10 +8,11 @@ import asyncio
 import resource
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Protocol
 
 import aiohttp
 import numpy as np
@@ -81,6 +82,28 @@ class Load:
         )
 
 
+class Wire(Protocol):
+    """What stands around a body on its way, and around its answer."""
+
+    def headers(self, url: str, body: bytes) -> Mapping[str, str]:
+        """Of the request; asked for each just before it goes out."""
+
+    def status(self, status: int, content: bytes) -> int:
+        """What the server said, where another HTTP status stands around it."""
+
+
+class Plain:
+    """A Wire that adds nothing."""
+
+    def headers(self, url: str, body: bytes) -> Mapping[str, str]:
+        """JSON's alone."""
+        return {"Content-Type": "application/json"}
+
+    def status(self, status: int, content: bytes) -> int:
+        """HTTP's own."""
+        return status
+
+
 OnDone = Callable[[Sample], None]
 _Send = Callable[[int, float], Coroutine[None, None, None]]
 
@@ -93,6 +116,7 @@ async def closed_loop(  # noqa: PLR0913  where to, what, and when to end are all
     requests: int | None = None,
     seconds: float | None = None,
     path: str = "/invocations",
+    wire: Wire | None = None,
     on_done: OnDone | None = None,
 ) -> Load:
     """Clients that each send their next request when they have the answer to the last.
@@ -102,7 +126,7 @@ async def closed_loop(  # noqa: PLR0913  where to, what, and when to end are all
     if requests is None and seconds is None:
         raise ValueError("a closed loop ends by requests or by seconds: give one")
     indices = count() if requests is None else iter(range(requests))
-    async with _sender(url + path, bodies, on_done) as (load, send):
+    async with _sender(url + path, bodies, wire or Plain(), on_done) as (load, send):
         end = time.perf_counter() + (seconds if seconds is not None else float("inf"))
 
         async def client() -> None:
@@ -124,11 +148,12 @@ async def open_loop(  # noqa: PLR0913  as above
     seconds: float,
     seed: int = 0,
     path: str = "/invocations",
+    wire: Wire | None = None,
     on_done: OnDone | None = None,
 ) -> Load:
     """Poisson arrivals, rate a second for so many seconds, whatever the answers do; then waits for the last answer."""
     arrivals = poisson_arrivals(rate, seconds, seed)
-    async with _sender(url + path, bodies, on_done) as (load, send), asyncio.TaskGroup() as under_way:
+    async with _sender(url + path, bodies, wire or Plain(), on_done) as (load, send), asyncio.TaskGroup() as under_way:
         begin = time.perf_counter()
         for index, arrival in enumerate(arrivals):
             await _sleep_until(begin + arrival)
@@ -157,7 +182,9 @@ async def _sleep_until(moment: float) -> None:
 
 
 @asynccontextmanager
-async def _sender(url: str, bodies: Sequence[bytes], on_done: OnDone | None) -> AsyncIterator[tuple[Load, _Send]]:
+async def _sender(
+    url: str, bodies: Sequence[bytes], wire: Wire, on_done: OnDone | None
+) -> AsyncIterator[tuple[Load, _Send]]:
     """An empty Load, and what sends body number `index` and adds its sample; fills in the totals at the end."""
     load, target = Load(), URL(url)
     _allow_many_connections()
@@ -165,16 +192,15 @@ async def _sender(url: str, bodies: Sequence[bytes], on_done: OnDone | None) -> 
     async with aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
-        headers={"Content-Type": "application/json"},
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
 
         async def send(index: int, intended_at: float) -> None:
+            body = bodies[index % len(bodies)]
             sent_at = time.perf_counter()
             try:
-                async with session.post(target, data=bodies[index % len(bodies)]) as response:
-                    await response.read()
-                    status = response.status
+                async with session.post(target, data=body, headers=wire.headers(url, body)) as response:
+                    status = wire.status(response.status, await response.read())
             except (aiohttp.ClientError, TimeoutError):
                 status = TRANSPORT_ERROR
             sample = Sample(intended_at, sent_at, time.perf_counter(), status)

@@ -4,7 +4,7 @@
     export AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=http://127.0.0.1:8081
 
 InvokeEndpoint, its response stream, and InvokeEndpointAsync, with the platform's limits: 25 MB and 60 s, 1 GB and an
-hour in async; headers stripped, errors as ModelError. Signatures are not checked, and every endpoint name is answered.
+hour in async; headers stripped, errors as ModelError. Every endpoint name is answered, and every signature is taken.
 """
 
 import argparse
@@ -52,7 +52,8 @@ def application(
         if isinstance(found, Response):
             return found
         kept = {name: found.headers[name] for name in _RETURNED if name in found.headers}
-        return Response(found.content, headers={**kept, **_platform_headers()})
+        variant = request.headers.get("x-amzn-sagemaker-target-variant", "AllTraffic")
+        return Response(found.content, headers={**kept, **_platform_headers(variant)})
 
     async def stream(request: Request) -> Response:
         found = await _ask(url, request, "x-amzn-sagemaker-accept", timeout_seconds)
@@ -101,6 +102,8 @@ def application(
 
 async def _ask(url: str, request: Request, accept: str, timeout_seconds: float) -> httpx.Response | Response:
     """The container's answer, or what the platform says in its place. accept: the header that names the type."""
+    if not request.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256"):
+        return _error(403, "MissingAuthenticationTokenException", {"Message": "Missing Authentication Token"})
     body = await request.body()
     if len(body) > MAX_PAYLOAD_MB * 2**20:
         return _error(413, "ValidationError", {"Message": f"the payload is larger than {MAX_PAYLOAD_MB} MB"})
@@ -150,8 +153,8 @@ def running(url: str, store: ObjectStore | None = None) -> Iterator[str]:
     thread.join()
 
 
-def _platform_headers() -> dict[str, str]:
-    return {"x-amzn-invoked-production-variant": "AllTraffic", "x-amzn-requestid": str(uuid.uuid4())}
+def _platform_headers(variant: str = "AllTraffic") -> dict[str, str]:
+    return {"x-amzn-invoked-production-variant": variant, "x-amzn-requestid": str(uuid.uuid4())}
 
 
 def _model_error(status: int, message: str) -> Response:

@@ -21,16 +21,26 @@ _ROUNDED = "github.com/SuperCowPowers/workbench, model_utils.py, hosting in us-e
 
 @dataclass(frozen=True)
 class Price:
-    """Dollars for an hour of one instance, on demand; instance is None for a price that the user gave."""
+    """Dollars for an hour of one instance, on demand, and how many there are.
+
+    instance is None for a price that the user gave.
+    """
 
     instance: str | None
     dollars_per_hour: float
     source: str
+    instances: int = 1
+
+    @property
+    def total_dollars_per_hour(self) -> float:
+        """Of all instances."""
+        return self.dollars_per_hour * self.instances
 
     def __str__(self) -> str:
+        number = f", {self.instances} instances" if self.instances > 1 else ""
         if self.instance is None:
-            return f"${self.dollars_per_hour:g} an hour, as given"
-        return f"${self.dollars_per_hour:g} an hour, {self.instance} in {REGION} as of {DATE}"
+            return f"${self.dollars_per_hour:g} an hour, as given{number}"
+        return f"${self.dollars_per_hour:g} an hour, {self.instance} in {REGION} as of {DATE}{number}"
 
 
 # SageMaker real-time hosting in us-east-1. Sizes and families without a source that holds are left out.
@@ -66,6 +76,15 @@ def price_of(instance: str) -> Price:
         raise ToolError(
             f"no price is known for {instance}: give it with --dollars-per-hour. Known are {', '.join(PRICES)}"
         ) from None
+
+
+def physical_cores(instance: str) -> int:
+    """Of an instance type, by its size: ml.c6i.2xlarge has 8 vCPUs, hyper-threads of 4 cores; 0 if unknown."""
+    size = instance.rpartition(".")[2]
+    factor = size.removesuffix("xlarge") or "1"
+    if size == "large":
+        return 1
+    return 2 * int(factor) if size.endswith("xlarge") and factor.isdigit() else 0
 
 
 def dollars_per_million(dollars_per_hour: float, queries_per_second: float) -> float:

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 import uvloop
 
 from container.precision import Precision
 from tools.errors import ToolError
-from tools.load import REFUSED, TRANSPORT_ERROR, Load, OnDone, Sample, closed_loop, open_loop
+from tools.load import REFUSED, TRANSPORT_ERROR, Load, OnDone, Sample, Wire, closed_loop, open_loop
 from tools.process_tree import ProcessTree
 
 TURNS = 2  # of each precision under each load; the second time in the opposite order
@@ -38,11 +38,12 @@ class Open:
 
 @dataclass(frozen=True)
 class Target:
-    """The server: where it is, its processes where they are on this machine, and the bodies to send."""
+    """The server: where it is, its processes where they are on this machine, the bodies to send, and how."""
 
     url: str
     processes: ProcessTree | None
     bodies: Mapping[Precision, Sequence[bytes]]
+    wires: Mapping[Precision, Wire] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,15 +125,18 @@ class Bench:
         start = sum(len(turn.load.samples) for turn in before) % len(bodies)  # go on where the last turn ended
         bodies = [*bodies[start:], *bodies[:start]]
         url, name = self._target.url, f"{precision}, {under}"
+        wire = self._target.wires.get(precision)
         seconds: float | None
         if isinstance(under, Open):
             seconds = self._length.seconds_a_turn(under.rate)
             tell = self._teller(name, None, seconds)
-            return await open_loop(url, bodies, under.rate, seconds=seconds, seed=len(before), on_done=tell)
+            return await open_loop(url, bodies, under.rate, seconds=seconds, seed=len(before), wire=wire, on_done=tell)
         requests = self._length.requests_a_turn()
         seconds = None if requests else self._length.seconds_a_turn()
         tell = self._teller(name, requests, seconds)
-        return await closed_loop(url, bodies, under.clients, requests=requests, seconds=seconds, on_done=tell)
+        return await closed_loop(
+            url, bodies, under.clients, requests=requests, seconds=seconds, wire=wire, on_done=tell
+        )
 
     def _teller(self, name: str, requests: int | None, seconds: float | None) -> OnDone:
         begin, done = time.perf_counter(), count(1)

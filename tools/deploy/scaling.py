@@ -28,21 +28,23 @@ def target_of(config: Deployment, variant: Variant) -> float:
     """
     if config.scale_target is not None or config.benchmark is None:
         return float(config.scale_target or 1)
-    rows = _closed_rows(config.benchmark)
+    rows, instances = _closed_rows(config.benchmark)
     wanted = variant.precision or next((p for p in PRECISIONS if any(row["precision"] == p for row in rows)), None)
     rows = [row for row in rows if row["precision"] == wanted]
     if not rows:
         raise ToolError(f"{config.benchmark} has no closed loop of {wanted or 'any precision'}: run `make benchmark`")
     best = max(rows, key=lambda row: row["queries_per_second"])
     if config.scale_by == "invocations":
-        return float(round(best["queries_per_second"] * SAFETY_FACTOR * 60, 1))
-    return float(max(1, round(best["clients"] * SAFETY_FACTOR, 1)))
+        return float(round(best["queries_per_second"] / instances * SAFETY_FACTOR * 60, 1))
+    return float(max(1, round(best["clients"] / instances * SAFETY_FACTOR, 1)))
 
 
-def _closed_rows(path: Path) -> list[dict[str, Any]]:
+def _closed_rows(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Its closed loops, and how many instances they ran on."""
     try:
-        rows = json.loads(path.read_text())["rows"]
-        return [row for row in rows if row["clients"] and row["queries_per_second"] > 0]
+        report = json.loads(path.read_text())
+        rows = [row for row in report["rows"] if row["clients"] and row["queries_per_second"] > 0]
+        return rows, report["price"].get("instances", 1)
     except OSError as error:
         raise ToolError(f"cannot read {path}: {error.strerror}. `make benchmark` writes it") from None
     except (ValueError, KeyError, TypeError):
