@@ -42,7 +42,9 @@ def target_of(config: Deployment, variant: Variant) -> float:
 def _closed_rows(path: Path) -> list[dict[str, Any]]:
     try:
         rows = json.loads(path.read_text())["rows"]
-        return [row for row in rows if row["clients"] and row["queries_per_second"] > 0]
+        return [
+            row for row in rows if row["clients"] and row["queries_per_second"] > 0 and row["precision"] in PRECISIONS
+        ]
     except OSError as error:
         raise ToolError(f"cannot read {path}: {error.strerror}. `make benchmark` writes it") from None
     except (ValueError, KeyError, TypeError):
