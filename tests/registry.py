@@ -69,7 +69,7 @@ def running(engine: ContainerEngine, patch: pytest.MonkeyPatch) -> Iterator[Regi
     command = shutil.which("docker-registry")
     if command is None:
         pytest.skip("docker-registry is not installed: apt-get install docker-registry")
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir="/var/tmp") as folder:  # on disk: an image is too large for a /tmp in memory
         registry = Registry(f"127.0.0.1:{free_port()}")
         for name, text in (
             ("config.yml", CONFIG.format(folder=folder, host=registry.host)),

@@ -143,7 +143,7 @@ def test_a_life_with_an_image_that_is_in_ecr_already(hosting: Hosting, config: P
 
 
 def test_a_life_with_an_image_that_is_pushed(hosting: Hosting, ecr: Registry, config: Path, fp32: Path) -> None:
-    """The image itself goes into the registry, all of it."""
+    """The image itself, all of it: this takes minutes, and gigabytes of disk until it is over."""
     made = live(hosting, config, fp32)
     assert made["repositories"] == ["bert-qa"]
     (tag,) = ecr.tags("bert-qa")
