@@ -96,6 +96,7 @@ def test_the_archive_holds_readable_files_of_nobody_and_nothing_else(tmp_path: P
     _links(directory)
     seen: list[int] = []
     write(contents(directory), tmp_path / "model.tar.gz", seen.append)
+    assert (tmp_path / "model.tar.gz").read_bytes()[4:8] == bytes(4)  # gzip's own time
     with tarfile.open(tmp_path / "model.tar.gz") as archive:
         members = archive.getmembers()
         held = {member.name: archive.extractfile(member).read() for member in members}  # type: ignore[union-attr]
