@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
+DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "models" / "demo" / "README.md"]
 
 
@@ -67,6 +69,14 @@ def test_make_targets_that_are_named_exist() -> None:
     targets = {line.split()[0] for line in listed.splitlines()}
     text = "".join(document.read_text() for document in DOCUMENTS)
     assert set(re.findall(r"`make ([a-z]+)", text)) | set(re.findall(r"^make ([a-z]+)", text, re.MULTILINE)) <= targets
+
+
+def test_flags_that_the_deployment_guide_names_exist() -> None:
+    tools = ("deploy", "invoke", "evaluate", "benchmark", "local_endpoint", "quantize")
+    helps = [[sys.executable, "-m", f"tools.{tool}", "--help"] for tool in tools]
+    text = "".join(subprocess.run(one, cwd=ROOT, capture_output=True, text=True, check=True).stdout for one in helps)
+    known = set(re.findall(r"--[a-z][a-z-]*", text)) | {"--platform"}  # docker's
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", DEPLOY)) <= known
 
 
 def test_the_readmes_questions_get_answers(server: LocalServer) -> None:

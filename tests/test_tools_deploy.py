@@ -1,26 +1,23 @@
 """The whole life of a deployment against moto's server: AWS's APIs over real HTTP, with state, on localhost.
 
-What moto lacks, UpdateEndpoint, is filled in here, at moto's own side of the wire.
-Its list of instance types ends before ml.c6i.
 InvokeEndpoint goes to tools.local_endpoint in front of the real server. botocore validates every request as for AWS.
 """
 
 import json
 import os
+import re
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
-import httpx
 import pytest
-from moto.core.responses import ActionResult
-from moto.sagemaker.responses import SageMakerResponse
-from moto.server import ThreadedMotoServer
 
+from tests import aws_account
+from tests.aws_account import INSTANCE, REGION, inventory
 from tools.aws import Aws
 from tools.deploy import lifecycle
 from tools.deploy.__main__ import plan, status
@@ -30,8 +27,27 @@ from tools.errors import ToolError
 from tools.local_endpoint import running
 from tools.local_server import LocalServer
 
-REGION = "eu-west-1"
-INSTANCE = "ml.c5.2xlarge"  # moto's list of types ends before ml.c6i
+ROOT = Path(__file__).parents[1]
+
+# Where IAM's name is not the operation's; S3's permissions are named by what is touched.
+ACTIONS = {
+    "s3:HeadBucket": {"s3:ListBucket"},
+    "s3:ListObjectsV2": {"s3:ListBucket"},
+    "s3:HeadObject": {"s3:GetObject", "s3:ListBucket"},
+    "s3:DeleteObjects": {"s3:DeleteObject"},
+    "s3:GetPublicAccessBlock": {"s3:GetBucketPublicAccessBlock"},
+    "s3:PutPublicAccessBlock": {"s3:PutBucketPublicAccessBlock"},
+    "s3:PutObject": {"s3:PutObject", "s3:PutObjectTagging"},
+    "cloudwatch:PutMetricAlarm": {"cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"},
+}
+# What no request of the tool shows: tags that come with a creation, the engine's push, a part of an upload that fails,
+# what AWS does in the caller's name.
+UNSEEN = {
+    "sagemaker:AddTags", "ecr:TagResource", "iam:TagRole", "application-autoscaling:TagResource",
+    "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart",
+    "ecr:CompleteLayerUpload", "ecr:PutImage", "s3:AbortMultipartUpload", "iam:PassRole", "iam:CreateServiceLinkedRole",
+}  # fmt: skip
+
 ENGINE = """#!{python}
 import sys, boto3
 if sys.argv[1:3] == ["image", "inspect"]:
@@ -45,22 +61,10 @@ elif sys.argv[1] == "push":
 """
 
 
-def _update_endpoint(self: Any) -> ActionResult:
-    """What moto lacks."""
-    asked = json.loads(self.body)
-    endpoint = self.sagemaker_backend.endpoints[asked["EndpointName"]]
-    endpoint.endpoint_config_name = asked["EndpointConfigName"]
-    return ActionResult({"EndpointArn": endpoint.arn})
-
-
 @pytest.fixture(scope="module")
 def moto(monkeypatch_module: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch_module.setattr(SageMakerResponse, "update_endpoint", _update_endpoint, raising=False)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with aws_account.running(monkeypatch_module) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +85,12 @@ def account(moto: str, runtime: str, monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
     The engine stands in for docker alone, whose push to a registry is not part of these tests.
     """
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", moto)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    aws_account.enter(moto, runtime, monkeypatch)
     engine = tmp_path / "bin" / "engine"
     engine.parent.mkdir()
     engine.write_text(ENGINE.format(python=sys.executable, region=REGION))
     engine.chmod(engine.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{engine.parent}:{os.environ['PATH']}")
-    httpx.post(f"{moto}/moto-api/reset").raise_for_status()
 
 
 @pytest.fixture
@@ -127,26 +126,6 @@ def site(artifact: Path, session: Any = None, **values: Any) -> Site:
     made = Site(Aws(REGION, config.overrides, session), config, said.append)
     made.said = said  # type: ignore[attr-defined]
     return made
-
-
-def inventory() -> dict[str, list[str]]:
-    """Everything in the account, by AWS's own listing."""
-    client: Callable[[str], Any] = lambda name: boto3.client(name, REGION)  # noqa: E731
-    sagemaker, s3 = client("sagemaker"), client("s3")
-    buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
-    objects = [one["Key"] for name in buckets for one in s3.list_objects_v2(Bucket=name).get("Contents", [])]
-    targets = client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")
-    return {
-        "buckets": buckets,
-        "objects": objects,
-        "repositories": [one["repositoryName"] for one in client("ecr").describe_repositories()["repositories"]],
-        "roles": [one["RoleName"] for one in client("iam").list_roles()["Roles"]],
-        "models": [one["ModelName"] for one in sagemaker.list_models()["Models"]],
-        "configs": [one["EndpointConfigName"] for one in sagemaker.list_endpoint_configs()["EndpointConfigs"]],
-        "endpoints": [one["EndpointName"] for one in sagemaker.list_endpoints()["Endpoints"]],
-        "targets": [one["ResourceId"] for one in targets["ScalableTargets"]],
-        "alarms": [one["AlarmName"] for one in client("cloudwatch").describe_alarms()["MetricAlarms"]],
-    }
 
 
 SCALED = {"max_instances": 3, "scale_target": 700, "rollback_alarm": True}
@@ -289,3 +268,33 @@ def test_scaling_of_a_foreign_endpoint_of_the_same_name_stays(artifact: Path) ->
     left = inventory()
     assert left["endpoints"] == ["bert-qa"]
     assert left["targets"] == ["endpoint/bert-qa/variant/AllTraffic"]
+
+
+@pytest.mark.usefixtures("account")
+def test_the_guides_policy_allows_what_the_tool_does_and_nothing_else(artifact: Path) -> None:
+    used: set[str] = set()
+
+    def note(model: Any, **_: Any) -> None:
+        service = model.service_model.signing_name.replace("monitoring", "cloudwatch")
+        action = f"{service}:{model.name}"
+        used.update(ACTIONS.get(action, {action}))
+
+    session = boto3.Session(region_name=REGION)
+    session.events.register("before-call", note)
+    modes: list[dict[str, Any]] = [
+        SCALED,
+        SCALED,  # the second time it compares what is there
+        {"traffic": "INT8=90,FP32=10", **SCALED},
+        {"mode": "async"},
+        {"mode": "batch", "batch_input": "s3://in/x", "batch_output": "s3://out/y"},
+    ]
+    for values in modes:
+        lifecycle.up(site(artifact, session, **values))
+    last = site(artifact, session, **modes[-1])
+    lifecycle.down(lifecycle.existing(last), last)
+
+    (policy,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "deploy.md").read_text(), re.DOTALL)
+    listed = [statement["Action"] for statement in json.loads(policy)["Statement"]]
+    allowed = {action for each in listed for action in ([each] if isinstance(each, str) else each)}
+    assert used <= allowed
+    assert allowed - used == UNSEEN

@@ -334,7 +334,7 @@ def test_what_cannot_be_evaluated_is_said_in_a_line(demo_dir: Path, server: Loca
         ((*there, "--data", long), "long-one"),
         ((*here, "--data", HELD_OUT, "--precisions", "int4"), "--precisions takes some of"),
         ((*there, "--data", HELD_OUT, "--precisions", "bf16"), "the server has no BF16: it serves INT8, FP32"),
-        (("--url", f"{server.url}/docs", "--data", HELD_OUT), "Is the server running?"),
+        (("--url", f"{server.url}/docs", "--data", HELD_OUT), "is another server running there?"),
         (("--model-dir", tmp_path / "missing", "--data", HELD_OUT), "is not a directory"),
         ((*here, "--data", HELD_OUT, "--limit", 1, "--output", tmp_path / "empty.json" / "x"), "cannot write"),
         ((*here, "--data", HELD_OUT, "--limit", 1, "--journal", tmp_path / "empty.json" / "x"), "--journal"),

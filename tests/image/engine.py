@@ -33,8 +33,8 @@ def run_until_exit(*arguments: str, options: tuple[str, ...] = ()) -> subprocess
 class Container:
     """`docker run ... serve` as a context manager."""
 
-    def __init__(self, *options: str, network: str = "host") -> None:
-        self.port = free_port()
+    def __init__(self, *options: str, network: str = "host", port: int | None = None) -> None:
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.name = f"bert-qa-test-{uuid.uuid4().hex[:8]}"
         fixed = ("--network", network, "--name", self.name, "--env", f"SAGEMAKER_BIND_TO_PORT={self.port}")

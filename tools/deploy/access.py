@@ -85,8 +85,7 @@ class Image:
         site = self._site
         if self.change() is None:
             return
-        token = site.aws.call("ecr", "GetAuthorizationToken")["authorizationData"][0]["authorizationToken"]
-        user, _, password = base64.b64decode(token).decode().partition(":")
+        user, _, password = base64.b64decode(site.registry_token["authorizationToken"]).decode().partition(":")
         site.engine.push(site.config.image, site.image_uri, user=user, password=password)
 
     def resources(self) -> list[Resource]:

@@ -57,10 +57,12 @@ def contents(directory: Path) -> Contents:
     members = []
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
-        if any(part.startswith(".") for part in Path(name).parts) or path.is_dir():
+        if any(part.startswith(".") for part in Path(name).parts) or (path.is_dir() and not path.is_symlink()):
             continue
         if not path.is_file():
-            raise ToolError(f"{path} is a broken link or no regular file: remove it, or copy the artifact again")
+            raise ToolError(
+                f"{path} is a broken link, a link to a folder or no regular file: remove it, or copy the artifact again"
+            )
         members.append(Member(name, path.resolve(), path.stat().st_size, sha256_of(path)))
     return Contents(tuple(members))
 

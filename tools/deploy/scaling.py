@@ -43,7 +43,11 @@ def _closed_rows(path: Path) -> tuple[list[dict[str, Any]], int]:
     """Its closed loops, and how many instances they ran on."""
     try:
         report = json.loads(path.read_text())
-        rows = [row for row in report["rows"] if row["clients"] and row["queries_per_second"] > 0]
+        rows = [
+            row
+            for row in report["rows"]
+            if row["clients"] and row["queries_per_second"] > 0 and row["precision"] in PRECISIONS
+        ]
         return rows, report["price"].get("instances", 1)
     except OSError as error:
         raise ToolError(f"cannot read {path}: {error.strerror}. `make benchmark` writes it") from None

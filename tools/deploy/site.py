@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from tools.aws import Aws
 from tools.deploy import package
@@ -118,11 +119,16 @@ class Site:
         """In ECR."""
         return self.config.name
 
+    @cached_property
+    def registry_token(self) -> dict[str, Any]:
+        """ECR's word on the account's registry: its address, and who may push there for the next twelve hours."""
+        token: dict[str, Any] = self.aws.call("ecr", "GetAuthorizationToken")["authorizationData"][0]
+        return token
+
     @property
     def registry(self) -> str:
-        """ECR's host for this account and region."""
-        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
-        return f"{self.account}.dkr.ecr.{self.config.region}.{suffix}"
+        """ECR's host; its domain differs by partition."""
+        return urlsplit(str(self.registry_token["proxyEndpoint"])).netloc
 
     @property
     def image_uri(self) -> str:

@@ -1,0 +1,151 @@
+"""The whole life of a deployment by its commands: moto's server is AWS, a registry on localhost is behind its ECR,
+and the container of the image, on the artifact that was uploaded, is behind its SageMaker.
+"""
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from moto.core.responses import ActionResult
+from moto.ecr.responses import ECRResponse
+
+from tests import aws_account, registry
+from tests.aws_account import INSTANCE, REGION, inventory
+from tests.image.engine import ENGINE, IMAGE
+from tests.image.hosting import Hosting, behind
+from tests.registry import PASSWORD, USER, Registry
+from tests.test_server_process import edit_manifest
+from tools import local_endpoint
+from tools.deploy.container_engine import ContainerEngine
+
+ROOT = Path(__file__).parents[2]
+CONTEXT = "The lighthouse at Cape Arden was built in 1871 by the engineer Zoë Müller."
+QUESTION = ["--question", "Who built the lighthouse?", "--context", CONTEXT]
+
+
+@pytest.fixture
+def hosting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hosting]:
+    """An empty account whose endpoints are containers."""
+    started = Hosting(tmp_path)
+    with aws_account.running(monkeypatch) as moto, local_endpoint.running(started.url) as runtime:
+        aws_account.enter(moto, runtime, monkeypatch)
+        behind(started, monkeypatch)
+        yield started
+        started.stop()
+
+
+@pytest.fixture
+def ecr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """The registry that ECR's tokens name."""
+    describe_images = ECRResponse.describe_images
+
+    def get_authorization_token(self: Any) -> ActionResult:
+        token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        found = {"authorizationToken": token, "proxyEndpoint": f"http://{started.host}"}
+        return ActionResult({"authorizationData": [found]})
+
+    def described(self: Any) -> ActionResult:
+        (wanted,) = self._get_param("imageIds")
+        if wanted["imageTag"] in started.tags(self._get_param("repositoryName")):
+            return ActionResult({"imageDetails": [{"imageTags": [wanted["imageTag"]]}]})
+        return describe_images(self)
+
+    with registry.running(ContainerEngine(ENGINE), monkeypatch) as started:
+        monkeypatch.setattr(ECRResponse, "get_authorization_token", get_authorization_token)
+        monkeypatch.setattr(ECRResponse, "describe_images", described)
+        yield started
+
+
+@pytest.fixture
+def config(demo_dir: Path, tmp_path: Path) -> Path:
+    """deploy.toml"""
+    path = tmp_path / "deploy.toml"
+    values = {"region": REGION, "instance": INSTANCE, "model_dir": str(demo_dir), "engine": ENGINE, "image": IMAGE}
+    path.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
+    return path
+
+
+@pytest.fixture
+def fp32(demo_dir: Path, tmp_path: Path) -> Path:
+    """Another artifact: the demo without its other precisions."""
+    directory = Path(shutil.copytree(demo_dir, tmp_path / "fp32"))
+    edit_manifest(directory, lambda manifest: manifest.update(precisions={"FP32": manifest["precisions"]["FP32"]}))
+    for path in directory.glob("model_*.pt"):
+        if path.name != "model_fp32.pt":
+            path.unlink()
+    return directory
+
+
+def command(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Of the tools, as a user gives it."""
+    line = [sys.executable, "-m", f"tools.{tool}", *arguments]
+    return subprocess.run(line, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+def done(tool: str, *arguments: str) -> str:
+    """What the command prints; it must succeed."""
+    ended = command(tool, *arguments)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def ask() -> dict[str, Any]:
+    """The endpoint's answer."""
+    answer: dict[str, Any] = json.loads(
+        done("invoke", "--endpoint", "bert-qa", "--region", REGION, "--json", *QUESTION)
+    )
+    return answer
+
+
+def live(hosting: Hosting, config: Path, fp32: Path, *flags: str) -> dict[str, list[str]]:
+    """plan, up, status, questions, an update, down; gives what up made."""
+    given = ("--config", str(config), *flags)
+    before = inventory()
+    assert "create bert-qa, realtime" in done("deploy", "plan", *given)
+    assert inventory() == before
+
+    assert "Zoë Müller (INT8" in done("deploy", "up", *given)
+    made = inventory()
+    assert "endpoint bert-qa (InService)" in done("deploy", "status", *given)
+    answer = ask()
+    assert (answer["answer"], answer["version"]) == ("Zoë Müller", "INT8")
+    assert inventory() == made
+
+    done("deploy", "up", *given, "--model-dir", str(fp32))
+    updated = inventory()
+    assert {kind: len(names) for kind, names in updated.items()} == {kind: len(names) for kind, names in made.items()}
+    assert updated["objects"] != made["objects"]
+    answer = ask()
+    assert (answer["answer"], answer["version"]) == ("Zoë Müller", "FP32")
+
+    unsure = command("deploy", "down", *given)
+    assert (unsure.returncode, inventory()) == (1, updated)
+    assert "endpoint bert-qa (InService)" in unsure.stdout
+    done("deploy", "down", *given, "--yes")
+    assert inventory() == before
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{hosting.url}/ping")
+    return made
+
+
+def test_a_life_with_an_image_that_is_in_ecr_already(hosting: Hosting, config: Path, fp32: Path) -> None:
+    uri = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/bert-qa:one"
+    made = live(hosting, config, fp32, "--image-uri", uri)
+    assert hosting.images == [uri, uri]
+    assert made["repositories"] == []
+
+
+def test_a_life_with_an_image_that_is_pushed(hosting: Hosting, ecr: Registry, config: Path, fp32: Path) -> None:
+    """The image itself, all of it: this takes minutes, and gigabytes of disk until it is over."""
+    made = live(hosting, config, fp32)
+    assert made["repositories"] == ["bert-qa"]
+    (tag,) = ecr.tags("bert-qa")
+    assert ContainerEngine(ENGINE).image_id(IMAGE).startswith(tag)
+    assert hosting.images == [f"{ecr.host}/bert-qa:{tag}"] * 2

@@ -1,0 +1,102 @@
+"""A container registry on localhost that asks for a password: what the tests push to. Debian's docker-registry."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import pytest
+
+from tools.deploy.container_engine import ContainerEngine
+from tools.local_server import free_port
+
+USER = "AWS"  # ECR's
+PASSWORD = "correct horse"
+BCRYPT = "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e"  # of PASSWORD, as quick as bcrypt can be
+START_SECONDS = 20
+CONFIG = """
+version: 0.1
+log: {{accesslog: {{disabled: true}}}}
+storage: {{filesystem: {{rootdirectory: "{folder}/images"}}}}
+http: {{addr: "{host}"}}
+auth: {{htpasswd: {{realm: test, path: "{folder}/passwords"}}}}
+"""
+# docker takes plain HTTP from localhost by itself; podman must be told.
+PODMAN_CONFIG = """
+[[registry]]
+location = "{host}"
+insecure = true
+"""
+MANIFESTS = (  # what engines push, by their settings and stores
+    "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.oci.image.index.v1+json"
+)
+
+
+class Registry:
+    """What it holds, by its own API. host: with the port, the beginning of an image's name."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+
+    def answers(self) -> bool:
+        try:
+            return self._ask("GET", "").is_success
+        except httpx.TransportError:
+            return False
+
+    def tags(self, repository: str) -> list[str]:
+        """None where there is no such repository."""
+        found = self._ask("GET", f"{repository}/tags/list")
+        return found.json()["tags"] if found.is_success else []
+
+    def digest(self, repository: str, tag: str) -> str:
+        """sha256:... of the image's manifest."""
+        return self._ask("HEAD", f"{repository}/manifests/{tag}").raise_for_status().headers["Docker-Content-Digest"]
+
+    def _ask(self, method: str, path: str) -> httpx.Response:
+        url = f"http://{self.host}/v2/{path}"
+        return httpx.request(method, url, auth=(USER, PASSWORD), headers={"Accept": MANIFESTS}, timeout=60)
+
+
+@contextmanager
+def running(engine: ContainerEngine, patch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """A registry of one's own. At the end the engine forgets its password and its images."""
+    command = shutil.which("docker-registry")
+    if command is None:
+        pytest.skip("docker-registry is not installed: apt-get install docker-registry")
+    with TemporaryDirectory(dir="/var/tmp") as folder:  # on disk: an image is too large for a /tmp in memory
+        registry = Registry(f"127.0.0.1:{free_port()}")
+        for name, text in (
+            ("config.yml", CONFIG.format(folder=folder, host=registry.host)),
+            ("passwords", f"{USER}:{BCRYPT}\n"),
+            ("podman.conf", PODMAN_CONFIG.format(host=registry.host)),
+        ):
+            Path(folder, name).write_text(text)
+        patch.setenv("CONTAINERS_REGISTRIES_CONF", f"{folder}/podman.conf")
+        with Path(folder, "log").open("wb") as log:
+            process = subprocess.Popen([command, "serve", f"{folder}/config.yml"], stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while not registry.answers():
+                assert process.poll() is None, Path(folder, "log").read_text()
+                assert time.monotonic() < deadline, Path(folder, "log").read_text()
+                time.sleep(0.05)
+            yield registry
+            _forget(engine.command, registry.host)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _forget(engine: str, host: str) -> None:
+    subprocess.run([engine, "logout", host], capture_output=True)
+    names = "{{.Repository}}:{{.Tag}}"
+    listed = subprocess.run([engine, "images", "--format", names], capture_output=True, text=True, check=True)
+    for name in listed.stdout.split():
+        if name.startswith(f"{host}/"):
+            subprocess.run([engine, "rmi", name], capture_output=True, check=True)
