@@ -249,6 +249,12 @@ def test_the_stack_comes_and_goes(resolved: dict[str, Any], tmp_path: Path, clie
     assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == boto3.client("iam").list_roles()["Roles"] == []
 
 
+def test_what_aws_never_changes_has_no_name_so_that_an_update_makes_another() -> None:
+    resources = TEMPLATE["Resources"]
+    for name in ("Role", "Model", "EndpointConfig"):
+        assert f"{name}Name" not in resources[name]["Properties"]
+
+
 def test_parameters_have_the_tools_defaults_and_limits() -> None:
     schema = Deployment.model_json_schema()["properties"]
     names = {"default": "Default", "minimum": "MinValue", "maximum": "MaxValue", "pattern": "AllowedPattern"}
@@ -368,8 +374,8 @@ def test_memory_is_enough_for_every_lane(model: str, demo_dir: Path) -> None:
     best, fitting = (make_plan(cpu, Choices(guard_lane=True), files, 384, memory) for memory in (None, memory_mb))
     assert fitting == best
     assert f"{best.memory_mb / 1000:.1f} GB" in MANIFEST
-    (readme,) = re.findall(r"takes ([\d.]+) GB", (ROOT / "README.md").read_text())
-    assert float(readme) * 1000 < memory_mb
+    readme = re.findall(r"takes ([\d.]+) GB", (ROOT / "README.md").read_text())
+    assert 0 < max(map(float, readme)) * 1000 < memory_mb
 
 
 def test_it_scales_at_the_same_share_of_saturation_as_the_endpoint() -> None:
