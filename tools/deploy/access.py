@@ -172,6 +172,9 @@ class Role:
                 Condition={"StringLike": {"cloudwatch:namespace": "*SageMaker*"}},
             ),
         ]
+        if config.rollback_alarm:  # the update that it guards is watched with this role
+            alarms = [site.arn("cloudwatch", f"alarm:{site.alarm_name(variant)}") for variant in config.variants]
+            statements.append(_allow("cloudwatch:DescribeAlarms", Resource=alarms))
         if config.mode == "async":
             statements.append(_allow("s3:GetObject", "s3:PutObject", Resource=f"{bucket}/{site.prefix}async/*"))
         if config.mode == "batch":
