@@ -15,8 +15,9 @@ DEMO := build/demo/manifest.json
 
 IMAGE ?= bert-qa
 CONTAINER_ENGINE ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo podman)
-# podman's own format has no health check. The Dockerfile has the default index; an empty one must be given to count.
-BUILD_OPTIONS = $(if $(filter podman,$(CONTAINER_ENGINE)),--format docker) \
+# podman's own format has no health check, and SageMaker takes docker's, not OCI's.
+# The Dockerfile has the default index; an empty one must be given to count.
+BUILD_OPTIONS = $(if $(filter podman,$(CONTAINER_ENGINE)),--format docker,--provenance=false --output type=docker) \
   $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
   $(if $(filter environment command,$(firstword $(origin TORCH_INDEX_URL))),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL))
 

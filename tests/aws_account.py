@@ -1,6 +1,7 @@
 """An AWS account on localhost, for the tests: moto's server, which speaks AWS's APIs over real HTTP, with state.
 
-What moto lacks, UpdateEndpoint, is filled in here, at moto's own side of the wire.
+What moto lacks, UpdateEndpoint, StopTransformJob and some of AWS's refusals, is filled in here, at moto's own side of
+the wire.
 """
 
 import json
@@ -11,18 +12,25 @@ from typing import Any
 import boto3
 import httpx
 import pytest
-from moto.core.responses import ActionResult
+from moto.applicationautoscaling.exceptions import AWSValidationException as ScalingValidationException
+from moto.applicationautoscaling.models import applicationautoscaling_backends
+from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
+from moto.core.responses import ActionResult, EmptyResult
+from moto.sagemaker.exceptions import AWSValidationException
 from moto.sagemaker.responses import SageMakerResponse
 from moto.server import ThreadedMotoServer
 
 REGION = "eu-west-1"
 INSTANCE = "ml.c5.2xlarge"  # moto's list of types ends before ml.c6i
+_REGISTER = ApplicationAutoScalingResponse.register_scalable_target
 
 
 @contextmanager
 def running(patch: pytest.MonkeyPatch) -> Iterator[str]:
     """Gives its URL."""
     patch.setattr(SageMakerResponse, "update_endpoint", _update_endpoint, raising=False)
+    patch.setattr(SageMakerResponse, "stop_transform_job", _stop_transform_job, raising=False)
+    patch.setattr(ApplicationAutoScalingResponse, "register_scalable_target", _register)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -31,11 +39,43 @@ def running(patch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def _update_endpoint(self: Any) -> ActionResult:
-    """What moto lacks."""
-    asked = json.loads(self.body)
-    endpoint = self.sagemaker_backend.endpoints[asked["EndpointName"]]
-    endpoint.endpoint_config_name = asked["EndpointConfigName"]
+    """What moto lacks, with what AWS refuses: another mode, and another instance type or no place for what scales."""
+    asked, backend = json.loads(self.body), self.sagemaker_backend
+    endpoint = backend.endpoints[asked["EndpointName"]]
+    old, new = (backend.endpoint_configs[n] for n in (endpoint.endpoint_config_name, asked["EndpointConfigName"]))
+    if bool(old.async_inference_config) != bool(new.async_inference_config):
+        raise AWSValidationException("The AsyncInferenceConfig parameter cannot be removed from this endpoint")
+    scaled = applicationautoscaling_backends[backend.account_id][backend.region_name].targets
+    names = {resource_id for targets in scaled.values() for resource_id in targets}
+    types = {variant["VariantName"]: variant.get("InstanceType") for variant in new.production_variants}
+    for variant in old.production_variants:
+        name = variant["VariantName"]
+        if f"endpoint/{endpoint.endpoint_name}/variant/{name}" in names and types.get(name) != variant["InstanceType"]:
+            raise AWSValidationException(f"the variant {name} is a target of autoscaling: deregister it first")
+    kept = {one["VariantName"]: one for one in endpoint.production_variants}
+    endpoint.production_variants = endpoint._process_production_variants(new.production_variants)
+    for variant in endpoint.production_variants if asked.get("RetainAllVariantProperties") else ():
+        before = kept.get(variant["VariantName"], {})
+        excluded = {one["VariantPropertyType"] for one in asked.get("ExcludeRetainedVariantProperties", ())}
+        for what, kind in (("InstanceCount", "DesiredInstanceCount"), ("Weight", "DesiredWeight")):
+            if kind not in excluded:
+                variant.update({key: before[key] for key in (f"Current{what}", f"Desired{what}") if key in before})
+    endpoint.endpoint_config_name = new.endpoint_config_name
     return ActionResult({"EndpointArn": endpoint.arn})
+
+
+def _register(self: Any) -> str:
+    """Tags of a target that exists are refused."""
+    targets = self.applicationautoscaling_backend.targets.get(self._get_param("ScalableDimension"), {})
+    if self._get_param("ResourceId") in targets and self._get_param("Tags"):
+        raise ScalingValidationException("The scalable target that you tried to tag already exists")
+    return str(_REGISTER(self))
+
+
+def _stop_transform_job(self: Any) -> EmptyResult:
+    """What moto lacks."""
+    self.sagemaker_backend.transform_jobs[self._get_param("TransformJobName")].transform_job_status = "Stopped"
+    return EmptyResult()
 
 
 def enter(moto: str, runtime: str, patch: pytest.MonkeyPatch) -> None:

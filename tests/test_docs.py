@@ -75,7 +75,7 @@ def test_flags_that_the_deployment_guide_names_exist() -> None:
     tools = ("deploy", "invoke", "evaluate", "benchmark", "local_endpoint", "quantize")
     helps = [[sys.executable, "-m", f"tools.{tool}", "--help"] for tool in tools]
     text = "".join(subprocess.run(one, cwd=ROOT, capture_output=True, text=True, check=True).stdout for one in helps)
-    known = set(re.findall(r"--[a-z][a-z-]*", text)) | {"--platform"}  # docker's
+    known = set(re.findall(r"--[a-z][a-z-]*", text)) | {"--platform", "--provenance", "--output"}  # docker's
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", DEPLOY)) <= known
 
 

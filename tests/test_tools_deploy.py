@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 import pytest
+from moto.sagemaker.models import sagemaker_backends
 
 from tests import aws_account
 from tests.aws_account import INSTANCE, REGION, inventory
@@ -182,7 +183,7 @@ def test_after_a_failure_of_each_request_up_goes_on_and_down_leaves_nothing(arti
     assert len(reading) > 10
     for number in sorted([*changing, *reading]):
         failing = Failing(number)
-        with pytest.raises(ToolError, match=r"step \d+ of 12") as raised:
+        with pytest.raises(ToolError, match=r"step \d+ of 13") as raised:
             lifecycle.up(site(artifact, failing.session, **SCALED))
         assert whole.operations[number] in str(raised.value)
         assert "no [x] for you" in str(raised.value)
@@ -270,6 +271,105 @@ def test_scaling_of_a_foreign_endpoint_of_the_same_name_stays(artifact: Path) ->
     assert left["targets"] == ["endpoint/bert-qa/variant/AllTraffic"]
 
 
+def described(key: str) -> dict[str, float]:
+    """Of each variant of the endpoint."""
+    found = boto3.client("sagemaker", REGION).describe_endpoint(EndpointName="bert-qa")["ProductionVariants"]
+    return {one["VariantName"]: one[key] for one in found}
+
+
+@pytest.mark.usefixtures("account")
+def test_scaling_can_be_changed_and_stopped(artifact: Path) -> None:
+    lifecycle.up(site(artifact, **SCALED))
+    lifecycle.up(site(artifact, **{**SCALED, "max_instances": 5, "scale_target": 800}))
+    (target,) = boto3.client("application-autoscaling", REGION).describe_scalable_targets(ServiceNamespace="sagemaker")[
+        "ScalableTargets"
+    ]
+    assert target["MaxCapacity"] == 5
+    boto3.client("sagemaker", REGION).update_endpoint_weights_and_capacities(
+        EndpointName="bert-qa",
+        DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 4}],
+    )
+    (artifact / "model_int8.pt").write_bytes(b"another" * 1000)
+    lifecycle.up(site(artifact, **{**SCALED, "instance": "ml.c5.xlarge"}))  # AWS refuses this while it scales
+    assert described("DesiredInstanceCount") == {"AllTraffic": 4}
+    lifecycle.up(site(artifact, instance="ml.c5.xlarge"))
+    assert inventory()["targets"] == []
+    assert described("DesiredInstanceCount") == {"AllTraffic": 1}
+
+
+@pytest.mark.usefixtures("account")
+def test_other_weights_arrive_where_instances_are_kept(artifact: Path) -> None:
+    for weights in ((90, 10), (50, 50)):
+        traffic = "INT8={},FP32={}".format(*weights)
+        lifecycle.up(site(artifact, traffic=traffic, max_instances=2, scale_target=700))
+        assert described("DesiredWeight") == {"INT8": weights[0], "FP32": weights[1]}
+
+
+@pytest.mark.usefixtures("account")
+def test_another_mode_is_refused_before_anything_is_changed(artifact: Path) -> None:
+    lifecycle.up(site(artifact))
+    before = inventory()
+    for mode in ("async", "serverless", "batch"):
+        other = site(artifact, mode=mode, batch_input="s3://in/x", batch_output="s3://out/y")
+        with pytest.raises(ToolError, match=f"bert-qa is realtime, and AWS cannot change that to {mode}"):
+            lifecycle.changes(other)
+        with pytest.raises(ToolError, match="step 1 of .*choose another --name"):
+            lifecycle.up(other)
+    assert inventory() == before
+
+
+@pytest.mark.usefixtures("account")
+def test_the_role_may_do_what_the_old_endpoint_needs_until_the_new_one_serves(artifact: Path) -> None:
+    uris = [f"123456789012.dkr.ecr.{REGION}.amazonaws.com/{name}:1" for name in ("old", "new")]
+    seen: list[str] = []
+
+    def allowed() -> str:
+        iam = boto3.client("iam", REGION)
+        return json.dumps(iam.get_role_policy(RoleName=f"bert-qa-{REGION}", PolicyName="least-privilege"))
+
+    session = boto3.Session(region_name=REGION)
+    session.events.register("before-call.sagemaker.UpdateEndpoint", lambda **_: seen.append(allowed()))
+    for uri in uris:
+        lifecycle.up(site(artifact, session, image_uri=uri))
+    (while_updating,) = seen
+    assert [f"repository/{name}" in while_updating for name in ("old", "new")] == [True, True]
+    assert [f"repository/{name}" in allowed() for name in ("old", "new")] == [False, True]
+
+
+@pytest.mark.usefixtures("account")
+def test_a_batch_job_that_failed_runs_again_and_down_stops_one_under_way(artifact: Path) -> None:
+    values = {"mode": "batch", "batch_input": "s3://in/x", "batch_output": "s3://out/y"}
+    jobs = sagemaker_backends["123456789012"][REGION].transform_jobs
+    lifecycle.up(site(artifact, **values))
+    lifecycle.up(site(artifact, **values))
+    (first,) = jobs.values()
+    first.transform_job_status = "Failed"
+    lifecycle.up(site(artifact, **values))
+    _, second = jobs.values()
+    assert second.transform_job_name == f"{first.transform_job_name}-2"
+    second.transform_job_status = "InProgress"
+    last = site(artifact, **values)
+    assert f"batch transform {second.transform_job_name} (InProgress)" in map(str, lifecycle.existing(last))
+    lifecycle.down(lifecycle.existing(last), last)
+    assert second.transform_job_status == "Stopped"
+
+
+@pytest.mark.usefixtures("account")
+def test_a_bucket_of_another_account_is_not_used(artifact: Path) -> None:
+    session = boto3.Session(region_name=REGION)
+    forbidden = SimpleNamespace(status_code=403), {"Error": {"Code": "403", "Message": "Forbidden"}}
+    owners: list[str] = []
+
+    def answer(params: Any, **_: Any) -> Any:
+        owners.append(params["headers"].get("x-amz-expected-bucket-owner"))
+        return forbidden
+
+    session.events.register("before-call.s3.HeadBucket", answer)
+    with pytest.raises(ToolError, match="is another account's.*--bucket"):
+        lifecycle.up(site(artifact, session))
+    assert set(owners) == {"123456789012"}
+
+
 @pytest.mark.usefixtures("account")
 def test_the_guides_policy_allows_what_the_tool_does_and_nothing_else(artifact: Path) -> None:
     used: set[str] = set()
@@ -284,14 +384,18 @@ def test_the_guides_policy_allows_what_the_tool_does_and_nothing_else(artifact: 
     modes: list[dict[str, Any]] = [
         SCALED,
         SCALED,  # the second time it compares what is there
+        {},
         {"traffic": "INT8=90,FP32=10", **SCALED},
         {"mode": "async"},
         {"mode": "batch", "batch_input": "s3://in/x", "batch_output": "s3://out/y"},
     ]
     for values in modes:
-        lifecycle.up(site(artifact, session, **values))
-    last = site(artifact, session, **modes[-1])
-    lifecycle.down(lifecycle.existing(last), last)
+        one = site(artifact, session, **values)
+        lifecycle.up(one)
+        for job in sagemaker_backends["123456789012"][REGION].transform_jobs.values():
+            job.transform_job_status = "InProgress"
+        if values.get("mode") or "traffic" in values:
+            lifecycle.down(lifecycle.existing(one), one)
 
     (policy,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "deploy.md").read_text(), re.DOTALL)
     listed = [statement["Action"] for statement in json.loads(policy)["Statement"]]

@@ -4,6 +4,7 @@ boto3 is no part of the image; `make setup` installs it for the tools that run f
 """
 
 import copy
+import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ try:
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError, ParamValidationError
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
 except ImportError:
     raise ToolError("this needs boto3, which the image does not hold: pip install boto3") from None
 
@@ -46,21 +47,25 @@ class Aws:
         overrides: Mapping[str, Mapping[str, Any]] | None = None,
         session: "boto3.Session | None" = None,
     ) -> None:
-        self._session = session or boto3.Session(region_name=region)
-        self._region = region
+        with _Words("log in"):
+            self._session = session or boto3.Session()
+        self._region = region or os.environ.get("AWS_REGION") or self._session.region_name  # boto3 reads no AWS_REGION
         self._overrides = overrides or {}
         self._client = cache(self._new_client)
 
     def _new_client(self, service: str) -> Any:
         retries = {"mode": "standard", "max_attempts": 5}
-        try:
-            return self._session.client(
-                service,
-                region_name=self._region,
-                config=Config(read_timeout=READ_TIMEOUT_SECONDS, retries=retries, max_pool_connections=32),
-            )
-        except NoRegionError:
-            raise ToolError("no AWS region: give --region, or set AWS_REGION") from None
+        config = Config(read_timeout=READ_TIMEOUT_SECONDS, retries=retries, max_pool_connections=32)
+        region = self._region if service == "s3" else self.region  # S3 finds a bucket's region by itself
+        with _Words("log in"):
+            return self._session.client(service, region_name=region, config=config)
+
+    @property
+    def region(self) -> str:
+        """Raises: ToolError where none is given, by the caller or by AWS's own settings."""
+        if not self._region:
+            raise ToolError("no AWS region: give --region, set AWS_REGION, or run `aws configure`")
+        return self._region
 
     def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """One request, by the API's own names: call("sagemaker", "DescribeEndpoint", EndpointName=...).

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from tools.errors import ToolError
+
+if TYPE_CHECKING:
+    from tools.aws import Aws
 
 TIMEOUT_SECONDS = 70  # AWS's advice for endpoints, which give up after 60
 ATTEMPTS = 20  # of a request that is refused because all is busy
@@ -72,13 +75,15 @@ class Configuration:
 class Endpoint:
     """One of SageMaker's, real-time or serverless, with the credentials of the environment. Also tools.load's Wire."""
 
-    def __init__(self, name: str, region: str | None = None, variant: str | None = None) -> None:
+    def __init__(
+        self, name: str, region: str | None = None, variant: str | None = None, aws: "Aws | None" = None
+    ) -> None:
         """variant: the one to ask; by default the traffic's weights choose."""
         from tools.aws import Aws  # boto3 is no part of the image, where the other sources work without it
 
         self.name = name
         self.variant = variant
-        self._aws = Aws(region)
+        self._aws = aws or Aws(region)
 
     def __call__(self, body: bytes) -> bytes:
         """The answer's body.
@@ -95,6 +100,8 @@ class Endpoint:
                 return answer
             except AwsError as error:
                 status, said = _original(error.response)
+                if error.code == "ModelNotReadyException":  # a serverless endpoint that wakes up
+                    status, said = BUSY, error.message
                 if status != BUSY:
                     raise (_refused(self.name, status, said) if status else error) from None
             time.sleep(1)

@@ -32,13 +32,20 @@ def main() -> None:
         print(example(), end="")
         return
     config = read(given.config, _flags(given))
-    site = Site(Aws(config.region, config.overrides), config, CONSOLE.print)
+    aws = Aws(config.region or None, config.overrides)
+    config = config.model_copy(update={"region": aws.region})
+    site = Site(aws, config, CONSOLE.print)
     match given.verb:
         case "plan":
             plan(site)
         case "up":
             lifecycle.up(site)
             CONSOLE.print(f"{config.name} is up. Cost: {lifecycle.cost(site)}")
+            if config.mode in ("realtime", "serverless"):
+                CONSOLE.print(
+                    f"Ask it: python -m tools.invoke --endpoint {config.name} --region {config.region} "
+                    "--question ... --context ..."
+                )
         case "status":
             status(site)
         case "down":

@@ -114,8 +114,8 @@ class Role:
             return None
         if self._find() is None:
             return f"create the IAM role {site.role_name}, which may do no more than the endpoint needs"
-        policy = site.aws.found("iam", "GetRolePolicy", _NO_ROLE, RoleName=site.role_name, PolicyName=_POLICY)
-        is_right = policy is not None and policy["PolicyDocument"] == self._policy()
+        found = self._found_statements()
+        is_right = all(statement in found for statement in self._policy()["Statement"])
         return None if is_right else f"set the policy of the IAM role {site.role_name}"
 
     def apply(self) -> None:
@@ -130,12 +130,37 @@ class Role:
             )
         elif not self._is_ours():
             raise site.refuse(f"the IAM role {site.role_name}")
-        document = json.dumps(self._policy())
-        site.aws.call("iam", "PutRolePolicy", RoleName=site.role_name, PolicyName=_POLICY, PolicyDocument=document)
+        wanted = self._policy()["Statement"]
+        used = [statement for statement in self._found_statements() if statement not in wanted]
+        self._put(_policy_of(*wanted, *used))  # the endpoint needs the old ones until it has moved; Retire drops them
 
     def resources(self) -> list[Resource]:
         """The role with its policy."""
         return [Resource("IAM role", self._site.role_name, self._remove)] if self._is_ours() else []
+
+    def retire(self) -> list[Resource]:
+        """What an earlier configuration was allowed."""
+        if self._site.config.role_arn or not self._is_ours():
+            return []
+        wanted = self._policy()
+        if all(statement in wanted["Statement"] for statement in self._found_statements()):
+            return []
+        return [Resource("permissions of before, of", self._site.role_name, lambda: self._put(wanted))]
+
+    def _found_statements(self) -> list[dict[str, Any]]:
+        found = self._site.aws.found(
+            "iam", "GetRolePolicy", _NO_ROLE, RoleName=self._site.role_name, PolicyName=_POLICY
+        )
+        return list(found["PolicyDocument"]["Statement"]) if found else []
+
+    def _put(self, policy: dict[str, Any]) -> None:
+        self._site.aws.call(
+            "iam",
+            "PutRolePolicy",
+            RoleName=self._site.role_name,
+            PolicyName=_POLICY,
+            PolicyDocument=json.dumps(policy),
+        )
 
     def _find(self) -> dict[str, Any] | None:
         found = self._site.aws.found("iam", "GetRole", _NO_ROLE, RoleName=self._site.role_name)
@@ -169,7 +194,7 @@ class Role:
             _allow(
                 "cloudwatch:PutMetricData",
                 Resource="*",  # it takes no narrower one
-                Condition={"StringLike": {"cloudwatch:namespace": "*SageMaker*"}},
+                Condition={"StringLike": {"cloudwatch:namespace": ["*SageMaker*", "*sagemaker*"]}},
             ),
         ]
         if config.rollback_alarm:  # the update that it guards is watched with this role

@@ -40,7 +40,7 @@ class Deployment(BaseModel):
         max_length=32,
         description="of the deployment: of the endpoint, and the beginning of every other name",
     )
-    region: str = Field("us-east-1", description="AWS region")
+    region: str = Field("", description="AWS region (default: AWS_REGION, or the profile's)")
     model_dir: Path = Field(Path("build/demo"), description="the artifact: a directory that `quantize` wrote")
     image: str = Field("bert-qa", description="local image that is pushed to ECR")
     image_uri: str = Field("", description="image that is in ECR already: nothing is pushed")
@@ -63,11 +63,13 @@ class Deployment(BaseModel):
     scale_by: Literal["invocations", "concurrency"] = Field(
         "invocations", description="per instance: invocations a minute, or requests under way"
     )
-    scale_target: float | None = Field(None, gt=0, description="what an instance should take")
+    scale_target: float | None = Field(
+        None, gt=0, description="what an instance should take; in async, how many requests wait for each"
+    )
     benchmark: Path | None = Field(
         None, description="benchmark.json of `make benchmark` on that instance type: scale_target from it"
     )
-    rollback_alarm: bool = Field(False, description="an update shifts 10 % first, and rolls back on 5xx answers")
+    rollback_alarm: bool = Field(False, description="an update rolls back on 5xx answers within 5 minutes")
 
     memory_mb: int = Field(4096, ge=1024, le=6144, multiple_of=1024, description="serverless: memory")
     max_concurrency: int = Field(5, ge=1, le=200, description="serverless: requests at once")
@@ -101,6 +103,8 @@ class Deployment(BaseModel):
             raise ValueError(f"{self.mode} has no instances to scale: leave max_instances at 1")
         if self.scales and self.scale_target is None and self.benchmark is None:
             raise ValueError("max_instances needs scale_target, or benchmark to derive it from")
+        if self.scales and self.mode == "async" and self.scale_target is None:
+            raise ValueError("async scales by what waits for each instance: give that as scale_target, such as 5")
         if self.uncompressed and self.mode in ("serverless", "batch"):
             raise ValueError(f"SageMaker takes uncompressed model data in realtime and async, not in {self.mode}")
         if self.traffic and self.mode != "realtime":

@@ -5,11 +5,47 @@ from typing import Any
 
 from tools.deploy.models import EndpointConfig
 from tools.deploy.scaling import Scaling
-from tools.deploy.site import Resource, Site
+from tools.deploy.site import GONE, Resource, Site
 from tools.errors import ToolError
 
 POLL_SECONDS = 10
+WATCH_SECONDS = 300  # how long an update can be rolled back
 WAIT_SECONDS = 45 * 60  # provisioning, and a container that takes its hour's share to start; AWS gives up before
+
+
+class Mode:
+    """Refuses what AWS cannot do before anything is changed: an asynchronous endpoint of a real-time one, and so on."""
+
+    title = "mode"
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._endpoint = Endpoint(site)
+
+    def change(self) -> str | None:
+        """Raises: ToolError where our endpoint is of another mode than the configuration."""
+        name, is_mode, wanted = self._site.config.name, self._mode(), self._site.config.mode
+        if is_mode not in (None, wanted) and self._endpoint.resources():
+            raise ToolError(
+                f"{name} is {is_mode}, and AWS cannot change that to {wanted}: choose another --name, or `down` first"
+            )
+        return None
+
+    def apply(self) -> None:
+        """Nothing is to be made."""
+
+    def resources(self) -> list[Resource]:
+        """None."""
+        return []
+
+    def _mode(self) -> str | None:
+        found = self._endpoint.configuration()
+        if found.get("AsyncInferenceConfig"):
+            return "async"
+        variants = found.get("ProductionVariants", [])
+        if any(variant.get("ServerlessConfig") for variant in variants):
+            return "serverless"
+        return "realtime" if variants else None
 
 
 class Endpoint:
@@ -42,12 +78,8 @@ class Endpoint:
             self._delete()
             found = None
         if found is None:
-            site.aws.call(
-                "sagemaker",
-                "CreateEndpoint",
-                EndpointName=self._name,
-                EndpointConfigName=self._wanted(),
-                Tags=site.tag_list,
+            site.patiently(
+                "CreateEndpoint", EndpointName=self._name, EndpointConfigName=self._wanted(), Tags=site.tag_list
             )
         elif found["EndpointConfigName"] != self._wanted():
             self._update(found)
@@ -70,29 +102,46 @@ class Endpoint:
             return []
         return [Resource("endpoint", self._name, self._delete, found["EndpointStatus"])]
 
+    def configuration(self) -> dict[str, Any]:
+        """DescribeEndpointConfig's answer on what the endpoint is on now; empty where there is none."""
+        name = (self.describe() or {}).get("EndpointConfigName")
+        found = name and self._site.aws.found("sagemaker", "DescribeEndpointConfig", GONE, EndpointConfigName=name)
+        return dict(found or {})
+
     def _wanted(self) -> str:
         return next(iter(EndpointConfig(self._site).requests()))
 
     def _update(self, found: dict[str, Any]) -> None:
         config = self._site.config
         names = {variant.name for variant in config.variants}
-        gone = [v["VariantName"] for v in found.get("ProductionVariants", []) if v["VariantName"] not in names]
+        gone = {v["VariantName"] for v in found.get("ProductionVariants", [])} - names
+        other = {
+            variant["VariantName"]
+            for variant in self.configuration().get("ProductionVariants", [])
+            if variant.get("InstanceType") != config.instance
+        }
         scaled = {one.name for one in Scaling(self._site).resources()}
-        stale = {f"endpoint/{self._name}/variant/{name}" for name in gone} & scaled
-        Scaling(self._site).forget(sorted(stale))  # AWS refuses to remove a variant that scales
-        request: dict[str, Any] = {"RetainAllVariantProperties": config.scales and not gone}
+        stale = {f"endpoint/{self._name}/variant/{name}" for name in gone | other} & scaled
+        Scaling(self._site).forget(sorted(stale))  # AWS refuses to remove or change a variant that scales
+        request: dict[str, Any] = {"RetainAllVariantProperties": False}
+        if config.scales and not gone:  # as many instances as there are, but the weights of the configuration
+            weights = [{"VariantPropertyType": "DesiredWeight"}]
+            request = {"RetainAllVariantProperties": True, "ExcludeRetainedVariantProperties": weights}
         if config.rollback_alarm and config.mode != "serverless":
             request["DeploymentConfig"] = self._careful()
-        self._site.aws.call(
-            "sagemaker", "UpdateEndpoint", EndpointName=self._name, EndpointConfigName=self._wanted(), **request
-        )
+        self._site.patiently("UpdateEndpoint", EndpointName=self._name, EndpointConfigName=self._wanted(), **request)
 
     def _careful(self) -> dict[str, Any]:
         size = {"Type": "CAPACITY_PERCENT", "Value": 10}
         alarms = [{"AlarmName": self._site.alarm_name(variant)} for variant in self._site.config.variants]
-        routing = {"Type": "CANARY", "WaitIntervalInSeconds": 300, "CanarySize": size}
+        routing = {"Type": "CANARY", "WaitIntervalInSeconds": WATCH_SECONDS, "CanarySize": size}
+        if self._site.config.instances == 1:  # which has no tenth; the old one stays as long to go back to
+            routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
         return {
-            "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": 60},
+            "BlueGreenUpdatePolicy": {
+                "TrafficRoutingConfiguration": routing,
+                "TerminationWaitInSeconds": WATCH_SECONDS,
+            },
             "AutoRollbackConfiguration": {"Alarms": alarms},
         }
 

@@ -1,7 +1,7 @@
 """The list of steps, and what plan, up, status and down do with it."""
 
 from tools.deploy.access import Image, Repository, Role
-from tools.deploy.endpoint import Endpoint
+from tools.deploy.endpoint import Endpoint, Mode
 from tools.deploy.models import EndpointConfig, Models
 from tools.deploy.scaling import RollbackAlarm, Scaling
 from tools.deploy.site import Resource, Site, Step
@@ -13,7 +13,9 @@ from tools.prices import PRICES, Price
 
 def steps(site: Site) -> list[Step]:
     """In the order of making; removal goes backwards."""
-    before: list[Step] = [Bucket(site), Artifact(site), Repository(site), Image(site), Role(site), Models(site)]
+    before: list[Step] = [
+        Mode(site), Bucket(site), Artifact(site), Repository(site), Image(site), Role(site), Models(site)
+    ]  # fmt: skip
     if not site.config.has_endpoint:
         return [*before, Transform(site)]
     return [
@@ -53,12 +55,15 @@ class Retire:
         artifact = Artifact(self._site)
         keys = [key for key in artifact.owned_keys() if key not in self._site.artifact_keys]
         objects = [Resource("S3 object", key, lambda key=key: artifact.remove([key])) for key in keys]  # type: ignore[misc]
-        retired = [*EndpointConfig(self._site).retire(), *Models(self._site).retire()]
-        return [*retired, *RollbackAlarm(self._site).retire(), *objects]
+        steps = (EndpointConfig, Models, RollbackAlarm, Role)
+        return [*(one for step in steps for one in step(self._site).retire()), *objects]
 
 
 def changes(site: Site) -> list[tuple[str, str | None]]:
-    """Each step's title with what up would do."""
+    """Each step's title with what up would do.
+
+    Raises: ToolError, also where it could not be done.
+    """
     return [(step.title, step.change()) for step in steps(site)]
 
 
@@ -76,9 +81,13 @@ def up(site: Site) -> None:
         except ToolError as error:
             raise ToolError(
                 f"{where}: {error}\n{_what_exists(site)}\n"
-                f"On: mend the cause and run the same `up`; it goes on here. Back: `down --name {site.config.name} "
-                f"--region {site.config.region}` removes what exists."
+                f"On: mend the cause and run the same `up`; it goes on here. Back: `{_down(site)}` removes what exists."
             ) from None
+
+
+def _down(site: Site) -> str:
+    bucket = f" --bucket {site.bucket}" if site.config.bucket else ""
+    return f"down --name {site.config.name} --region {site.config.region}{bucket}"
 
 
 def _what_exists(site: Site) -> str:
@@ -93,7 +102,7 @@ def existing(site: Site) -> list[Resource]:
     """All that is ours, in the order of removal: whatever the mode is, since it may have been another."""
     parts: list[Step] = [
         Bucket(site), Artifact(site), Repository(site), Role(site), Models(site), EndpointConfig(site),
-        Endpoint(site), RollbackAlarm(site), Scaling(site),
+        Endpoint(site), RollbackAlarm(site), Scaling(site), Transform(site),
     ]  # fmt: skip
     return [one for part in reversed(parts) for one in part.resources()]
 

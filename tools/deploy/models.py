@@ -1,14 +1,11 @@
 """Steps for what SageMaker never changes once it is made: models, and the endpoint's configuration."""
 
-import time
 from typing import Any
 
 from tools.aws import AwsError
 from tools.deploy.config import Variant
 from tools.deploy.site import GONE, Resource, Site
-
-POLL_SECONDS = 10
-ROLE_WAIT_SECONDS = 60  # a new role is not seen everywhere at once
+from tools.errors import ToolError
 
 
 class Immutable:
@@ -57,16 +54,15 @@ class Immutable:
         self._site.aws.call("sagemaker", f"Delete{self.kind}", **{f"{self.kind}Name": name})
 
     def _create(self, request: dict[str, Any]) -> None:
-        deadline = time.monotonic() + ROLE_WAIT_SECONDS
-        while True:
-            try:
-                self._site.aws.call("sagemaker", f"Create{self.kind}", **request)
-                return
-            except AwsError as error:
-                if "assume" not in error.message or time.monotonic() > deadline:
-                    raise
-                self._site.say("SageMaker does not see the new role yet; again in a moment")
-                time.sleep(POLL_SECONDS)
+        try:
+            self._site.patiently(f"Create{self.kind}", **request)
+        except AwsError as error:
+            if "manifest media type" not in error.message:
+                raise
+            raise ToolError(
+                f"{error}. SageMaker takes docker's format of images, not OCI's: build it again with `make image`, or "
+                "`docker build --provenance=false --output type=docker -t IMAGE .`"
+            ) from None
 
 
 class Models(Immutable):

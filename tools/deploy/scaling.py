@@ -71,6 +71,7 @@ class Scaling:
                 return None
             parts = [f"{v.name} at {target_of(config, v):g}" for v in config.variants]
             unit = "invocations a minute" if config.scale_by == "invocations" else "requests under way"
+            unit = "waiting requests" if config.mode == "async" else unit
             return f"scale {config.instances} to {config.max_instances} instances: {', '.join(parts)} {unit} each"
         return "stop scaling" if self._found_targets() else None
 
@@ -78,9 +79,13 @@ class Scaling:
         """Register, or take back what is no longer wanted."""
         if self.change() is None:
             return
+        found = self._found_targets()
         wanted = self._targets() if self._site.config.scales else {}
-        self.forget([name for name in self._found_targets() if name not in wanted])
+        self.forget([name for name in found if name not in wanted])
+        if not wanted:
+            self._reset_instances()
         for resource_id, (fewest, most) in wanted.items():
+            tags = {} if resource_id in found else {"Tags": self._site.tags}  # refused for one that exists
             self._site.aws.call(
                 "application-autoscaling",
                 "RegisterScalableTarget",
@@ -89,7 +94,7 @@ class Scaling:
                 ResourceId=resource_id,
                 MinCapacity=fewest,
                 MaxCapacity=most,
-                Tags=self._site.tags,
+                **tags,
             )
         for resource_id, policy in (self._policies() if wanted else {}).items():
             self._site.aws.call(
@@ -117,20 +122,34 @@ class Scaling:
                 "application-autoscaling", "DeregisterScalableTarget", **_SERVICE, **_DIMENSION, ResourceId=resource_id
             )
 
+    def _reset_instances(self) -> None:
+        """What no longer scales stays as large as it last was, until it is told otherwise."""
+        config = self._site.config
+        desired = [{"VariantName": one.name, "DesiredInstanceCount": config.instances} for one in config.variants]
+        self._site.aws.call(
+            "sagemaker",
+            "UpdateEndpointWeightsAndCapacities",
+            EndpointName=config.name,
+            DesiredWeightsAndCapacities=desired,
+        )
+
     def _targets(self) -> dict[str, tuple[int, int]]:
         config = self._site.config
         return {self._id(variant): (config.instances, config.max_instances) for variant in config.variants}
 
     def _policies(self) -> dict[str, dict[str, Any]]:
         config = self._site.config
-        metric = {"PredefinedMetricType": _METRICS[config.scale_by]}
-        return {
-            self._id(variant): {
-                "TargetValue": target_of(config, variant),
-                "PredefinedMetricSpecification": metric,
+        metric: dict[str, Any] = {"PredefinedMetricSpecification": {"PredefinedMetricType": _METRICS[config.scale_by]}}
+        if config.mode == "async":  # which publishes none of those
+            metric = {
+                "CustomizedMetricSpecification": {
+                    "Namespace": "AWS/SageMaker",
+                    "MetricName": "ApproximateBacklogSizePerInstance",
+                    "Dimensions": [{"Name": "EndpointName", "Value": config.name}],
+                    "Statistic": "Average",
+                }
             }
-            for variant in config.variants
-        }
+        return {self._id(variant): {"TargetValue": target_of(config, variant), **metric} for variant in config.variants}
 
     def _id(self, variant: Variant) -> str:
         return f"endpoint/{self._site.config.name}/variant/{variant.name}"
@@ -164,7 +183,7 @@ class Scaling:
         return {
             one["ResourceId"]: one["TargetTrackingScalingPolicyConfiguration"]
             for one in pages
-            if one["ResourceId"].startswith(ours)
+            if one["ResourceId"].startswith(ours) and one["PolicyName"] == self._site.config.name
         }
 
 

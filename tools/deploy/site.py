@@ -1,19 +1,24 @@
 """Where a deployment lives: the account, its names, its tags, and how to tell what is ours."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from tools.aws import Aws
+from tools.aws import Aws, AwsError
 from tools.deploy import package
 from tools.deploy.config import OWNER_TAG, SERVERLESS_DISK_BYTES, Deployment, Variant
 from tools.deploy.container_engine import ContainerEngine
 from tools.errors import ToolError
 
 DIGEST_LENGTH = 12
+# AWS needs a moment until it sees everywhere what was just made: CreateModel the role, CreateEndpoint the config.
+NOT_YET = ("ssume", "Could not access model data", "Could not find endpoint config", "Could not find model")
+NOT_YET_SECONDS = 60
+POLL_SECONDS = 5
 GONE = ("Could not find", "does not exist", "not found")  # SageMaker has no code for it: ValidationException
 Say = Callable[[str], None]
 Tags = Iterable[Mapping[str, Any]]
@@ -35,6 +40,22 @@ class Site:
         self.role_arn = config.role_arn or f"arn:{self.partition}:iam::{self.account}:role/{self.role_name}"
         self.tags = {**config.tags, OWNER_TAG: config.name}
         self.isolated = config.network_isolation and config.mode != "serverless"
+
+    def patiently(self, operation: str, **request: Any) -> None:
+        """A request to SageMaker, again while AWS does not see yet what the step before made.
+
+        Raises: AwsError.
+        """
+        deadline = time.monotonic() + NOT_YET_SECONDS
+        while True:
+            try:
+                self.aws.call("sagemaker", operation, **request)
+                return
+            except AwsError as error:
+                if not any(text in error.message for text in NOT_YET) or time.monotonic() > deadline:
+                    raise
+                self.say(f"{operation}: AWS does not see yet what was just made ({error.message}); again in a moment")
+                time.sleep(POLL_SECONDS)
 
     @property
     def tag_list(self) -> list[dict[str, str]]:
@@ -78,6 +99,28 @@ class Site:
         override = self.config.overrides.get(operation, {})
         digest = sha256(json.dumps([request, override], sort_keys=True, default=str).encode()).hexdigest()
         return "-".join(part for part in (self.config.name, label.lower(), digest[:DIGEST_LENGTH]) if part)
+
+    def bucket_exists(self) -> bool:
+        """Whether the bucket is there.
+
+        Raises: ToolError where it is somebody else's: its default name can be guessed.
+        """
+        owner = {} if self.config.bucket else {"ExpectedBucketOwner": self.account}
+        try:
+            found = self.aws.found("s3", "HeadBucket", ("404", "NoSuchBucket"), Bucket=self.bucket, **owner)
+        except AwsError as error:
+            if error.code != "403":
+                raise
+            raise ToolError(
+                f"{error}: the bucket {self.bucket} is another account's, or you may not list it (s3:ListBucket). "
+                "Name another with --bucket"
+            ) from None
+        return found is not None
+
+    @property
+    def async_question_key(self) -> str:
+        """Where the first question to an asynchronous endpoint lies for a moment."""
+        return f"{self.prefix}async/question.json"
 
     @cached_property
     def contents(self) -> package.Contents:

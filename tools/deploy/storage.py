@@ -10,8 +10,8 @@ from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, Transfe
 from tools.aws import AwsError
 from tools.deploy import package
 from tools.deploy.site import Resource, Site
+from tools.errors import ToolError
 
-_NO_BUCKET = ("404", "NoSuchBucket")
 _NO_TAGS = ("NoSuchTagSet", "NoSuchBucket")
 _DELETE_AT_ONCE = 1000  # DeleteObjects' limit
 
@@ -26,13 +26,13 @@ class Bucket:
 
     def change(self) -> str | None:
         """Where it is missing, or ours and without its guards."""
-        exists = self._site.aws.found("s3", "HeadBucket", _NO_BUCKET, Bucket=self._site.bucket) is not None
+        exists = self._site.bucket_exists()
         return None if exists and not self._unfinished() else f"create {self._site.bucket}, private"
 
     def apply(self) -> None:
         """A bucket that cannot be tagged goes at once: without the tag nobody would own it."""
         site, aws = self._site, self._site.aws
-        if aws.found("s3", "HeadBucket", _NO_BUCKET, Bucket=site.bucket) is None:
+        if not site.bucket_exists():
             region = {"LocationConstraint": site.config.region}
             where: dict[str, Any] = {} if site.config.region == "us-east-1" else {"CreateBucketConfiguration": region}
             aws.call("s3", "CreateBucket", Bucket=site.bucket, **where)
@@ -118,18 +118,23 @@ class Artifact:
 
     def owned_keys(self) -> list[str]:
         """Keys of ours."""
-        aws, bucket = self._site.aws, self._site.bucket
-        if aws.found("s3", "HeadBucket", _NO_BUCKET, Bucket=bucket) is None:
+        site = self._site
+        if not site.bucket_exists():
             return []
-        listed = aws.pages("s3", "ListObjectsV2", "Contents", Bucket=bucket, Prefix=self._site.prefix)
+        listed = site.aws.pages("s3", "ListObjectsV2", "Contents", Bucket=site.bucket, Prefix=site.prefix)
+        users = f"{site.prefix}async/"  # questions and answers, however many
         keys = [one["Key"] for one in listed]
-        return [key for key in keys if self._carries_our_tag(key)]
+        ours = [key for key in keys if not key.startswith(users) or key == site.async_question_key]
+        return [key for key in ours if self._carries_our_tag(key)]
 
     def remove(self, keys: list[str]) -> None:
         """Delete objects."""
         for start in range(0, len(keys), _DELETE_AT_ONCE):
             objects = [{"Key": key} for key in keys[start : start + _DELETE_AT_ONCE]]
-            self._site.aws.call("s3", "DeleteObjects", Bucket=self._site.bucket, Delete={"Objects": objects})
+            done = self._site.aws.call("s3", "DeleteObjects", Bucket=self._site.bucket, Delete={"Objects": objects})
+            if errors := done.get("Errors"):
+                first = errors[0]
+                raise ToolError(f"{len(errors)} objects stay; {first['Key']}: {first['Code']}: {first['Message']}")
 
     def _carries_our_tag(self, key: str) -> bool:
         tags = self._site.aws.found("s3", "GetObjectTagging", ("NoSuchKey",), Bucket=self._site.bucket, Key=key)

@@ -6,12 +6,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tools.deploy.models import Models
-from tools.deploy.site import GONE, Resource, Site
+from tools.deploy.site import Resource, Site
 from tools.deploy.storage import Artifact
 from tools.errors import ToolError
 from tools.object_store import split
+from tools.remote import Endpoint
 
 ANSWER_SECONDS = 120
+STOP_SECONDS = 600
 POLL_SECONDS = 1
 
 QUESTION = {"question": "Who built the lighthouse?", "context": "The lighthouse was built by Zoë Müller in 1871."}
@@ -36,17 +38,9 @@ class Smoke:
             self._show(self._ask_later())
             return
         variants = self._site.config.variants
+        endpoint = Endpoint(self._site.config.name, aws=self._site.aws)  # which asks again where all is busy
         for variant in variants:
-            target = {"TargetVariant": variant.name} if len(variants) > 1 else {}
-            response = self._site.aws.call(
-                "sagemaker-runtime",
-                "InvokeEndpoint",
-                EndpointName=self._site.config.name,
-                ContentType="application/json",
-                Body=BODY,
-                **target,
-            )
-            self._show(response["Body"].read())
+            self._show((endpoint.only(variant.name) if len(variants) > 1 else endpoint)(BODY))
 
     def _ask_later(self) -> bytes:
         """Through objects in S3, which go again.
@@ -54,7 +48,7 @@ class Smoke:
         Raises: ToolError, also where no answer comes.
         """
         site, artifact = self._site, Artifact(self._site)
-        key = f"{site.prefix}async/question.json"
+        key = site.async_question_key
         site.aws.call("s3", "PutObject", Bucket=site.bucket, Key=key, Body=BODY, Tagging=urlencode(site.tags))
         response = site.aws.call(
             "sagemaker-runtime",
@@ -102,33 +96,56 @@ class Transform:
         self._site = site
 
     def change(self) -> str | None:
-        """Where it has not been started."""
-        return None if self._find() else f"start the job {self._name()} on {self._site.config.batch_input}"
+        """Where it has not been started, or has come to nothing."""
+        return None if self._is_done() else f"start the job {self._next_name()} on {self._site.config.batch_input}"
 
     def apply(self) -> None:
         """Start it."""
-        if self.change():
-            self._site.aws.call(
-                "sagemaker",
+        if not self._is_done():
+            self._site.patiently(
                 "CreateTransformJob",
-                TransformJobName=self._name(),
+                TransformJobName=self._next_name(),
                 **self._request(),
                 Tags=self._site.tag_list,
             )
-        self._site.say(f"the job runs on its own; `status` tells how far it is: {self._name()}")
+        self._site.say("the job runs on its own; `status` tells how far it is. `down` stops it")
 
     def resources(self) -> list[Resource]:
-        """None: AWS keeps finished jobs in its records, and charges nothing for them."""
-        return []
+        """Jobs of ours under way. AWS keeps finished ones in its records, and charges nothing for them."""
+        return [
+            Resource("batch transform", job["TransformJobName"], lambda job=job: self._stop(job), "InProgress")  # type: ignore[misc]
+            for job in self._jobs(self._site.config.name)
+            if job["TransformJobStatus"] == "InProgress"
+            and self._site.is_ours(self._site.sagemaker_tags(job["TransformJobArn"]))
+        ]
 
-    def _find(self) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = self._site.aws.found(
-            "sagemaker", "DescribeTransformJob", (*GONE, "ResourceNotFound"), TransformJobName=self._name()
-        )
-        return found
+    def _jobs(self, beginning: str) -> list[dict[str, Any]]:
+        pages = self._site.aws.pages("sagemaker", "ListTransformJobs", "TransformJobSummaries", NameContains=beginning)
+        return [job for job in pages if job["TransformJobName"].startswith(beginning)]
+
+    def _is_done(self) -> bool:
+        """Also while it is under way. One that failed or was stopped counts for nothing."""
+        jobs = self._jobs(self._name())
+        return any(job["TransformJobStatus"] in ("Completed", "InProgress") for job in jobs)
+
+    def _stop(self, job: dict[str, Any]) -> None:
+        name = job["TransformJobName"]
+        self._site.aws.call("sagemaker", "StopTransformJob", TransformJobName=name)
+        begin = time.monotonic()
+        while time.monotonic() - begin < STOP_SECONDS:
+            found = self._site.aws.call("sagemaker", "DescribeTransformJob", TransformJobName=name)
+            if found["TransformJobStatus"] not in ("InProgress", "Stopping"):
+                return
+            time.sleep(POLL_SECONDS)
+        raise ToolError(f"{name} has not stopped after {STOP_SECONDS} s; the same `down` waits again")
 
     def _name(self) -> str:
         return self._site.named(self._request(), "CreateTransformJob")
+
+    def _next_name(self) -> str:
+        """A job's name is taken for ever."""
+        tries = len(self._jobs(self._name()))
+        return f"{self._name()}-{tries + 1}" if tries else self._name()
 
     def _request(self) -> dict[str, Any]:
         config = self._site.config
