@@ -21,6 +21,7 @@ from tests import aws_account
 from tests.aws_account import INSTANCE, REGION, inventory
 from tools.aws import Aws
 from tools.deploy import lifecycle
+from tools.deploy import site as site_module
 from tools.deploy.__main__ import plan, status
 from tools.deploy.config import OWNER_TAG, Deployment
 from tools.deploy.site import Site
@@ -352,6 +353,35 @@ def test_a_batch_job_that_failed_runs_again_and_down_stops_one_under_way(artifac
     assert f"batch transform {second.transform_job_name} (InProgress)" in map(str, lifecycle.existing(last))
     lifecycle.down(lifecycle.existing(last), last)
     assert second.transform_job_status == "Stopped"
+
+
+def refusing(operation: str, message: str, times: int) -> boto3.Session:
+    """A session in which AWS answers an operation so for the first times."""
+    session, refused = boto3.Session(region_name=REGION), iter(range(times))
+
+    def answer(**_: Any) -> Any:
+        if next(refused, None) is None:
+            return None
+        return SimpleNamespace(status_code=400), {"Error": {"Code": "ValidationException", "Message": message}}
+
+    session.events.register(f"before-call.sagemaker.{operation}", answer)
+    return session
+
+
+@pytest.mark.usefixtures("account")
+def test_up_waits_until_aws_sees_the_new_role(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site_module, "POLL_SECONDS", 0.1)
+    message = 'Could not access model data at s3://x. Please ensure that the role allows the action "sts:AssumeRole".'
+    made = site(artifact, refusing("CreateModel", message, 2))
+    lifecycle.up(made)
+    assert sum("does not see yet" in line for line in made.said) == 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("account")
+def test_an_image_in_a_format_that_aws_refuses_is_told_with_the_command_that_mends_it(artifact: Path) -> None:
+    message = "Unsupported manifest media type application/vnd.oci.image.index.v1+json"
+    with pytest.raises(ToolError, match="--provenance=false --output type=docker"):
+        lifecycle.up(site(artifact, refusing("CreateModel", message, 1)))
 
 
 @pytest.mark.usefixtures("account")

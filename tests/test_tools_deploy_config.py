@@ -35,6 +35,7 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
         ({"traffic": "INT8=1,int8=2"}, "twice"),
         ({"max_instances": 3}, "scale_target"),
         ({"mode": "serverless", "max_instances": 3, "scale_target": 1}, "no instances to scale"),
+        ({"mode": "async", "max_instances": 3, "benchmark": "x.json"}, "what waits for each instance"),
         ({"mode": "batch"}, "batch_input"),
         ({"tags": {"bert-qa:deployment": "x"}}, "set from name"),
     ],

@@ -68,7 +68,7 @@ def _rewrite(model: torch.nn.Module, model_type: str, windows: Sequence[Tensors]
         return
     layers = rewrites.layers(model, model_type)
     ranges = rewrites.Ranges()
-    inputs = [module for layer in layers for module in (layer.query, layer.ffn_input)]
+    inputs = [module for layer in layers for module in (layer.query, layer.ffn_input, layer.ffn_output)]
     ranges.observe(model, windows, inputs, [module for layer in layers for module in (layer.key, layer.value)])
     for layer in layers:
         if recipe.centred:

@@ -12,6 +12,7 @@ from torch import nn
 
 Tensors = tuple[torch.Tensor, ...]
 SMALLEST = 1e-5  # of a channel's range: a dead channel has none
+OTHERS = 0.99  # of the channels between the feed-forward layers are not outlying: docs/decisions/0008
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Layer:
     value: nn.Linear
     attention_output: nn.Linear
     ffn_input: nn.Linear
+    ffn_output: nn.Linear
 
 
 NAMES = {  # of Layer's linears, in its order
@@ -32,8 +34,16 @@ NAMES = {  # of Layer's linears, in its order
         "attention.self.value",
         "attention.output.dense",
         "intermediate.dense",
+        "output.dense",
     ),
-    "distilbert": ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1"),
+    "distilbert": (
+        "attention.q_lin",
+        "attention.k_lin",
+        "attention.v_lin",
+        "attention.out_lin",
+        "ffn.lin1",
+        "ffn.lin2",
+    ),
 }
 NAMES["electra"] = NAMES["bert"]
 
@@ -104,18 +114,26 @@ def smooth(model: nn.Module, layer: Layer, ranges: Ranges, alpha: float) -> None
     """SmoothQuant at the inputs of attention and feed-forward: channels are divided, and the weights multiplied.
 
     alpha: 0 leaves the range with the activations, 1 moves all of it into the weights.
+    Between the feed-forward block's two layers a handful of channels, of thousands, reach several times as far as all
+    others: these alone are divided, down to where the others end.
     The division is a multiplication of its own before the linear layer: behind a LayerNorm whose output is also the
     residual it can not be folded away. It costs little; IPEX's own SmoothQuant breaks fusions (docs/recipes.md).
     Source: Xiao et al. 2023, SmoothQuant, equation 4.
     """
     for linears in ((layer.query, layer.key, layer.value), (layer.ffn_input,)):
         weights = torch.cat([linear.weight for linear in linears]).detach().abs().amax(0).clamp(min=SMALLEST)
-        factor = ranges.largest(linears[0]) ** alpha / weights ** (1 - alpha)
-        divisor = 1 / factor  # one tensor for the three: the graph multiplies once
-        for linear in linears:
-            with torch.no_grad():
-                linear.weight *= factor
-            _replace(model, linear, Smoothed(linear, divisor))
+        _divide(model, linears, ranges.largest(linears[0]) ** alpha / weights ** (1 - alpha))
+    largest = ranges.largest(layer.ffn_output)
+    _divide(model, (layer.ffn_output,), (largest / largest.quantile(OTHERS)).clamp(min=1))
+
+
+def _divide(model: nn.Module, linears: Sequence[nn.Linear], factor: torch.Tensor) -> None:
+    """The channels of an input that some linear layers share; their weights make up for it."""
+    divisor = 1 / factor  # one tensor for all: the graph multiplies once
+    for linear in linears:
+        with torch.no_grad():
+            linear.weight *= factor
+        _replace(model, linear, Smoothed(linear, divisor))
 
 
 class Smoothed(nn.Module):  # type: ignore[misc]
