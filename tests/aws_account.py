@@ -5,8 +5,13 @@ the wire.
 """
 
 import json
+import os
+import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -20,9 +25,26 @@ from moto.sagemaker.exceptions import AWSValidationException
 from moto.sagemaker.responses import SageMakerResponse
 from moto.server import ThreadedMotoServer
 
+from tools.aws import Aws
+from tools.deploy.config import Deployment
+from tools.deploy.site import Site
+
 REGION = "eu-west-1"
 INSTANCE = "ml.c5.2xlarge"  # moto's list of types ends before ml.c6i
+SCALED = {"max_instances": 3, "scale_target": 700, "rollback_alarm": True}
 _REGISTER = ApplicationAutoScalingResponse.register_scalable_target
+# Stands in for docker alone: pushes to a real registry are in test_tools_deploy_engine.py.
+_ENGINE = """#!{python}
+import sys, boto3
+if sys.argv[1:3] == ["image", "inspect"]:
+    print("sha256:" + "5" * 64)
+elif sys.argv[1] == "login":
+    assert sys.stdin.read()
+elif sys.argv[1] == "push":
+    repository, tag = sys.argv[2].partition("/")[2].split(":")
+    manifest = '{{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}}'
+    boto3.client("ecr", "{region}").put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag)
+"""
 
 
 @contextmanager
@@ -106,3 +128,33 @@ def inventory() -> dict[str, list[str]]:
         "targets": [one["ResourceId"] for one in targets["ScalableTargets"]],
         "alarms": [one["AlarmName"] for one in client("cloudwatch").describe_alarms()["MetricAlarms"]],
     }
+
+
+def install_engine(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A command `engine` that pushes into the account's ECR."""
+    engine = folder / "engine"
+    folder.mkdir()
+    engine.write_text(_ENGINE.format(python=sys.executable, region=REGION))
+    engine.chmod(engine.stat().st_mode | stat.S_IXUSR)
+    patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def site(artifact: Path, session: Any = None, **values: Any) -> Site:
+    said: list[str] = []
+    config = Deployment(**{"region": REGION, "model_dir": artifact, "engine": "engine", "instance": INSTANCE, **values})
+    made = Site(Aws(REGION, config.overrides, session), config, said.append)
+    made.said = said  # type: ignore[attr-defined]
+    return made
+
+
+def refusing(operation: str, message: str, times: int) -> boto3.Session:
+    """A session in which AWS answers an operation so for the first times."""
+    session, refused = boto3.Session(region_name=REGION), iter(range(times))
+
+    def answer(**_: Any) -> Any:
+        if next(refused, None) is None:
+            return None
+        return SimpleNamespace(status_code=400), {"Error": {"Code": "ValidationException", "Message": message}}
+
+    session.events.register(f"before-call.sagemaker.{operation}", answer)
+    return session

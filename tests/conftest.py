@@ -61,3 +61,34 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
         return directory
 
     return write
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    """moto's server."""
+    from tests import aws_account  # takes a second to import, which most tests do not need
+
+    with pytest.MonkeyPatch.context() as patch, aws_account.running(patch) as url:
+        yield url
+
+
+@pytest.fixture
+def account(moto: str, server: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """An empty AWS account, in whose endpoints the server answers, and a container engine that pushes into its ECR."""
+    from tests import aws_account
+    from tools.local_endpoint import running
+
+    with running(server.url) as runtime:
+        aws_account.enter(moto, runtime, monkeypatch)
+        aws_account.install_engine(tmp_path / "bin", monkeypatch)
+        yield
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Path:
+    """Small files under the names of the AWS sample: AWS's side does not look into them."""
+    directory = tmp_path / "artifact"
+    directory.mkdir()
+    (directory / "tokenizer.json").write_text("{}")
+    (directory / "model_int8.pt").write_bytes(b"int8" * 1000)
+    return directory

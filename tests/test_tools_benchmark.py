@@ -14,11 +14,10 @@ import matplotlib.image
 import numpy as np
 import psutil
 import pytest
-from moto.server import ThreadedMotoServer
 
+from tests.aws_account import REGION
 from tools.benchmark_arguments import parse
 from tools.endpoint_source import EndpointSource
-from tools.local_endpoint import running
 from tools.local_server import PROGRAM_DIR, LocalServer, free_port
 from tools.plots import draw
 from tools.prices import DEFAULT_INSTANCE
@@ -164,26 +163,17 @@ def test_a_server_of_its_own_is_started_and_stopped(demo_dir: Path, tmp_path: Pa
 
 
 @pytest.fixture
-def endpoint(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def endpoint(account: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The name of an endpoint of two ml.c5.2xlarge, in one variant, which is named INT8."""
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    with running(server.url) as url:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", url)
-        client = boto3.client("sagemaker")
-        role, image = "arn:aws:iam::123456789012:role/x", {"Image": "x", "ModelDataUrl": "s3://x/model.tar.gz"}
-        client.create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer=image)
-        variant = {"VariantName": "INT8", "ModelName": "m", "InstanceType": "ml.c5.2xlarge", "InitialInstanceCount": 2}
-        client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
-        client.create_endpoint(EndpointName="bert-qa", EndpointConfigName="c")
-        yield "bert-qa"
-        client.close()
-    moto.stop()
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    client = boto3.client("sagemaker")
+    role, image = "arn:aws:iam::123456789012:role/x", {"Image": "x", "ModelDataUrl": "s3://x/model.tar.gz"}
+    client.create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer=image)
+    variant = {"VariantName": "INT8", "ModelName": "m", "InstanceType": "ml.c5.2xlarge", "InitialInstanceCount": 2}
+    client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
+    client.create_endpoint(EndpointName="bert-qa", EndpointConfigName="c")
+    yield "bert-qa"
+    client.close()
 
 
 def test_an_endpoint_is_measured_at_the_price_of_its_instances(endpoint: str, tmp_path: Path) -> None:

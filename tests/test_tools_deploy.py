@@ -3,106 +3,19 @@
 InvokeEndpoint goes to tools.local_endpoint in front of the real server. botocore validates every request as for AWS.
 """
 
-import json
-import os
-import re
-import stat
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
-from moto.sagemaker.models import sagemaker_backends
 
-from tests import aws_account
-from tests.aws_account import INSTANCE, REGION, inventory
-from tools.aws import Aws
+from tests.aws_account import REGION, SCALED, inventory, refusing, site
 from tools.deploy import lifecycle
 from tools.deploy import site as site_module
 from tools.deploy.__main__ import plan, status
-from tools.deploy.config import OWNER_TAG, Deployment
-from tools.deploy.site import Site
+from tools.deploy.config import OWNER_TAG
 from tools.errors import ToolError
-from tools.local_endpoint import running
-from tools.local_server import LocalServer
-
-ROOT = Path(__file__).parents[1]
-
-# Where IAM's name is not the operation's; S3's permissions are named by what is touched.
-ACTIONS = {
-    "s3:HeadBucket": {"s3:ListBucket"},
-    "s3:ListObjectsV2": {"s3:ListBucket"},
-    "s3:HeadObject": {"s3:GetObject", "s3:ListBucket"},
-    "s3:DeleteObjects": {"s3:DeleteObject"},
-    "s3:GetPublicAccessBlock": {"s3:GetBucketPublicAccessBlock"},
-    "s3:PutPublicAccessBlock": {"s3:PutBucketPublicAccessBlock"},
-    "s3:PutObject": {"s3:PutObject", "s3:PutObjectTagging"},
-    "cloudwatch:PutMetricAlarm": {"cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"},
-}
-# What no request of the tool shows: tags that come with a creation, the engine's push, a part of an upload that fails,
-# what AWS does in the caller's name.
-UNSEEN = {
-    "sagemaker:AddTags", "ecr:TagResource", "iam:TagRole", "application-autoscaling:TagResource",
-    "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart",
-    "ecr:CompleteLayerUpload", "ecr:PutImage", "s3:AbortMultipartUpload", "iam:PassRole", "iam:CreateServiceLinkedRole",
-}  # fmt: skip
-
-ENGINE = """#!{python}
-import sys, boto3
-if sys.argv[1:3] == ["image", "inspect"]:
-    print("sha256:" + "5" * 64)
-elif sys.argv[1] == "login":
-    assert sys.stdin.read()
-elif sys.argv[1] == "push":
-    repository, tag = sys.argv[2].partition("/")[2].split(":")
-    manifest = '{{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}}'
-    boto3.client("ecr", "{region}").put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag)
-"""
-
-
-@pytest.fixture(scope="module")
-def moto(monkeypatch_module: pytest.MonkeyPatch) -> Iterator[str]:
-    with aws_account.running(monkeypatch_module) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
-
-
-@pytest.fixture(scope="module")
-def runtime(server: LocalServer) -> Iterator[str]:
-    with running(server.url) as url:
-        yield url
-
-
-@pytest.fixture
-def account(moto: str, runtime: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty account, its credentials in the environment, and a container engine that pushes into its ECR.
-
-    The engine stands in for docker alone, whose push to a registry is not part of these tests.
-    """
-    aws_account.enter(moto, runtime, monkeypatch)
-    engine = tmp_path / "bin" / "engine"
-    engine.parent.mkdir()
-    engine.write_text(ENGINE.format(python=sys.executable, region=REGION))
-    engine.chmod(engine.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{engine.parent}:{os.environ['PATH']}")
-
-
-@pytest.fixture
-def artifact(tmp_path: Path) -> Path:
-    """Small files under the names of the AWS sample: AWS's side does not look into them."""
-    directory = tmp_path / "artifact"
-    directory.mkdir()
-    (directory / "tokenizer.json").write_text("{}")
-    (directory / "model_int8.pt").write_bytes(b"int8" * 1000)
-    return directory
 
 
 class Failing:
@@ -120,17 +33,6 @@ class Failing:
             return None
         error = {"Error": {"Code": "AccessDeniedException", "Message": "no [x] for you"}}
         return SimpleNamespace(status_code=403), {**error, "ResponseMetadata": {}}
-
-
-def site(artifact: Path, session: Any = None, **values: Any) -> Site:
-    said: list[str] = []
-    config = Deployment(**{"region": REGION, "model_dir": artifact, "engine": "engine", "instance": INSTANCE, **values})
-    made = Site(Aws(REGION, config.overrides, session), config, said.append)
-    made.said = said  # type: ignore[attr-defined]
-    return made
-
-
-SCALED = {"max_instances": 3, "scale_target": 700, "rollback_alarm": True}
 
 
 @pytest.mark.usefixtures("account")
@@ -272,102 +174,6 @@ def test_scaling_of_a_foreign_endpoint_of_the_same_name_stays(artifact: Path) ->
     assert left["targets"] == ["endpoint/bert-qa/variant/AllTraffic"]
 
 
-def described(key: str) -> dict[str, float]:
-    """Of each variant of the endpoint."""
-    found = boto3.client("sagemaker", REGION).describe_endpoint(EndpointName="bert-qa")["ProductionVariants"]
-    return {one["VariantName"]: one[key] for one in found}
-
-
-@pytest.mark.usefixtures("account")
-def test_scaling_can_be_changed_and_stopped(artifact: Path) -> None:
-    lifecycle.up(site(artifact, **SCALED))
-    lifecycle.up(site(artifact, **{**SCALED, "max_instances": 5, "scale_target": 800}))
-    (target,) = boto3.client("application-autoscaling", REGION).describe_scalable_targets(ServiceNamespace="sagemaker")[
-        "ScalableTargets"
-    ]
-    assert target["MaxCapacity"] == 5
-    boto3.client("sagemaker", REGION).update_endpoint_weights_and_capacities(
-        EndpointName="bert-qa",
-        DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 4}],
-    )
-    (artifact / "model_int8.pt").write_bytes(b"another" * 1000)
-    lifecycle.up(site(artifact, **{**SCALED, "instance": "ml.c5.xlarge"}))  # AWS refuses this while it scales
-    assert described("DesiredInstanceCount") == {"AllTraffic": 4}
-    lifecycle.up(site(artifact, instance="ml.c5.xlarge"))
-    assert inventory()["targets"] == []
-    assert described("DesiredInstanceCount") == {"AllTraffic": 1}
-
-
-@pytest.mark.usefixtures("account")
-def test_other_weights_arrive_where_instances_are_kept(artifact: Path) -> None:
-    for weights in ((90, 10), (50, 50)):
-        traffic = "INT8={},FP32={}".format(*weights)
-        lifecycle.up(site(artifact, traffic=traffic, max_instances=2, scale_target=700))
-        assert described("DesiredWeight") == {"INT8": weights[0], "FP32": weights[1]}
-
-
-@pytest.mark.usefixtures("account")
-def test_another_mode_is_refused_before_anything_is_changed(artifact: Path) -> None:
-    lifecycle.up(site(artifact))
-    before = inventory()
-    for mode in ("async", "serverless", "batch"):
-        other = site(artifact, mode=mode, batch_input="s3://in/x", batch_output="s3://out/y")
-        with pytest.raises(ToolError, match=f"bert-qa is realtime, and AWS cannot change that to {mode}"):
-            lifecycle.changes(other)
-        with pytest.raises(ToolError, match="step 1 of .*choose another --name"):
-            lifecycle.up(other)
-    assert inventory() == before
-
-
-@pytest.mark.usefixtures("account")
-def test_the_role_may_do_what_the_old_endpoint_needs_until_the_new_one_serves(artifact: Path) -> None:
-    uris = [f"123456789012.dkr.ecr.{REGION}.amazonaws.com/{name}:1" for name in ("old", "new")]
-    seen: list[str] = []
-
-    def allowed() -> str:
-        iam = boto3.client("iam", REGION)
-        return json.dumps(iam.get_role_policy(RoleName=f"bert-qa-{REGION}", PolicyName="least-privilege"))
-
-    session = boto3.Session(region_name=REGION)
-    session.events.register("before-call.sagemaker.UpdateEndpoint", lambda **_: seen.append(allowed()))
-    for uri in uris:
-        lifecycle.up(site(artifact, session, image_uri=uri))
-    (while_updating,) = seen
-    assert [f"repository/{name}" in while_updating for name in ("old", "new")] == [True, True]
-    assert [f"repository/{name}" in allowed() for name in ("old", "new")] == [False, True]
-
-
-@pytest.mark.usefixtures("account")
-def test_a_batch_job_that_failed_runs_again_and_down_stops_one_under_way(artifact: Path) -> None:
-    values = {"mode": "batch", "batch_input": "s3://in/x", "batch_output": "s3://out/y"}
-    jobs = sagemaker_backends["123456789012"][REGION].transform_jobs
-    lifecycle.up(site(artifact, **values))
-    lifecycle.up(site(artifact, **values))
-    (first,) = jobs.values()
-    first.transform_job_status = "Failed"
-    lifecycle.up(site(artifact, **values))
-    _, second = jobs.values()
-    assert second.transform_job_name == f"{first.transform_job_name}-2"
-    second.transform_job_status = "InProgress"
-    last = site(artifact, **values)
-    assert f"batch transform {second.transform_job_name} (InProgress)" in map(str, lifecycle.existing(last))
-    lifecycle.down(lifecycle.existing(last), last)
-    assert second.transform_job_status == "Stopped"
-
-
-def refusing(operation: str, message: str, times: int) -> boto3.Session:
-    """A session in which AWS answers an operation so for the first times."""
-    session, refused = boto3.Session(region_name=REGION), iter(range(times))
-
-    def answer(**_: Any) -> Any:
-        if next(refused, None) is None:
-            return None
-        return SimpleNamespace(status_code=400), {"Error": {"Code": "ValidationException", "Message": message}}
-
-    session.events.register(f"before-call.sagemaker.{operation}", answer)
-    return session
-
-
 @pytest.mark.usefixtures("account")
 def test_up_waits_until_aws_sees_the_new_role(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site_module, "POLL_SECONDS", 0.1)
@@ -398,37 +204,3 @@ def test_a_bucket_of_another_account_is_not_used(artifact: Path) -> None:
     with pytest.raises(ToolError, match="is another account's.*--bucket"):
         lifecycle.up(site(artifact, session))
     assert set(owners) == {"123456789012"}
-
-
-@pytest.mark.usefixtures("account")
-def test_the_guides_policy_allows_what_the_tool_does_and_nothing_else(artifact: Path) -> None:
-    used: set[str] = set()
-
-    def note(model: Any, **_: Any) -> None:
-        service = model.service_model.signing_name.replace("monitoring", "cloudwatch")
-        action = f"{service}:{model.name}"
-        used.update(ACTIONS.get(action, {action}))
-
-    session = boto3.Session(region_name=REGION)
-    session.events.register("before-call", note)
-    modes: list[dict[str, Any]] = [
-        SCALED,
-        SCALED,  # the second time it compares what is there
-        {},
-        {"traffic": "INT8=90,FP32=10", **SCALED},
-        {"mode": "async"},
-        {"mode": "batch", "batch_input": "s3://in/x", "batch_output": "s3://out/y"},
-    ]
-    for values in modes:
-        one = site(artifact, session, **values)
-        lifecycle.up(one)
-        for job in sagemaker_backends["123456789012"][REGION].transform_jobs.values():
-            job.transform_job_status = "InProgress"
-        if values.get("mode") or "traffic" in values:
-            lifecycle.down(lifecycle.existing(one), one)
-
-    (policy,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "deploy.md").read_text(), re.DOTALL)
-    listed = [statement["Action"] for statement in json.loads(policy)["Statement"]]
-    allowed = {action for each in listed for action in ([each] if isinstance(each, str) else each)}
-    assert used <= allowed
-    assert allowed - used == UNSEEN

@@ -20,6 +20,7 @@ from tools.deploy import lifecycle
 from tools.deploy.config import OWNER_TAG, TABLES, Deployment, example, read
 from tools.deploy.endpoint import Endpoint
 from tools.deploy.site import Site
+from tools.deploy.usage import Transform
 from tools.errors import ToolError, run
 
 CONSOLE = Console(highlight=False, soft_wrap=True, markup=False)
@@ -68,6 +69,9 @@ def status(site: Site) -> None:
         CONSOLE.print(f"nothing carries the tag {OWNER_TAG}={site.config.name} in {site.config.region}")
     for one in reversed(found):
         CONSOLE.print(str(one))
+    if not site.config.has_endpoint:
+        for line in Transform(site).told():
+            CONSOLE.print(line)
     endpoint = Endpoint(site).describe()
     for variant in (endpoint or {}).get("ProductionVariants", []):
         count, weight = variant.get("CurrentInstanceCount", "-"), variant.get("CurrentWeight", "-")

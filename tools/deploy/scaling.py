@@ -81,9 +81,9 @@ class Scaling:
             return
         found = self._found_targets()
         wanted = self._targets() if self._site.config.scales else {}
-        self.forget([name for name in found if name not in wanted])
         if not wanted:
-            self._reset_instances()
+            self._reset_instances()  # first: once nothing is registered, nothing would call for it again
+        self.forget([name for name in found if name not in wanted])
         for resource_id, (fewest, most) in wanted.items():
             tags = {} if resource_id in found else {"Tags": self._site.tags}  # refused for one that exists
             self._site.aws.call(

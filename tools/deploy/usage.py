@@ -119,6 +119,14 @@ class Transform:
             and self._site.is_ours(self._site.sagemaker_tags(job["TransformJobArn"]))
         ]
 
+    def told(self) -> list[str]:
+        """How far the configured job is, and how earlier tries of it ended."""
+        return [
+            f"batch transform {job['TransformJobName']}: "
+            f"{', '.join(filter(None, (job['TransformJobStatus'], job.get('FailureReason'))))}"
+            for job in self._jobs(self._name())
+        ]
+
     def _jobs(self, beginning: str) -> list[dict[str, Any]]:
         pages = self._site.aws.pages("sagemaker", "ListTransformJobs", "TransformJobSummaries", NameContains=beginning)
         return [job for job in pages if job["TransformJobName"].startswith(beginning)]

@@ -1,4 +1,4 @@
-"""The two templates in deploy/: valid by their schemas, no other than what the tools do; their comments' commands work.
+"""CloudFormation's template: valid by AWS's schemas, no other than what the tool does; its comment's commands work.
 
 moto's CloudFormation cannot make alarms and scaling, and makes up the endpoint's name. Here these get the name that the
 template gives them; all that it asks for is held against what `up` asks of AWS.
@@ -15,34 +15,27 @@ from typing import Any
 
 import boto3
 import httpx
-import kubernetes_validate
 import pytest
-import yaml
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 from cfnlint.decode.cfn_yaml import loads
 from moto.cloudformation import parsing
-from moto.core.responses import ActionResult
 from moto.sagemaker.models import FakeEndpoint
-from moto.sagemaker.responses import SageMakerResponse
-from moto.server import ThreadedMotoServer
 
-from container import contract, healthcheck
-from container.cpu import Cpu
+from container import contract
 from container.settings import Settings
-from serve.lane_plan import Choices, make_plan
-from tests.test_serve_lane_plan import BERT_BASE
+from tests import aws_account
+from tests.aws_account import INSTANCE, REGION
 from tools.aws import Aws
 from tools.deploy import lifecycle
 from tools.deploy.access import Role
 from tools.deploy.config import Deployment
 from tools.deploy.endpoint import Endpoint
 from tools.deploy.models import EndpointConfig, Models
-from tools.deploy.scaling import SAFETY_FACTOR, RollbackAlarm, Scaling
+from tools.deploy.scaling import RollbackAlarm, Scaling
 from tools.deploy.site import Site
 
 ROOT = Path(__file__).parents[1]
-REGION = "eu-west-1"
 STACK = (ROOT / "deploy" / "cloudformation.yaml").read_text()
 TEMPLATE: dict[str, Any] = loads(STACK)
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
@@ -55,11 +48,6 @@ FIELDS = {
     "NetworkIsolation": "network_isolation",
     "RollbackAlarm": "rollback_alarm",
 }
-
-MANIFEST = (ROOT / "deploy" / "kubernetes.yaml").read_text()
-OBJECTS: dict[str, Any] = {one["kind"]: one for one in yaml.safe_load_all(MANIFEST)}
-POD = OBJECTS["Deployment"]["spec"]["template"]
-SERVER = POD["spec"]["containers"][0]
 
 
 def typed(value: Any) -> Any:
@@ -83,7 +71,7 @@ def without(value: Any, *names: str) -> Any:
 
 def commands(text: str) -> list[str]:
     """Those of the comment at the top, each on one line."""
-    comment = text.partition("\nAWSTemplateFormatVersion")[0].partition("\napiVersion")[0]
+    comment = text.partition("\nAWSTemplateFormatVersion")[0]
     return [line[4:] for line in comment.replace("\\\n#", "").splitlines() if line.startswith("#   ")]
 
 
@@ -115,14 +103,6 @@ class Unmade:
         pass
 
 
-def _update_endpoint(self: Any) -> ActionResult:
-    """What moto lacks."""
-    asked = json.loads(self.body)
-    endpoint = self.sagemaker_backend.endpoints[asked["EndpointName"]]
-    endpoint.endpoint_config_name = asked["EndpointConfigName"]
-    return ActionResult({"EndpointArn": endpoint.arn})
-
-
 @pytest.fixture
 def resolved(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """An empty account at moto's server; as stacks are made, their resources' properties without any function left."""
@@ -136,31 +116,24 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 
     monkeypatch.setattr(parsing, "parse_resource_and_generate_name", record)
     monkeypatch.setattr(FakeEndpoint, "cloudformation_name_type", staticmethod(lambda: "EndpointName"))
-    monkeypatch.setattr(SageMakerResponse, "update_endpoint", _update_endpoint, raising=False)
     for kind in (
         "CloudWatch::Alarm",
         "ApplicationAutoScaling::ScalableTarget",
         "ApplicationAutoScaling::ScalingPolicy",
     ):
         monkeypatch.setitem(parsing.get_model_map(), f"AWS::{kind}", Unmade)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    httpx.post(f"http://{host}:{port}/moto-api/reset").raise_for_status()
-    yield seen
-    server.stop()
+    with aws_account.running(monkeypatch) as moto:
+        aws_account.enter(moto, "http://127.0.0.1:9", monkeypatch)
+        yield seen
 
 
 def configuration(model_dir: Path, **values: Any) -> Deployment:
-    """For the tool. moto's list of instance types ends before ml.c6i."""
+    """For the tool."""
     (model_dir / "tokenizer.json").write_text("{}")
     (model_dir / "model_int8.pt").write_bytes(b"int8")
     uri = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/bert-qa:{contract.VERSION}"
-    fixed = {"region": REGION, "instance": "ml.c5.2xlarge", "bucket": "models", "image_uri": uri}
+    fixed = {"region": REGION, "instance": INSTANCE, "bucket": "models", "image_uri": uri}
     return Deployment(**fixed, model_dir=model_dir, environment={"PRECISIONS": "INT8"}, **values)
 
 
@@ -307,90 +280,3 @@ def test_the_command_that_deploys_gives_what_has_no_default() -> None:
     (deploy,) = (line for line in commands(STACK) if line.startswith("aws cloudformation deploy"))
     given = re.findall(r"(\w+)=", deploy.partition("--parameter-overrides")[2])
     assert set(given) == {name for name, one in PARAMETERS.items() if "Default" not in one}
-
-
-def test_kubernetes_schemas_find_nothing() -> None:
-    (oldest,) = re.findall(r"\((\d\.\d+) or newer\)", MANIFEST)
-    versions = [version for version in kubernetes_validate.utils.all_versions() if version >= oldest]
-    assert len(versions) > 1
-    for version in versions:
-        for one in OBJECTS.values():
-            kubernetes_validate.validate(one, version, strict=True)
-
-
-def test_the_command_that_applies_names_the_image() -> None:
-    (apply,) = (line for line in commands(MANIFEST) if line.startswith("sed "))
-    done = subprocess.run(apply.partition(" | ")[0], shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
-    server = next(yaml.safe_load_all(done.stdout))["spec"]["template"]["spec"]["containers"][0]
-    assert SERVER["image"] == f"bert-qa:{contract.VERSION}"
-    assert server == {**SERVER, "image": f"REGISTRY/{SERVER['image']}"}
-    pushed = next(line for line in commands(MANIFEST) if "docker push" in line)
-    assert pushed.endswith(f"docker push {server['image']}")
-
-
-def test_probes_and_metrics_are_at_the_servers_port_and_paths(client: httpx.Client) -> None:
-    (port,) = SERVER["ports"]
-    assert port["containerPort"] == contract.PORT
-    assert OBJECTS["Service"]["spec"]["ports"][0]["targetPort"] == port["name"]
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        get = SERVER[probe]["httpGet"]
-        assert get["port"] == port["name"]
-        assert client.get(get["path"]).status_code == 200
-        assert SERVER[probe]["timeoutSeconds"] >= healthcheck.TIMEOUT_SECONDS
-    notes = POD["metadata"]["annotations"]
-    assert notes["prometheus.io/port"] == str(contract.PORT)
-    assert "bertqa_rungs_warm" in client.get(notes["prometheus.io/path"]).text
-
-
-def test_no_probe_kills_a_server_that_loads() -> None:
-    startup, liveness = (
-        SERVER[probe]["periodSeconds"] * SERVER[probe]["failureThreshold"]
-        for probe in ("startupProbe", "livenessProbe")
-    )
-    assert liveness >= startup >= Deployment.model_fields["startup_seconds"].default
-
-
-def test_it_is_killed_no_sooner_than_the_contract_says() -> None:
-    command, seconds = SERVER["lifecycle"]["preStop"]["exec"]["command"]
-    assert command == "sleep"
-    assert POD["spec"]["terminationGracePeriodSeconds"] >= int(seconds) + contract.STOP_TIMEOUT_SECONDS
-
-
-def test_the_user_is_the_images() -> None:
-    (user,) = re.findall(r"RUN_AS_USER=(\d+)", (ROOT / "Dockerfile").read_text())
-    context = POD["spec"]["securityContext"]
-    assert context["runAsUser"] == context["runAsGroup"] == int(user)
-
-
-@pytest.mark.parametrize("model", ["BERT-base", "demo"])
-def test_memory_is_enough_for_every_lane(model: str, demo_dir: Path) -> None:
-    limits = SERVER["resources"]["limits"]
-    assert SERVER["resources"]["requests"] == limits
-    memory_mb = int(limits["memory"].removesuffix("Gi")) * 2**30 / 1e6
-    manifest = json.loads((demo_dir / "manifest.json").read_text())["precisions"]
-    demo = {precision: one["size_bytes"] / 1e6 for precision, one in manifest.items()}
-    files = BERT_BASE if model == "BERT-base" else demo
-    cpu = Cpu("any", "AVX512_CORE_VNNI", (tuple(range(64)),), quota=int(limits["cpu"]))
-    best, fitting = (make_plan(cpu, Choices(guard_lane=True), files, 384, memory) for memory in (None, memory_mb))
-    assert fitting == best
-    assert f"{best.memory_mb / 1000:.1f} GB" in MANIFEST
-    readme = re.findall(r"takes ([\d.]+) GB", (ROOT / "README.md").read_text())
-    assert 0 < max(map(float, readme)) * 1000 < memory_mb
-
-
-def test_it_scales_at_the_same_share_of_saturation_as_the_endpoint() -> None:
-    scaler = OBJECTS["HorizontalPodAutoscaler"]["spec"]
-    assert scaler["metrics"][0]["resource"]["target"]["averageUtilization"] == SAFETY_FACTOR * 100
-    assert scaler["scaleTargetRef"]["name"] == OBJECTS["Deployment"]["metadata"]["name"]
-
-
-def test_all_selectors_find_the_pods() -> None:
-    (spread,) = POD["spec"]["topologySpreadConstraints"]
-    (apart,) = POD["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-    selectors = [
-        *(one["labelSelector"]["matchLabels"] for one in (spread, apart)),
-        *(OBJECTS[kind]["spec"]["selector"]["matchLabels"] for kind in ("Deployment", "PodDisruptionBudget")),
-        OBJECTS["Service"]["spec"]["selector"],
-    ]
-    for selector in selectors:
-        assert selector.items() <= POD["metadata"]["labels"].items()
