@@ -21,8 +21,12 @@ WORKDIR /opt/program
 COPY models/demo models/demo
 COPY container/__init__.py container/cgroup.py container/contract.py container/cpu.py container/precision.py container/
 COPY model_loader model_loader
-COPY serve/__init__.py serve/answer_overlap.py serve/errors.py serve/features.py serve/spans.py serve/
+COPY serve/__init__.py serve/errors.py serve/
+COPY serve/qa/__init__.py serve/qa/answer_overlap.py serve/qa/features.py serve/qa/spans.py serve/qa/
 COPY tools/*.py tools/
+COPY tools/answers tools/answers
+COPY tools/quantize tools/quantize
+COPY tools/squad tools/squad
 RUN if grep -qw avx2 /proc/cpuinfo; then cd models/demo && PYTHONPATH=/opt/program /opt/venv/bin/python -m tools.quantize \
       --model . --calibration calibration.json --evaluation held_out.json --output /opt/demo; \
     else echo "this CPU has no AVX2: the image gets no demo model" && mkdir /opt/demo; fi && chmod -R a+rX /opt/demo

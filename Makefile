@@ -36,7 +36,7 @@ $(READY): container/requirements.txt container/requirements-torch.txt container/
 	$(PIP) -r container/requirements-torch.txt -r container/requirements.txt -r container/requirements-dev.txt -c container/constraints.txt
 	@touch $@
 
-$(DEMO): $(READY) $(wildcard models/demo/*) tools/quantize.py tools/export.py tools/checkpoint.py tools/golden.py tools/measure.py tools/recipes.py tools/rewrites.py model_loader/manifest.py
+$(DEMO): $(READY) $(wildcard models/demo/*) $(wildcard tools/quantize/*.py) tools/checkpoint.py model_loader/manifest.py
 	$(MAKE) quantize
 
 serve: $(READY) $(if $(filter build/demo,$(MODEL_DIR)),$(DEMO)) ## the server on PORT (8080) with MODEL_DIR (the demo)

@@ -17,7 +17,7 @@ from benchmarks import traffic
 from container import cpu
 from model_loader import ladder, torchscript
 from model_loader.artifact import open_artifact
-from serve.features import Featurizer, WindowLimits
+from serve.qa.features import Featurizer, WindowLimits
 from tools.local_model import Cutter
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks import traffic
-from tools.load import Load, closed_loop, open_loop
+from tools.benchmark.load import Load, closed_loop, open_loop
 from tools.local_server import LocalServer
 
 PERCENTILES = (50, 90, 99)

@@ -21,13 +21,14 @@ if sys.argv[2] == "package":
 from pathlib import Path
 import numpy as np
 from container import cpu
-from model_loader import manifest, torchscript
+from model_loader import manifest
+from model_loader import torchscript
 from model_loader.artifact import open_artifact
 artifact = open_artifact(Path(sys.argv[1]), ("INT8",), cpu.detect())
 model = torchscript.load(artifact.models[0])
 seconds = time.perf_counter() - start - torch_seconds
 groups = model.warm(128).fused_groups
-logits = [model.forward(np.array(p.input_ids), p.context_offset, 128) for p in artifact.manifest.probes]
+logits = [model.forward(np.array(p.input_ids), p.context_offset, 128) for p in artifact.manifest.golden_examples]
 print(json.dumps({"groups": groups, "seconds": seconds, "modules": len(sys.modules),
     "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     "logits": [float(x) for pair in logits for part in pair for x in part]}))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from tools.load import Load, closed_loop, open_loop
+from tools.benchmark.load import Load, closed_loop, open_loop
 from tools.local_server import LocalServer
 
 

@@ -21,11 +21,11 @@ from benchmarks import traffic
 from container import cpu
 from model_loader import ladder
 from model_loader.artifact import open_artifact
-from serve.features import Featurizer, WindowLimits
-from tools.load import REFUSED, Load, closed_loop, open_loop, poisson_arrivals
+from serve.qa.features import Featurizer, WindowLimits
+from tools.benchmark.load import REFUSED, Load, closed_loop, open_loop, poisson_arrivals
 from tools.local_model import Cutter
 from tools.local_server import LocalServer
-from tools.squad import Example
+from tools.squad.examples import Example
 
 PING_SECONDS = 0.1
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serve.features import Document, Window
+from serve.qa.features import Document, Window
 from tools.local_model import Logits
 
 N_BEST = 20

@@ -15,11 +15,11 @@ from contextlib import ExitStack
 from benchmarks import traffic
 from container import cpu
 from model_loader.artifact import open_artifact
-from serve.features import Featurizer, WindowLimits
-from tools.load import closed_loop
+from serve.qa.features import Featurizer, WindowLimits
+from tools.benchmark.load import closed_loop
 from tools.local_model import Cutter
 from tools.local_server import LocalServer
-from tools.squad import Example
+from tools.squad.examples import Example
 
 
 def main() -> None:

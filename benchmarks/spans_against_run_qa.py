@@ -17,11 +17,11 @@ from rich.progress import track
 from benchmarks.run_qa import MAX_ANSWER_LEN, Span, best_span
 from container import cpu
 from model_loader.artifact import open_artifact
-from serve.features import Document, Featurizer, Window, WindowLimits
-from serve.spans import Answer, SpanRules, rank
-from tools.accuracy import accuracy
+from serve.qa.features import Document, Featurizer, Window, WindowLimits
+from serve.qa.spans import Answer, SpanRules, rank
 from tools.local_model import Cutter, LocalModel, Logits
-from tools.squad import Example, read_articles
+from tools.squad.accuracy import accuracy
+from tools.squad.examples import Example, read_articles
 
 RULES = SpanRules(top_k=1, max_answer_len=MAX_ANSWER_LEN, handle_impossible_answer=False, align_to_words=False)
 BETWEEN_PARAGRAPHS = "\n"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from tools.load import closed_loop
+from tools.benchmark.load import closed_loop
 from tools.local_server import LocalServer
 
 

@@ -5,9 +5,9 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
-from serve.features import Window
+from serve.qa.features import Window
 from tools.local_model import Cutter
-from tools.squad import Example, read_examples
+from tools.squad.examples import Example, read_examples
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -15,7 +15,7 @@ def options(settings: Settings) -> dict[str, Any]:
     return {
         "bind": f"{settings.host}:{settings.port}",
         "workers": 1,
-        "worker_class": "serve.worker.HttpWorker",
+        "worker_class": "serve.gunicorn_worker.HttpWorker",
         "graceful_timeout": contract.GRACEFUL_TIMEOUT_SECONDS,
         "timeout": 30,  # an event loop that is stuck this long is killed and replaced
         "keepalive": 75,  # longer than the platform's and common load balancers' 60 s

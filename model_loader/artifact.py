@@ -98,8 +98,8 @@ def _open_sample_layout(directory: Path, wanted: tuple[Precision, ...] | None, c
             f"no model: {directory} holds neither manifest.json nor {' nor '.join(SAMPLE_FILES.values())}"
         )
     log.warning(
-        "%s has no manifest.json: loading it as the AWS sample wrote it, without hashes, versions or probes to check. "
-        "`quantize` makes an artifact that can be verified",
+        "%s has no manifest.json: loading it as the AWS sample wrote it, without hashes, versions or "
+        "golden examples to check. `quantize` makes an artifact that can be verified",
         directory,
     )
     models = tuple(

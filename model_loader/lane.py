@@ -15,7 +15,7 @@ from container.precision import Precision
 from model_loader import memory, wire
 from model_loader.errors import WarmupFailed
 from model_loader.torchscript import QAModel
-from model_loader.wire import Kind, WindowLogits
+from model_loader.wire import FrameKind, WindowLogits
 
 Models = Mapping[Precision, QAModel]
 
@@ -51,20 +51,20 @@ def warm(body: bytes, models: Models) -> bytes:
     try:
         warmed = models[precision].warm(rung)
     except WarmupFailed as error:
-        return wire.json_frame(Kind.FAILED, error=str(error))
+        return wire.json_frame(FrameKind.FAILED, error=str(error))
     memory.give_back()
-    return wire.json_frame(Kind.WARMED, cost_ms=warmed.cost_ms, fused_groups=warmed.fused_groups)
+    return wire.json_frame(FrameKind.WARMED, cost_ms=warmed.cost_ms, fused_groups=warmed.fused_groups)
 
 
-def _answer(kind: Kind, body: bytes, models: Models) -> bytes:
-    if kind is Kind.WARM:
+def _answer(kind: FrameKind, body: bytes, models: Models) -> bytes:
+    if kind is FrameKind.WARM:
         reply = warm(body, models)
         _pin_threads()
         return reply
     try:
         return _run(body, models)
     except RuntimeError as error:
-        return wire.json_frame(Kind.FAILED, error=f"{type(error).__name__}: {error}")
+        return wire.json_frame(FrameKind.FAILED, error=f"{type(error).__name__}: {error}")
 
 
 def _run(body: bytes, models: Models) -> bytes:

@@ -9,7 +9,7 @@ from container.precision import Precision
 from model_loader.errors import ArtifactInvalid
 from model_loader.model_file import Engine, InputName
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_NAME = "manifest.json"
 
 
@@ -37,40 +37,40 @@ class PrecisionEntry(_Part):
     size_bytes: int = Field(gt=0)
     engine: Engine
     fused_groups: int = Field(ge=0, description="LLGA groups that a warm pass runs; 0 where the engine has none")
-    rms_difference: float = Field(ge=0, description="of its logits to FP32's over the probes, when it was made")
+    rms_difference: float = Field(ge=0, description="from FP32's logits over the golden examples, when made")
     recipe: dict[str, Any]
     accuracy: dict[str, float] | None = None  # exact_match and f1 in percent on the held-out examples, their number
 
 
-class ProbeResult(_Part):
-    """What one precision answered to a probe when the artifact was made."""
+class GoldenResult(_Part):
+    """What one precision answered to a example when the artifact was made."""
 
     answer: str
     start_logits: list[float]  # (T,)
     end_logits: list[float]  # (T,)
 
 
-class Probe(_Part):
+class GoldenExample(_Part):
     """A question with the window that it makes, unpadded, and each precision's result."""
 
     question: str
     context: str
     input_ids: list[int]  # (T,)
     context_offset: int = Field(gt=0, description="position of the first context token: token types are 1 from here")
-    results: dict[Precision, ProbeResult]
+    results: dict[Precision, GoldenResult]
 
     @model_validator(mode="after")
-    def _one_logit_a_token(self) -> "Probe":
+    def _one_logit_a_token(self) -> "GoldenExample":
         for result in self.results.values():
             if not len(result.start_logits) == len(result.end_logits) == len(self.input_ids):
-                raise ValueError("a probe's logits and input_ids differ in length")
+                raise ValueError("a golden example's logits and input_ids differ in length")
         return self
 
 
 class Manifest(_Part):
     """The whole of manifest.json."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     task: Literal["question-answering"]
     source_model: str
     model_type: str
@@ -80,7 +80,7 @@ class Manifest(_Part):
     doc_stride: int = Field(ge=0)
     made_with: MadeWith
     precisions: dict[Precision, PrecisionEntry] = Field(min_length=1)
-    probes: list[Probe]
+    golden_examples: list[GoldenExample]
 
 
 def read(directory: Path) -> Manifest:

@@ -21,7 +21,7 @@ _COST = struct.Struct("=d")
 IDLE_CLASS = 20  # in the place of a niceness, which ends at 19: the scheduling class SCHED_IDLE
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """What a frame's body is."""
 
     RUN = 1  # to a lane: one window
@@ -55,12 +55,12 @@ class WindowLogits:
     cost_ms: float
 
 
-def frame(kind: Kind, body: bytes) -> bytes:
+def frame(kind: FrameKind, body: bytes) -> bytes:
     """Header and body."""
     return HEADER.pack(len(body), kind) + body
 
 
-def json_frame(kind: Kind, **fields: Any) -> bytes:
+def json_frame(kind: FrameKind, **fields: Any) -> bytes:
     """A frame with a JSON body."""
     return frame(kind, json.dumps(fields).encode())
 
@@ -68,7 +68,7 @@ def json_frame(kind: Kind, **fields: Any) -> bytes:
 def run_frame(run: WindowRun) -> bytes:
     """A RUN frame."""
     head = _RUN.pack(PRECISIONS.index(run.precision), run.rung, run.context_offset)
-    return frame(Kind.RUN, head + run.input_ids.astype(np.int32, copy=False).tobytes())
+    return frame(FrameKind.RUN, head + run.input_ids.astype(np.int32, copy=False).tobytes())
 
 
 def parse_run(body: bytes) -> WindowRun:
@@ -79,7 +79,7 @@ def parse_run(body: bytes) -> WindowRun:
 
 def warm_frame(precision: Precision, rung: int) -> bytes:
     """A WARM frame."""
-    return json_frame(Kind.WARM, precision=precision, rung=rung)
+    return json_frame(FrameKind.WARM, precision=precision, rung=rung)
 
 
 def parse_warm(body: bytes) -> tuple[Precision, int]:
@@ -91,7 +91,7 @@ def parse_warm(body: bytes) -> tuple[Precision, int]:
 def logits_frame(logits: WindowLogits) -> bytes:
     """A LOGITS frame."""
     arrays = np.concatenate((logits.start, logits.end)).astype(np.float32, copy=False)
-    return frame(Kind.LOGITS, _COST.pack(logits.cost_ms) + arrays.tobytes())
+    return frame(FrameKind.LOGITS, _COST.pack(logits.cost_ms) + arrays.tobytes())
 
 
 def parse_logits(body: bytes) -> WindowLogits:
@@ -101,7 +101,7 @@ def parse_logits(body: bytes) -> WindowLogits:
     return WindowLogits(start, end, cost_ms)
 
 
-def receive(sock: socket.socket) -> tuple[Kind, bytes, list[int]] | None:
+def receive(sock: socket.socket) -> tuple[FrameKind, bytes, list[int]] | None:
     """Block for one frame; gives its kind, body and attached file descriptors, or None at the end of the stream."""
     try:
         data, fds, _, _ = socket.recv_fds(sock, HEADER.size, 1)
@@ -111,7 +111,7 @@ def receive(sock: socket.socket) -> tuple[Kind, bytes, list[int]] | None:
         return None
     header = data + _receive_exactly(sock, HEADER.size - len(data))
     length, kind = HEADER.unpack(header)
-    return Kind(kind), _receive_exactly(sock, length), list(fds)
+    return FrameKind(kind), _receive_exactly(sock, length), list(fds)
 
 
 def _receive_exactly(sock: socket.socket, length: int) -> bytes:

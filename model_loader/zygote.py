@@ -23,7 +23,7 @@ from model_loader import lane, memory, torchscript, wire
 from model_loader.errors import ModelLoadError
 from model_loader.model_file import ModelFile
 from model_loader.torchscript import QAModel
-from model_loader.wire import Kind
+from model_loader.wire import FrameKind
 
 NICENESS = 1  # its own and its lanes': the HTTP process must answer /ping while every core computes
 
@@ -41,17 +41,17 @@ def main(control_fd: int) -> None:
     while message := wire.receive(control):
         kind, body, fds = message
         _reap(living)
-        if kind is Kind.LOAD:
+        if kind is FrameKind.LOAD:
             control.sendall(_load(body, models))
-        elif kind is Kind.WARM:
+        elif kind is FrameKind.WARM:
             control.sendall(lane.warm(body, models))
-        elif kind is Kind.FORK:
+        elif kind is FrameKind.FORK:
             order = json.loads(body)
             pid = _fork(control, fds[0], models, order)
             living.add(pid)
             warm = {precision: sorted(model.warm_rungs) for precision, model in models.items()}
-            control.sendall(wire.json_frame(Kind.FORKED, pid=pid, warm=warm if len(order["cores"]) == 1 else {}))
-        elif kind is Kind.KILL and json.loads(body)["pid"] in living:
+            control.sendall(wire.json_frame(FrameKind.FORKED, pid=pid, warm=warm if len(order["cores"]) == 1 else {}))
+        elif kind is FrameKind.KILL and json.loads(body)["pid"] in living:
             os.kill(json.loads(body)["pid"], 9)
 
 
@@ -62,9 +62,9 @@ def _load(body: bytes, models: dict[Precision, QAModel]) -> bytes:
     try:
         models[file.precision] = torchscript.load(file)
     except ModelLoadError as error:
-        return wire.json_frame(Kind.LOADED, error=str(error), failure=type(error).__name__)
+        return wire.json_frame(FrameKind.LOADED, error=str(error), failure=type(error).__name__)
     memory.give_back()
-    return wire.json_frame(Kind.LOADED, load_ms=(time.perf_counter() - start) * 1000)
+    return wire.json_frame(FrameKind.LOADED, load_ms=(time.perf_counter() - start) * 1000)
 
 
 def _fork(control: socket.socket, lane_fd: int, models: dict[Precision, QAModel], order: dict[str, Any]) -> int:

@@ -58,10 +58,10 @@ def _run_gunicorn(settings: Settings, model: Artifact | None, box: Cpu) -> int:
 
         def load(self) -> Any:
             """In the worker, after the fork."""
-            from serve.app import create_app
+            from serve.api.app import create_app
             from serve.lifecycle import Lifecycle
-            from serve.models import Models
-            from serve.multi_model_app import create_multi_model_app
+            from serve.multi_model.app import create_multi_model_app
+            from serve.multi_model.registry import Models
 
             if model is None:
                 return create_multi_model_app(Models(settings, box))

@@ -12,14 +12,14 @@ from container.settings import Settings
 from model_loader import ladder
 from model_loader.artifact import Artifact
 from model_loader.errors import ModelLoadError, WarmupFailed
-from serve.engine import EngineLimits, QAEngine
 from serve.errors import InferenceFailed
-from serve.features import Featurizer
-from serve.guard import Guard
-from serve.lane_plan import Choices, Kind, Plan, make_plan
-from serve.lane_pool import LanePool
+from serve.lanes.plan import Choices, LaneKind, Plan, make_plan
+from serve.lanes.pool import LanePool
 from serve.metrics import Metrics
-from serve.self_test import check_probes
+from serve.qa.engine import EngineLimits, QAEngine
+from serve.qa.features import Featurizer
+from serve.qa.golden_check import check_golden_examples
+from serve.qa.guard import Guard
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Lifecycle:
         )
         guard = (
             Guard(self.pool, self.metrics, settings.guard_share, settings.guard_min_agreement)
-            if any(lane.kind is Kind.GUARD for lane in plan.lanes)
+            if any(lane.kind is LaneKind.GUARD for lane in plan.lanes)
             else None
         )
         self.engine = QAEngine(Featurizer(artifact.tokenizer_file), self.pool, limits, guard)
@@ -106,14 +106,14 @@ class Lifecycle:
             log.info("ready: %s, %.1f s after the worker's start", self.artifact.name, seconds)
 
     async def _prove(self, precision: Precision) -> None:
-        """Wait until a precision is warm, and ask it the probes; pass over one that fails, if nobody asked for it."""
+        """Wait until a precision is warm and check its golden examples; pass over a failing one unless asked for."""
         try:
             await self.pool.precisions.until_warm(precision)
             if self.artifact.manifest:
-                await check_probes(self.pool, self.artifact.manifest, precision)
+                await check_golden_examples(self.pool, self.artifact.manifest, precision)
             self.pool.precisions.accept(precision)
         except InferenceFailed as error:
-            raise WarmupFailed(f"{precision} cannot run its probes: {error}") from error
+            raise WarmupFailed(f"{precision} cannot run its golden examples: {error}") from error
         except ModelLoadError as error:
             may_pass_over = isinstance(error, WarmupFailed) or self.state is State.READY
             if not may_pass_over or self.settings.precisions or list(self.pool.precisions.files) == [precision]:

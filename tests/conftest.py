@@ -66,7 +66,7 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
     """moto's server."""
-    from tests import aws_account  # takes a second to import, which most tests do not need
+    from tests.aws import aws_account  # takes a second to import, which most tests do not need
 
     with pytest.MonkeyPatch.context() as patch, aws_account.running(patch) as url:
         yield url
@@ -75,8 +75,8 @@ def moto() -> Iterator[str]:
 @pytest.fixture
 def account(moto: str, server: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """An empty AWS account, in whose endpoints the server answers, and a container engine that pushes into its ECR."""
-    from tests import aws_account
-    from tools.local_endpoint import running
+    from tests.aws import aws_account
+    from tools.remote.local_endpoint import running
 
     with running(server.url) as runtime:
         aws_account.enter(moto, runtime, monkeypatch)

@@ -1,18 +1,21 @@
 """Load a Hugging Face question-answering checkpoint, from a directory or the hub. The only importer of transformers."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 # transformers reads these at import: one model is no progress worth showing, and its advice is for training.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
+import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer
 
 from model_loader.model_file import InputName
+from serve.qa.features import Window
 from tools.errors import ToolError
 
 # Tensors of each architecture in the order of its forward().
@@ -91,3 +94,26 @@ def _as_tool_error(source: str) -> Iterator[None]:
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ToolError(f"cannot load checkpoint {source}: {reason}") from None
+
+
+def tensors(window: Window, inputs: Sequence[InputName]) -> tuple[Any, ...]:
+    """A window's tensors at its real length, (1, T) int64 each."""
+    tokens = len(window.input_ids)
+    arrays = {
+        "input_ids": window.input_ids,
+        "attention_mask": np.ones(tokens),
+        "token_type_ids": np.arange(tokens) >= window.context_offset,
+    }
+    return tuple(torch.from_numpy(arrays[name].astype(np.int64))[None] for name in inputs)
+
+
+def checkpoint_forward(checkpoint: Checkpoint) -> Callable[[Window], tuple[np.ndarray, np.ndarray]]:
+    """The checkpoint itself, in FP32 and unpadded, without TorchScript or IPEX's kernels: what all are held against."""
+    model = checkpoint.load_model()
+
+    def forward(window: Window) -> tuple[np.ndarray, np.ndarray]:
+        with torch.no_grad():
+            start, end = model(*tensors(window, checkpoint.inputs))[:2]
+        return start[0].numpy(), end[0].numpy()
+
+    return forward

@@ -10,7 +10,7 @@ from typing import Any
 
 from model_loader.artifact import installed_version
 from tools.local_server import PROGRAM_DIR
-from tools.prices import physical_cores
+from tools.remote.instance_prices import physical_cores
 
 GENERATOR_PACKAGES = ("aiohttp", "uvloop", "numpy")
 

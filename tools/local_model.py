@@ -4,9 +4,9 @@ import numpy as np
 
 from model_loader import ladder
 from model_loader.model_file import ModelFile
-from serve.features import Document, Featurizer, Window, WindowLimits
-from serve.spans import Answer, SpanRules, rank
-from tools.squad import Example
+from serve.qa.features import Document, Featurizer, Window, WindowLimits
+from serve.qa.spans import Answer, SpanRules, rank
+from tools.squad.examples import Example
 
 RUNG_STEP = 16
 Logits = tuple[np.ndarray, np.ndarray]  # (T,) float32 each, start and end

@@ -27,7 +27,7 @@ from benchmarks.peers.measure import Figures, Traffic, measure, medians, warm
 from benchmarks.peers.question_answering import Reader
 from benchmarks.peers.servers import OURS, PEERS, Models, Peer, Running
 from tools.errors import ToolError, run
-from tools.squad import Example, read_examples
+from tools.squad.examples import Example, read_examples
 
 DEMO, DEMO_ARTIFACT = Path("models/demo"), Path("build/demo")
 Contender = Callable[[], AbstractContextManager[Running]]

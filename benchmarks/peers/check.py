@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import httpx
 
 from benchmarks.peers.servers import Running
-from tools.squad import Example, exact_match, f1, normalize_answer
+from serve.qa.answer_overlap import normalize_answer
+from tools.squad.examples import Example
+from tools.squad.metric import exact_match, f1
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import psutil
 
 from benchmarks.peers.servers import Running
-from tools.load import closed_loop
+from tools.benchmark.load import closed_loop
 
 
 @dataclass(frozen=True)

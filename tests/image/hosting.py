@@ -9,10 +9,10 @@ import boto3
 import pytest
 from moto.sagemaker.responses import SageMakerResponse
 
-from tests.aws_account import REGION
+from tests.aws.aws_account import REGION
 from tests.image.engine import Container
 from tools.local_server import free_port
-from tools.object_store import split
+from tools.remote.object_store import split
 
 
 class Hosting:

@@ -16,14 +16,14 @@ import pytest
 from moto.core.responses import ActionResult
 from moto.ecr.responses import ECRResponse
 
-from tests import aws_account, registry
-from tests.aws_account import INSTANCE, REGION, inventory
+from tests.aws import aws_account, registry
+from tests.aws.aws_account import INSTANCE, REGION, inventory
+from tests.aws.registry import PASSWORD, USER, Registry
 from tests.image.engine import ENGINE, IMAGE
 from tests.image.hosting import Hosting, behind
-from tests.registry import PASSWORD, USER, Registry
-from tests.test_server_process import edit_manifest
-from tools import local_endpoint
+from tests.server.test_process import edit_manifest
 from tools.deploy.container_engine import ContainerEngine
+from tools.remote.client import local_endpoint
 
 ROOT = Path(__file__).parents[2]
 CONTEXT = "The lighthouse at Cape Arden was built in 1871 by the engineer Zoë Müller."

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.image.engine import Container, run_until_exit
-from tests.test_server_process import edit_manifest
+from tests.server.test_process import edit_manifest
 
 CONTEXT = "The lighthouse at Cape Arden was built in 1871 by the engineer Zoë Müller."
 BODY = json.dumps({"question": "Who built the lighthouse?", "context": CONTEXT}).encode()

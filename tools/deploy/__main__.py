@@ -15,13 +15,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tools.aws import Aws
 from tools.deploy import lifecycle
 from tools.deploy.config import OWNER_TAG, TABLES, Deployment, example, read
 from tools.deploy.endpoint import Endpoint
 from tools.deploy.site import Site
 from tools.deploy.usage import Transform
 from tools.errors import ToolError, run
+from tools.remote.aws import Aws
 
 CONSOLE = Console(highlight=False, soft_wrap=True, markup=False)
 

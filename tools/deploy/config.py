@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from container.precision import PRECISIONS, Precision
 from tools.errors import ToolError
-from tools.prices import DEFAULT_INSTANCE
+from tools.remote.instance_prices import DEFAULT_INSTANCE
 
 OWNER_TAG = "bert-qa:deployment"
 SERVERLESS_DISK_BYTES = 5 * 2**30  # "5 GB of ephemeral disk storage"

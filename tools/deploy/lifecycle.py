@@ -8,7 +8,7 @@ from tools.deploy.site import Resource, Site, Step
 from tools.deploy.storage import Artifact, Bucket
 from tools.deploy.usage import Smoke, Transform
 from tools.errors import ToolError
-from tools.prices import PRICES, Price
+from tools.remote.instance_prices import PRICES, Price
 
 
 def steps(site: Site) -> list[Step]:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from tools.aws import AwsError
 from tools.deploy.config import Variant
 from tools.deploy.site import GONE, Resource, Site
 from tools.errors import ToolError
+from tools.remote.aws import AwsError
 
 
 class Immutable:

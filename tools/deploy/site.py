@@ -8,11 +8,11 @@ from hashlib import sha256
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from tools.aws import Aws, AwsError
 from tools.deploy import package
 from tools.deploy.config import OWNER_TAG, SERVERLESS_DISK_BYTES, Deployment, Variant
 from tools.deploy.container_engine import ContainerEngine
 from tools.errors import ToolError
+from tools.remote.aws import Aws, AwsError
 
 DIGEST_LENGTH = 12
 # AWS needs a moment until it sees everywhere what was just made: CreateModel the role, CreateEndpoint the config.

@@ -7,10 +7,10 @@ from urllib.parse import urlencode
 
 from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from tools.aws import AwsError
 from tools.deploy import package
 from tools.deploy.site import Resource, Site
 from tools.errors import ToolError
+from tools.remote.aws import AwsError
 
 _NO_TAGS = ("NoSuchTagSet", "NoSuchBucket")
 _DELETE_AT_ONCE = 1000  # DeleteObjects' limit

@@ -9,8 +9,8 @@ from tools.deploy.models import Models
 from tools.deploy.site import Resource, Site
 from tools.deploy.storage import Artifact
 from tools.errors import ToolError
-from tools.object_store import split
-from tools.remote import Endpoint
+from tools.remote.client import Endpoint
+from tools.remote.object_store import split
 
 ANSWER_SECONDS = 120
 STOP_SECONDS = 600

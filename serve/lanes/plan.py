@@ -1,0 +1,157 @@
+"""Which lanes there are, and how fine the ladder is: from cores, quota and memory. Pure functions.
+
+Narrow lanes, one a core, give the throughput. A wide lane over several cores gives an idle server's request its lowest
+latency. Background lanes share the narrow ones' cores and give way to them: the rest of long documents. A guard lane
+runs only where nothing else would.
+"""
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from container.cpu import Cpu
+from container.precision import Precision
+
+MAX_WIDE_CORES = 8  # of one NUMA node; a pass over more gains little. Inferred: measured is two cores
+RUNG_STEPS = (16, 32, 64, 128)  # tokens; multiples of 16 pad SQuAD by 4.3 %, of 32 by 8.7 %, of 64 by 18.3 %
+
+# Megabytes, fitted to BERT-base and the demo model, within 7 % (docs/benchmarks.md). Of a file's size:
+FIXED_MB = 650  # HTTP process, and torch in the zygote
+WEIGHTS = {"INT8": 2.0, "BF16": 2.0, "FP32": 1.3}  # weights, packed weights and the longest rung, in the zygote
+RUNG = {"INT8": 0.05, "BF16": 0.02, "FP32": 0.01}  # each rung more
+LANE_MB = 60
+LANE = {"INT8": 0.25, "BF16": 0.25, "FP32": 0.1}  # what a lane of one core does not share
+WIDE = {"INT8": 0.9, "BF16": 0.9, "FP32": 0.3}  # a wide lane's own packed weights and longest rung
+
+
+class LaneKind(StrEnum):
+    """What a lane is for."""
+
+    NARROW = "narrow"
+    WIDE = "wide"
+    BACKGROUND = "background"
+    GUARD = "guard"
+
+
+@dataclass(frozen=True)
+class LaneSpec:
+    """A lane to be: what it is for, its name in logs and metrics, and the cores that it is pinned to."""
+
+    kind: LaneKind
+    name: str
+    cores: frozenset[int]
+
+    @property
+    def width(self) -> int:
+        """Threads of one pass."""
+        return len(self.cores)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the settings leave open (None) or lay down."""
+
+    narrow_lanes: int | None = None
+    wide_lane: bool = True
+    background_lanes: bool = True
+    guard_lane: bool = False
+    rung_step: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """memory_mb: what it will need, proportional set size of all processes, megabytes."""
+
+    lanes: tuple[LaneSpec, ...]
+    rung_step: int
+    memory_mb: int
+
+    @property
+    def parallel(self) -> int:
+        """How many windows run at once when there is work for all."""
+        return sum(lane.kind is LaneKind.NARROW for lane in self.lanes)
+
+
+def make_plan(
+    cpu: Cpu, choices: Choices, file_mb: dict[Precision, float], max_seq_len: int, memory_mb: float | None
+) -> Plan:
+    """The best plan that fits the memory; where none does, the smallest.
+
+    file_mb: size of each precision's file; memory_mb: what may be used, None for any amount.
+    """
+    for plan in _from_best_to_smallest(cpu, choices, file_mb, max_seq_len):
+        if memory_mb is None or plan.memory_mb <= memory_mb:
+            break
+    return plan
+
+
+def _from_best_to_smallest(
+    cpu: Cpu, choices: Choices, file_mb: dict[Precision, float], max_seq_len: int
+) -> Iterator[Plan]:
+    """What is given up first costs least: fineness of the ladder, then guard, wide, background, narrow lanes."""
+    lanes = _lanes(cpu, choices)
+    steps = [choices.rung_step] if choices.rung_step else RUNG_STEPS
+    given_up: list[Collection[LaneKind]] = [
+        (),
+        (LaneKind.GUARD,),
+        (LaneKind.GUARD, LaneKind.WIDE),
+        (LaneKind.GUARD, LaneKind.WIDE, LaneKind.BACKGROUND),
+    ]
+    for kinds in given_up:
+        kept = tuple(lane for lane in lanes if lane.kind not in kinds)
+        for step in steps:
+            yield _priced(kept, step, file_mb, max_seq_len)
+    if choices.narrow_lanes is None:
+        for count in range(len(kept) - 1, 0, -1):
+            yield _priced(kept[:count], steps[-1], file_mb, max_seq_len)
+
+
+def _lanes(cpu: Cpu, choices: Choices) -> tuple[LaneSpec, ...]:
+    budget = len(cpu.cores) if cpu.quota is None else min(len(cpu.cores), max(1, math.floor(cpu.quota)))
+    count = min(choices.narrow_lanes or budget, budget)
+    nodes = _shortened(cpu.nodes, count)
+    cores = [core for node in nodes for core in node]
+    narrow = [LaneSpec(LaneKind.NARROW, f"narrow-{i}", frozenset({core})) for i, core in enumerate(cores)]
+    background = [replace(lane, kind=LaneKind.BACKGROUND, name=f"background-{i}") for i, lane in enumerate(narrow)]
+    blocks = [block for node in nodes for block in _blocks(node) if len(block) > 1]
+    wide = [LaneSpec(LaneKind.WIDE, f"wide-{i}", frozenset(block)) for i, block in enumerate(blocks)]
+    return (
+        *narrow,
+        *(wide if choices.wide_lane else ()),
+        *(background if choices.background_lanes else ()),
+        *([replace(narrow[-1], kind=LaneKind.GUARD, name="guard-0")] if choices.guard_lane else ()),
+    )
+
+
+def _shortened(nodes: Sequence[Sequence[int]], count: int) -> list[Sequence[int]]:
+    """The first so many cores, still by node."""
+    kept = []
+    for node in nodes:
+        kept.append(node[:count])
+        count -= len(kept[-1])
+    return kept
+
+
+def _blocks(node: Sequence[int]) -> Iterator[Sequence[int]]:
+    """A node's cores in as few blocks of about the same size as may be."""
+    if not node:
+        return
+    blocks = math.ceil(len(node) / MAX_WIDE_CORES)
+    for i in range(blocks):
+        yield node[i * len(node) // blocks : (i + 1) * len(node) // blocks]
+
+
+def _priced(lanes: tuple[LaneSpec, ...], rung_step: int, file_mb: dict[Precision, float], max_seq_len: int) -> Plan:
+    """What the lanes need: the zygote holds what they share."""
+    rungs = math.ceil(max_seq_len / rung_step) - 1
+    ladder = sum(size * RUNG[precision] * rungs for precision, size in file_mb.items())
+    shared = FIXED_MB + ladder + sum(size * WEIGHTS[precision] for precision, size in file_mb.items())
+    of_one_core = LANE_MB + sum(size * LANE[precision] for precision, size in file_mb.items())
+    own = {
+        LaneKind.NARROW: of_one_core,
+        LaneKind.BACKGROUND: of_one_core,
+        LaneKind.GUARD: of_one_core,
+        LaneKind.WIDE: ladder + sum(size * WIDE[precision] for precision, size in file_mb.items()),
+    }
+    return Plan(lanes, rung_step, round(shared + sum(own[lane.kind] for lane in lanes)))

@@ -1,0 +1,160 @@
+"""An AWS account on localhost, for the tests: moto's server, which speaks AWS's APIs over real HTTP, with state.
+
+What moto lacks, UpdateEndpoint, StopTransformJob and some of AWS's refusals, is filled in here, at moto's own side of
+the wire.
+"""
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from moto.applicationautoscaling.exceptions import AWSValidationException as ScalingValidationException
+from moto.applicationautoscaling.models import applicationautoscaling_backends
+from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
+from moto.core.responses import ActionResult, EmptyResult
+from moto.sagemaker.exceptions import AWSValidationException
+from moto.sagemaker.responses import SageMakerResponse
+from moto.server import ThreadedMotoServer
+
+from tools.deploy.config import Deployment
+from tools.deploy.site import Site
+from tools.remote.aws import Aws
+
+REGION = "eu-west-1"
+INSTANCE = "ml.c5.2xlarge"  # moto's list of types ends before ml.c6i
+SCALED = {"max_instances": 3, "scale_target": 700, "rollback_alarm": True}
+_REGISTER = ApplicationAutoScalingResponse.register_scalable_target
+# Stands in for docker alone: pushes to a real registry are in test_tools_deploy_engine.py.
+_ENGINE = """#!{python}
+import sys, boto3
+if sys.argv[1:3] == ["image", "inspect"]:
+    print("sha256:" + "5" * 64)
+elif sys.argv[1] == "login":
+    assert sys.stdin.read()
+elif sys.argv[1] == "push":
+    repository, tag = sys.argv[2].partition("/")[2].split(":")
+    manifest = '{{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}}'
+    boto3.client("ecr", "{region}").put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag)
+"""
+
+
+@contextmanager
+def running(patch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Gives its URL."""
+    patch.setattr(SageMakerResponse, "update_endpoint", _update_endpoint, raising=False)
+    patch.setattr(SageMakerResponse, "stop_transform_job", _stop_transform_job, raising=False)
+    patch.setattr(ApplicationAutoScalingResponse, "register_scalable_target", _register)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def _update_endpoint(self: Any) -> ActionResult:
+    """What moto lacks, with what AWS refuses: another mode, and another instance type or no place for what scales."""
+    asked, backend = json.loads(self.body), self.sagemaker_backend
+    endpoint = backend.endpoints[asked["EndpointName"]]
+    old, new = (backend.endpoint_configs[n] for n in (endpoint.endpoint_config_name, asked["EndpointConfigName"]))
+    if bool(old.async_inference_config) != bool(new.async_inference_config):
+        raise AWSValidationException("The AsyncInferenceConfig parameter cannot be removed from this endpoint")
+    scaled = applicationautoscaling_backends[backend.account_id][backend.region_name].targets
+    names = {resource_id for targets in scaled.values() for resource_id in targets}
+    types = {variant["VariantName"]: variant.get("InstanceType") for variant in new.production_variants}
+    for variant in old.production_variants:
+        name = variant["VariantName"]
+        if f"endpoint/{endpoint.endpoint_name}/variant/{name}" in names and types.get(name) != variant["InstanceType"]:
+            raise AWSValidationException(f"the variant {name} is a target of autoscaling: deregister it first")
+    kept = {one["VariantName"]: one for one in endpoint.production_variants}
+    endpoint.production_variants = endpoint._process_production_variants(new.production_variants)
+    for variant in endpoint.production_variants if asked.get("RetainAllVariantProperties") else ():
+        before = kept.get(variant["VariantName"], {})
+        excluded = {one["VariantPropertyType"] for one in asked.get("ExcludeRetainedVariantProperties", ())}
+        for what, kind in (("InstanceCount", "DesiredInstanceCount"), ("Weight", "DesiredWeight")):
+            if kind not in excluded:
+                variant.update({key: before[key] for key in (f"Current{what}", f"Desired{what}") if key in before})
+    endpoint.endpoint_config_name = new.endpoint_config_name
+    return ActionResult({"EndpointArn": endpoint.arn})
+
+
+def _register(self: Any) -> str:
+    """Tags of a target that exists are refused."""
+    targets = self.applicationautoscaling_backend.targets.get(self._get_param("ScalableDimension"), {})
+    if self._get_param("ResourceId") in targets and self._get_param("Tags"):
+        raise ScalingValidationException("The scalable target that you tried to tag already exists")
+    return str(_REGISTER(self))
+
+
+def _stop_transform_job(self: Any) -> EmptyResult:
+    """What moto lacks."""
+    self.sagemaker_backend.transform_jobs[self._get_param("TransformJobName")].transform_job_status = "Stopped"
+    return EmptyResult()
+
+
+def enter(moto: str, runtime: str, patch: pytest.MonkeyPatch) -> None:
+    """Into an empty account: AWS's own variables name it. runtime: where InvokeEndpoint goes."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        patch.setenv(name, "test")
+    patch.setenv("AWS_ENDPOINT_URL", moto)
+    patch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime)
+    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    httpx.post(f"{moto}/moto-api/reset").raise_for_status()
+
+
+def inventory() -> dict[str, list[str]]:
+    """Everything in the account, by AWS's own listing."""
+    client: Callable[[str], Any] = lambda name: boto3.client(name, REGION)  # noqa: E731
+    sagemaker, s3 = client("sagemaker"), client("s3")
+    buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    objects = [one["Key"] for name in buckets for one in s3.list_objects_v2(Bucket=name).get("Contents", [])]
+    targets = client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")
+    return {
+        "buckets": buckets,
+        "objects": objects,
+        "repositories": [one["repositoryName"] for one in client("ecr").describe_repositories()["repositories"]],
+        "roles": [one["RoleName"] for one in client("iam").list_roles()["Roles"]],
+        "models": [one["ModelName"] for one in sagemaker.list_models()["Models"]],
+        "configs": [one["EndpointConfigName"] for one in sagemaker.list_endpoint_configs()["EndpointConfigs"]],
+        "endpoints": [one["EndpointName"] for one in sagemaker.list_endpoints()["Endpoints"]],
+        "targets": [one["ResourceId"] for one in targets["ScalableTargets"]],
+        "alarms": [one["AlarmName"] for one in client("cloudwatch").describe_alarms()["MetricAlarms"]],
+    }
+
+
+def install_engine(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A command `engine` that pushes into the account's ECR."""
+    engine = folder / "engine"
+    folder.mkdir()
+    engine.write_text(_ENGINE.format(python=sys.executable, region=REGION))
+    engine.chmod(engine.stat().st_mode | stat.S_IXUSR)
+    patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def site(artifact: Path, session: Any = None, **values: Any) -> Site:
+    said: list[str] = []
+    config = Deployment(**{"region": REGION, "model_dir": artifact, "engine": "engine", "instance": INSTANCE, **values})
+    made = Site(Aws(REGION, config.overrides, session), config, said.append)
+    made.said = said  # type: ignore[attr-defined]
+    return made
+
+
+def refusing(operation: str, message: str, times: int) -> boto3.Session:
+    """A session in which AWS answers an operation so for the first times."""
+    session, refused = boto3.Session(region_name=REGION), iter(range(times))
+
+    def answer(**_: Any) -> Any:
+        if next(refused, None) is None:
+            return None
+        return SimpleNamespace(status_code=400), {"Error": {"Code": "ValidationException", "Message": message}}
+
+    session.events.register(f"before-call.sagemaker.{operation}", answer)
+    return session

@@ -1,0 +1,50 @@
+"""How the tools find region and credentials, and what they say where these are wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from tools.errors import ToolError
+from tools.remote.aws import Aws, AwsError, merged
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """None of this machine's."""
+    for name in ("REGION", "DEFAULT_REGION", "PROFILE", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    for name in ("CONFIG_FILE", "SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(f"AWS_{name}", str(tmp_path / name))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def test_the_region_is_the_callers_or_aws_own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="give --region"):
+        _ = Aws().region
+    (tmp_path / "CONFIG_FILE").write_text("[default]\nregion = eu-central-1\n")
+    assert Aws().region == "eu-central-1"
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert Aws().region == "eu-west-1"
+    assert Aws("us-west-2").region == "us-west-2"
+
+
+def test_wrong_credentials_are_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AwsError, match="no AWS credentials were found: log in"):
+        Aws("eu-west-1").call("sts", "GetCallerIdentity")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "half")
+    with pytest.raises(AwsError, match="PartialCredentialsError"):
+        Aws("eu-west-1").call("sts", "GetCallerIdentity")
+    monkeypatch.setenv("AWS_PROFILE", "typo")
+    with pytest.raises(AwsError, match=r"ProfileNotFound.*typo"):
+        Aws("eu-west-1")
+
+
+def test_overrides_merge_into_tables_and_replace_all_else() -> None:
+    request = {"PrimaryContainer": {"Image": "x", "Environment": {"A": "1"}}, "Tags": [1]}
+    override = {"PrimaryContainer": {"Environment": {"B": "2"}}, "Tags": [2], "VpcConfig": {"Subnets": ["s"]}}
+    assert merged(request, override) == {
+        "PrimaryContainer": {"Image": "x", "Environment": {"A": "1", "B": "2"}},
+        "Tags": [2],
+        "VpcConfig": {"Subnets": ["s"]},
+    }
+    assert request["PrimaryContainer"]["Environment"] == {"A": "1"}

@@ -1,0 +1,358 @@
+"""evaluate as its users run it: in process and over HTTP, on v1.1 and v2.0, interrupted, and on bad input."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tools.answers.artifact import ArtifactSource
+from tools.answers.source import RULES, remote_answers
+from tools.errors import ToolError
+from tools.local_server import PROGRAM_DIR, LocalServer
+from tools.squad.examples import Example, read_examples
+from tools.squad.metric import exact_match, exact_match_v2, f1, f1_v2
+
+HELD_OUT = PROGRAM_DIR / "models" / "demo" / "held_out.json"
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "tools.evaluate", *map(str, arguments)]
+
+
+def evaluate(directory: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run it with files that lie in a directory."""
+    files = ("--journal", directory / "journal", "--output", directory / "report.json")
+    files = (*files, "--changed", directory / "changed.jsonl")
+    return subprocess.run(
+        command(*arguments, *files), cwd=PROGRAM_DIR, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def report_of(directory: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((directory / "report.json").read_text())
+    return content
+
+
+# All held-out questions, once in process and once over HTTP
+
+
+@pytest.fixture(scope="module")
+def runs(demo_dir: Path, server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Directories with what each run wrote, and its output in `printed`."""
+    directories = {}
+    for name, source in (("process", ("--model-dir", demo_dir)), ("http", ("--url", server.url))):
+        directories[name] = directory = tmp_path_factory.mktemp(name)
+        done = evaluate(directory, *source, "--data", HELD_OUT)
+        assert done.returncode == 0, done.stderr
+        (directory / "printed").write_text(done.stdout)
+    return directories
+
+
+def test_in_process_and_over_http_agree_to_the_last_question(runs: dict[str, Path]) -> None:
+    here, there = (report_of(runs[name]) for name in ("process", "http"))
+    assert list(here["answers"]) == ["FP32", "INT8"]
+    assert all(len(answers) == 196 for answers in here["answers"].values())
+    for part in ("answers", "scores", "difference_to_fp32", "data", "rules"):
+        assert here[part] == there[part]
+    tables = [(runs[name] / "printed").read_text().splitlines()[:-1] for name in ("process", "http")]
+    assert tables[0] == tables[1]
+
+
+def test_scores_are_those_of_the_answers(runs: dict[str, Path]) -> None:
+    report = report_of(runs["process"])
+    examples = read_examples(str(HELD_OUT))
+    each = {}
+    for precision, answers in report["answers"].items():
+        pairs = [(answers[example.id], example.answers) for example in examples]
+        each[precision] = 100 * np.array([(exact_match(*pair), f1(*pair)) for pair in pairs])
+        scores = report["scores"][precision]
+        assert [scores["exact_match"], scores["f1"]] == pytest.approx(each[precision].mean(axis=0).tolist())
+    assert scores["f1"] > 60
+    difference = report["difference_to_fp32"]["INT8"]
+    for column, measure in enumerate(("exact_match", "f1")):
+        mean = (each["INT8"] - each["FP32"])[:, column].mean()
+        assert difference[measure]["difference"] == pytest.approx(mean)
+        lower, upper = difference[measure]["interval_95"]
+        assert lower <= mean <= upper
+        assert lower < upper
+
+
+def test_the_changed_questions_are_listed_worst_first(runs: dict[str, Path]) -> None:
+    report = report_of(runs["process"])
+    listed = [json.loads(line) for line in (runs["process"] / "changed.jsonl").read_text().splitlines()]
+    answers = report["answers"]
+    expected = {name for name, answer in answers["INT8"].items() if answer != answers["FP32"][name]}
+    assert {one["id"] for one in listed} == expected
+    assert len(listed) == report["difference_to_fp32"]["INT8"]["answers_changed"] > 0
+    gains = [one["f1"]["INT8"] - one["f1"]["FP32"] for one in listed]
+    assert gains == sorted(gains)
+    by_id = {example.id: example for example in read_examples(str(HELD_OUT))}
+    for one in listed:
+        assert one["question"] == by_id[one["id"]].question
+        assert one["gold"] == list(dict.fromkeys(by_id[one["id"]].answers))
+        assert one["answers"] == {precision: answers[precision][one["id"]] for precision in answers}
+        assert one["exact_match"]["INT8"] == 100 * exact_match(one["answers"]["INT8"], one["gold"])
+
+
+def test_the_table_shows_the_figures_on_80_columns(runs: dict[str, Path]) -> None:
+    printed = (runs["process"] / "printed").read_text()
+    report = report_of(runs["process"])
+    assert "held_out.json: 196 questions, SQuAD v1.1" in printed
+    assert "…" not in printed
+    assert printed.index("FP32 ") < printed.index("INT8 ")
+    for scores in report["scores"].values():
+        assert f"{scores['exact_match']:.2f}" in printed
+        assert f"{scores['f1']:.2f}" in printed
+    f1_difference = report["difference_to_fp32"]["INT8"]["f1"]
+    lower, upper = f1_difference["interval_95"]
+    assert f"{f1_difference['difference']:+.2f} [{lower:+.2f}, {upper:+.2f}]" in printed
+
+
+def test_the_fingerprint_tells_what_answered(runs: dict[str, Path], server: LocalServer) -> None:
+    here, there = (report_of(runs[name])["fingerprint"] for name in ("process", "http"))
+    assert there["server"]["rungs"] == server.info()["rungs"]
+    assert here["cpu"] == there["cpu"]
+    for precision in ("INT8", "FP32"):
+        assert len(here["server"]["precisions"][precision]["sha256"]) == 64
+        assert here["server"]["precisions"][precision] == there["server"]["precisions"][precision]
+    assert here["versions"]["torch"] == there["versions"]["torch"]
+    assert "python -m tools.evaluate --url" in there["command"]
+
+
+def test_a_complete_run_leaves_no_journal(runs: dict[str, Path]) -> None:
+    assert [list((directory / "journal").iterdir()) for directory in runs.values()] == [[], []]
+
+
+# v2.0
+
+
+@pytest.fixture(scope="module")
+def with_impossible(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some held-out questions, and the same ones asked of another's context, where they have no answer."""
+    examples = read_examples(str(HELD_OUT))[::8]
+    strangers = examples[7:] + examples[:7]
+    paragraphs = []
+    for one, stranger in zip(examples, strangers, strict=True):
+        assert one.context != stranger.context
+        possible = {"id": one.id, "question": one.question, "answers": [{"text": text} for text in one.answers]}
+        impossible = {"id": f"no-{one.id}", "question": stranger.question, "answers": [], "is_impossible": True}
+        paragraphs.append({"context": one.context, "qas": [possible, impossible]})
+    path = tmp_path_factory.mktemp("v2") / "v2.json"
+    path.write_text(json.dumps({"version": "v2.0", "data": [{"paragraphs": paragraphs}]}))
+    return path
+
+
+def test_v2_lets_no_answer_compete_and_scores_both_kinds(
+    demo_dir: Path, server: LocalServer, with_impossible: Path, tmp_path: Path
+) -> None:
+    done = evaluate(tmp_path, "--model-dir", demo_dir, "--data", with_impossible)
+    assert done.returncode == 0, done.stderr
+    report = report_of(tmp_path)
+    assert report["rules"]["handle_impossible_answer"] is True
+    assert report["data"]["metric"] == "SQuAD v2.0"
+    examples = read_examples(str(with_impossible))
+    for precision, answers in report["answers"].items():
+        scores = report["scores"][precision]
+        for kind, chosen in (
+            (scores, examples),
+            (scores["has_answer"], [one for one in examples if one.answers]),
+            (scores["no_answer"], [one for one in examples if not one.answers]),
+        ):
+            pairs = [(answers[one.id], one.answers) for one in chosen]
+            assert kind["questions"] == len(chosen)
+            assert kind["exact_match"] == pytest.approx(100 * np.mean([exact_match_v2(*pair) for pair in pairs]))
+            assert kind["f1"] == pytest.approx(100 * np.mean([f1_v2(*pair) for pair in pairs]))
+        assert scores["has_answer"]["f1"] > scores["no_answer"]["f1"]  # the demo model was never shown the second kind
+    assert "SQuAD v2.0" in done.stdout
+    assert "right without" in done.stdout
+    over_http = evaluate(tmp_path, "--url", server.url, "--data", with_impossible)
+    assert over_http.returncode == 0, over_http.stderr
+    assert report_of(tmp_path)["answers"] == report["answers"]
+
+
+# Interrupted
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    demo_dir: Path, tmp_path: Path, runs: dict[str, Path], how: signal.Signals
+) -> None:
+    arguments = ("--model-dir", demo_dir, "--data", HELD_OUT, "--limit", 60)
+    running = subprocess.Popen(
+        command(*arguments, "--journal", tmp_path / "journal"), cwd=PROGRAM_DIR, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        wait_for(lambda: any(lines_in(tmp_path / "journal", at_least=20)), seconds=120)
+        running.send_signal(how)
+        printed, _ = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert running.returncode == (130 if how == signal.SIGINT else -how)
+    assert ("goes on from here" in printed) == (how == signal.SIGINT)
+    (path,) = lines_in(tmp_path / "journal", at_least=20)
+    kept = path.read_bytes().count(b"\n") - 1
+    with path.open("ab") as journal:
+        journal.write(b'{"id": "demo-0')  # torn
+    done = evaluate(tmp_path, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert f"FP32: goes on after {kept} of 60 questions of an earlier run" in done.stdout
+    assert "INT8: goes on" not in done.stdout
+    whole = report_of(runs["process"])["answers"]
+    for precision, answers in report_of(tmp_path)["answers"].items():
+        assert answers == dict(list(whole[precision].items())[:60])
+
+
+def wait_for(is_so: Any, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def lines_in(directory: Path, at_least: int) -> list[Path]:
+    return [path for path in directory.glob("*.jsonl") if path.read_bytes().count(b"\n") > at_least]
+
+
+def test_another_model_or_server_is_another_key(demo_dir: Path, server: LocalServer, tmp_path: Path) -> None:
+    """What a server says of itself tells its model's bytes apart; so does an artifact in process."""
+    here = ArtifactSource(demo_dir, None)
+    assert here.identity("INT8") != here.identity("FP32")
+    assert here.identity("INT8") == ArtifactSource(demo_dir, ("INT8",)).identity("INT8")
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in demo_dir.iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+    tokenizer = json.loads((other / "tokenizer.json").read_text())
+    (other / "tokenizer.json").write_text(json.dumps({**tokenizer, "added_tokens": tokenizer["added_tokens"]}))
+    assert ArtifactSource(other, None).identity("INT8") != here.identity("INT8")
+    assert server.info()["precisions"]["INT8"]["sha256"] == here.info()["precisions"]["INT8"]["sha256"]
+
+
+# Any other source
+
+
+def test_a_source_is_no_more_than_bytes_to_bytes(client: httpx.Client, runs: dict[str, Path]) -> None:
+    def ask(body: bytes) -> bytes:
+        return client.post("/invocations", content=body).raise_for_status().content
+
+    examples = read_examples(str(HELD_OUT))[:12]
+    answers = list(remote_answers(ask, "INT8", examples, RULES))
+    assert answers == [report_of(runs["http"])["answers"]["INT8"][example.id] for example in examples]
+
+
+@pytest.mark.parametrize("response", [b"", b"{", b"[]", b'{"predictions": []}'])
+def test_a_response_that_is_no_answer_is_told_with_its_question(response: bytes) -> None:
+    with pytest.raises(ToolError, match="question q7: the response is not an answer of this project's server"):
+        list(remote_answers(lambda body: response, "INT8", [Example("q7", "Who?", "Zoë did.", ())], RULES))
+
+
+def test_an_error_ends_the_run_without_asking_the_rest() -> None:
+    asked = []
+
+    def ask(body: bytes) -> bytes:
+        asked.append(body)
+        raise ToolError("no")
+
+    examples = [Example(f"q{number}", "Who?", "Zoë did.", ()) for number in range(1000)]
+    with pytest.raises(ToolError, match="question q0: no"):
+        list(remote_answers(ask, "INT8", examples, RULES))
+    assert len(asked) < 1000
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Passes requests on to the real server, but refuses every other one as a busy one does."""
+
+    target = ""
+    refused: list[str] = []
+
+    def do_GET(self) -> None:
+        self._pass_on(httpx.get(self.target + self.path))
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if len(self.refused) < 5:
+            self.refused.append(self.path)
+            self._pass_on(httpx.Response(429, json={"error": "later"}, headers={"Retry-After": "0"}))
+        else:
+            self._pass_on(httpx.post(self.target + self.path, content=body))
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+    def _pass_on(self, response: httpx.Response) -> None:
+        self.send_response(response.status_code)
+        for name in ("Content-Type", "Retry-After"):
+            if name in response.headers:
+                self.send_header(name, response.headers[name])
+        self.send_header("Content-Length", str(len(response.content)))
+        self.end_headers()
+        self.wfile.write(response.content)
+
+
+@pytest.fixture
+def busy_url(server: LocalServer) -> Iterator[str]:
+    handler = type("Busy", (Proxy,), {"target": server.url, "refused": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{proxy.server_address[1]}"
+        proxy.shutdown()
+
+
+def test_a_busy_servers_refusals_are_asked_again(busy_url: str, runs: dict[str, Path], tmp_path: Path) -> None:
+    done = evaluate(tmp_path, "--url", busy_url, "--data", HELD_OUT, "--limit", 10, "--precisions", "int8")
+    assert done.returncode == 0, done.stderr
+    whole = report_of(runs["http"])["answers"]["INT8"]
+    assert report_of(tmp_path)["answers"]["INT8"] == dict(list(whole.items())[:10])
+    assert report_of(tmp_path)["difference_to_fp32"] == {}
+    assert (tmp_path / "changed.jsonl").read_text() == ""
+
+
+# What cannot be evaluated
+
+
+def test_what_cannot_be_evaluated_is_said_in_a_line(demo_dir: Path, server: LocalServer, tmp_path: Path) -> None:
+    empty, long = tmp_path / "empty.json", tmp_path / "long.json"
+    empty.write_text('{"data": []}')
+    question = {"id": "long-one", "question": "why " * 70, "answers": [{"text": "so"}]}
+    long.write_text(json.dumps({"data": [{"paragraphs": [{"context": "so", "qas": [question]}]}]}))
+    here, there = ("--model-dir", demo_dir), ("--url", server.url)
+    for arguments, message in (
+        ((*here, "--data", empty), "holds no questions"),
+        ((*here, "--data", tmp_path / "missing.json"), "cannot read"),
+        ((*here, "--data", long), "question long-one: question: has 70 tokens"),
+        ((*there, "--data", long), "long-one"),
+        ((*here, "--data", HELD_OUT, "--precisions", "int4"), "--precisions takes some of"),
+        ((*there, "--data", HELD_OUT, "--precisions", "bf16"), "the server has no BF16: it serves INT8, FP32"),
+        (("--url", f"{server.url}/docs", "--data", HELD_OUT), "is another server running there?"),
+        (("--model-dir", tmp_path / "missing", "--data", HELD_OUT), "is not a directory"),
+        ((*here, "--data", HELD_OUT, "--limit", 1, "--output", tmp_path / "empty.json" / "x"), "cannot write"),
+        ((*here, "--data", HELD_OUT, "--limit", 1, "--journal", tmp_path / "empty.json" / "x"), "--journal"),
+    ):
+        own = () if "--journal" in arguments else ("--journal", tmp_path / "journal")
+        done = subprocess.run(
+            command(*arguments, *own),
+            cwd=PROGRAM_DIR,
+            env={**os.environ, "COLUMNS": "400"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1, arguments
+        assert "Traceback" not in done.stderr
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+        assert message in line
+    refused = evaluate(tmp_path, *here, "--data", HELD_OUT, "--limit", 0)
+    assert refused.returncode == 2
+    assert re.search(r"--limit must be at least 1", refused.stderr)

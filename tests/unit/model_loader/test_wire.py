@@ -1,0 +1,157 @@
+"""Frames over a real pair of sockets."""
+
+import array
+import concurrent.futures
+import fcntl
+import json
+import os
+import socket
+import termios
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from container.precision import PRECISIONS, Precision
+from model_loader import wire
+from model_loader.wire import HEADER, FrameKind, WindowLogits, WindowRun, receive
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    ours, theirs = socket.socketpair()
+    ours.settimeout(5)
+    theirs.settimeout(5)
+    with ours, theirs:
+        yield ours, theirs
+
+
+def received(pair: Pair, frame: bytes) -> tuple[FrameKind, bytes]:
+    ours, theirs = pair
+    ours.sendall(frame)
+    message = receive(theirs)
+    assert message is not None
+    kind, body, fds = message
+    assert fds == []
+    return kind, body
+
+
+def wait_until_read(sock: socket.socket) -> None:
+    """Until the other side has taken in all that was sent to this socket."""
+    deadline = time.monotonic() + 5
+    waiting = array.array("i", [1])
+    while waiting[0]:
+        assert time.monotonic() < deadline, "nobody reads"
+        fcntl.ioctl(sock, termios.FIONREAD, waiting)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("tokens", [3, 16, 384])
+def test_a_window_arrives_as_it_was_sent(pair: Pair, precision: Precision, tokens: int) -> None:
+    ids = np.random.default_rng(tokens).integers(0, 30522, tokens, dtype=np.int32)
+    kind, body = received(pair, wire.run_frame(WindowRun(precision, 384, 15, ids)))
+    run = wire.parse_run(body)
+    assert (kind, run.precision, run.rung, run.context_offset) == (FrameKind.RUN, precision, 384, 15)
+    assert run.input_ids.dtype == np.int32
+    assert run.input_ids.tolist() == ids.tolist()
+
+
+def test_token_ids_of_another_integer_type_arrive_too(pair: Pair) -> None:
+    _, body = received(pair, wire.run_frame(WindowRun("INT8", 16, 2, np.array([101, 30521, 102], dtype=np.int64))))
+    assert wire.parse_run(body).input_ids.tolist() == [101, 30521, 102]
+
+
+@pytest.mark.parametrize("tokens", [3, 384])
+def test_logits_arrive_bit_for_bit(pair: Pair, tokens: int) -> None:
+    start, end = np.random.default_rng(tokens).normal(size=(2, tokens)).astype(np.float32)
+    start[0], end[-1] = np.nan, -np.inf
+    kind, body = received(pair, wire.logits_frame(WindowLogits(start, end, 12.345)))
+    logits = wire.parse_logits(body)
+    assert (kind, logits.cost_ms) == (FrameKind.LOGITS, 12.345)
+    assert logits.start.tobytes() == start.tobytes()
+    assert logits.end.tobytes() == end.tobytes()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_warm_up_step_arrives(pair: Pair, precision: Precision) -> None:
+    kind, body = received(pair, wire.warm_frame(precision, 48))
+    assert (kind, wire.parse_warm(body)) == (FrameKind.WARM, (precision, 48))
+
+
+def test_a_json_body_arrives(pair: Pair) -> None:
+    kind, body = received(pair, wire.json_frame(FrameKind.FAILED, error="größer\n"))
+    assert (kind, json.loads(body)) == (FrameKind.FAILED, {"error": "größer\n"})
+
+
+def test_an_empty_body_arrives(pair: Pair) -> None:
+    assert received(pair, wire.frame(FrameKind.LOADED, b"")) == (FrameKind.LOADED, b"")
+
+
+def test_frames_arrive_one_at_a_time_and_in_order(pair: Pair) -> None:
+    ours, theirs = pair
+    ours.sendall(b"".join(wire.json_frame(FrameKind.WARMED, cost_ms=i) for i in range(5)))
+    assert [json.loads(receive(theirs)[1]) for _ in range(5)] == [{"cost_ms": i} for i in range(5)]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("piece", [1, 2, 4, 5, 6, 7])
+def test_a_frame_that_comes_in_pieces_is_one_frame(pair: Pair, piece: int) -> None:
+    ours, theirs = pair
+    frame = wire.warm_frame("FP32", 384)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        message = pool.submit(receive, theirs)
+        for begin in range(0, len(frame), piece):
+            ours.sendall(frame[begin : begin + piece])
+            wait_until_read(theirs)
+        assert message.result(5) == (FrameKind.WARM, frame[HEADER.size :], [])
+
+
+def test_a_frame_larger_than_the_sockets_buffer_arrives(pair: Pair) -> None:
+    ours, theirs = pair
+    body = os.urandom(4_000_000)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        message = pool.submit(receive, theirs)
+        ours.sendall(wire.frame(FrameKind.LOAD, body))
+        assert message.result(5) == (FrameKind.LOAD, body, [])
+
+
+def test_a_file_descriptor_comes_with_its_frame(pair: Pair) -> None:
+    ours, theirs = pair
+    lane_end, server_end = socket.socketpair()
+    ours.sendall(wire.json_frame(FrameKind.KILL, pid=1))
+    socket.send_fds(ours, [wire.json_frame(FrameKind.FORK, cores=[0, 1])], [lane_end.fileno()])
+    lane_end.close()
+    ours.sendall(wire.json_frame(FrameKind.KILL, pid=2))
+    messages = [receive(theirs) for _ in range(3)]
+    assert [message[0] for message in messages if message] == [FrameKind.KILL, FrameKind.FORK, FrameKind.KILL]
+    assert [len(message[2]) for message in messages if message] == [0, 1, 0]
+    assert json.loads(messages[1][1]) == {"cores": [0, 1]}  # type: ignore[index]
+    with server_end, socket.socket(fileno=messages[1][2][0]) as passed:  # type: ignore[index]
+        passed.sendall(b"hello")
+        assert server_end.recv(5) == b"hello"
+
+
+def test_the_end_of_the_stream_is_none(pair: Pair) -> None:
+    ours, theirs = pair
+    ours.sendall(wire.warm_frame("INT8", 16))
+    ours.close()
+    assert receive(theirs) is not None
+    assert receive(theirs) is None
+
+
+@pytest.mark.parametrize("length", [1, HEADER.size - 1, HEADER.size, HEADER.size + 1])
+def test_a_stream_that_ends_inside_a_frame_is_an_error(pair: Pair, length: int) -> None:
+    ours, theirs = pair
+    ours.sendall(wire.warm_frame("INT8", 16)[:length])
+    ours.close()
+    with pytest.raises(ConnectionResetError):
+        receive(theirs)
+
+
+def test_a_frame_of_an_unknown_kind_is_an_error(pair: Pair) -> None:
+    ours, theirs = pair
+    ours.sendall(HEADER.pack(0, 99))
+    with pytest.raises(ValueError, match="99"):
+        receive(theirs)

@@ -1,0 +1,92 @@
+"""Answers of an artifact in this process, without a server."""
+
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from container import contract, cpu
+from container.cpu import CpuUnsupported
+from container.precision import Precision
+from model_loader.artifact import installed_version, open_artifact, sha256_of
+from model_loader.errors import ModelLoadError
+from serve.errors import RequestError
+from serve.qa.features import Featurizer, WindowLimits
+from serve.qa.spans import SpanRules
+from tools.answers.source import MAX_QUESTION_LEN
+from tools.errors import ToolError
+from tools.local_model import Cutter, LocalModel
+from tools.squad.examples import Example
+
+PACKAGES = ("torch", "intel-extension-for-pytorch", "tokenizers", "numpy")
+
+
+class ArtifactSource:
+    """An AnswerSource. A model is loaded when its first answer is asked for."""
+
+    def __init__(self, model_dir: Path, wanted: tuple[Precision, ...] | None) -> None:
+        """Verify the artifact.
+
+        Raises: ToolError.
+        """
+        try:
+            self._cpu = cpu.detect()
+            self._artifact = artifact = open_artifact(model_dir, wanted, self._cpu)
+            limits = WindowLimits(artifact.max_seq_len, artifact.doc_stride, MAX_QUESTION_LEN)
+            self._cutter = Cutter(Featurizer(artifact.tokenizer_file), limits)
+        except (ModelLoadError, CpuUnsupported, ValueError) as error:
+            raise ToolError(str(error)) from None
+        self._files = {file.precision: file for file in artifact.models}
+        self._sha256 = {file.precision: sha256_of(Path(file.path)) for file in artifact.models}
+        self.precisions: Sequence[Precision] = list(self._files)
+
+    def info(self) -> Mapping[str, Any]:
+        """As the server's: one lane over all cores."""
+        artifact = self._artifact
+        return {
+            "version": contract.VERSION,
+            "model": {
+                "name": artifact.name,
+                "has_manifest": artifact.manifest is not None,
+                "max_seq_len": artifact.max_seq_len,
+                "doc_stride": artifact.doc_stride,
+            },
+            "precisions": {
+                precision: {
+                    "engine": file.engine,
+                    "fused_groups": file.fused_groups,
+                    "sha256": self._sha256[precision],
+                }
+                for precision, file in self._files.items()
+            },
+            "cpu": {"model": self._cpu.model, "isa": self._cpu.isa, "quota": self._cpu.quota},
+            "lanes": [{"name": "in process", "cores": sorted(self._cpu.cores)}],
+            "versions": {
+                "python": platform.python_version(),
+                **{package: installed_version(package) for package in PACKAGES},
+            },
+        }
+
+    def identity(self, precision: Precision) -> Mapping[str, Any]:
+        """Its bytes, and what runs them."""
+        info = self.info()
+        return {
+            "sha256": self._sha256[precision],
+            "tokenizer": sha256_of(self._artifact.tokenizer_file),
+            **{name: info[name] for name in ("version", "model", "cpu", "versions")},
+        }
+
+    def answers(self, precision: Precision, examples: Sequence[Example], rules: SpanRules) -> Iterator[str]:
+        """One after the other, on all cores.
+
+        Raises: ToolError.
+        """
+        try:
+            model = LocalModel(self._files[precision], self._cutter)
+        except ModelLoadError as error:
+            raise ToolError(str(error)) from None
+        for example in examples:
+            try:
+                yield model.answer(example, rules).answer
+            except (RequestError, ModelLoadError) as error:
+                raise ToolError(f"question {example.id}: {error}") from None

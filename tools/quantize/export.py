@@ -1,0 +1,101 @@
+"""Checkpoint -> TorchScript, traced and frozen, in FP32, BF16 and INT8. Imports IPEX; the server never does."""
+
+import json
+import tempfile
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+import intel_extension_for_pytorch as ipex
+import torch
+from intel_extension_for_pytorch.quantization import convert, prepare
+
+from tools.checkpoint import Checkpoint
+from tools.quantize import rewrites
+from tools.quantize.recipes import Recipe
+
+Tensors = tuple[torch.Tensor, ...]
+FUSING_PASSES = 2  # pass 1 profiles, pass 2 fuses: the saved graph is the one that serving runs
+
+
+def export_fp32(checkpoint: Checkpoint, example: Tensors, path: Path) -> None:
+    """FP32 with IPEX's packed weights: the fastest FP32 here, but it loads only with IPEX."""
+    model = ipex.optimize(checkpoint.load_model(), dtype=torch.float32, auto_kernel_selection=True)
+    _trace_and_save(model, example, path)
+
+
+def export_portable_fp32(checkpoint: Checkpoint, example: Tensors, path: Path) -> None:
+    """FP32 as plain TorchScript: loads wherever torch does."""
+    _trace_and_save(checkpoint.load_model(), example, path)
+
+
+def export_bf16(checkpoint: Checkpoint, example: Tensors, path: Path) -> None:
+    """BF16 weights and products, by IPEX."""
+    model = ipex.optimize(checkpoint.load_model(), dtype=torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        _trace_and_save(model, example, path)
+
+
+def export_int8(
+    checkpoint: Checkpoint, windows: Sequence[Tensors], path: Path, recipe: Recipe, on_step: Callable[[], None]
+) -> dict[str, object]:
+    """Static INT8: activations per tensor by histogram, weights per channel; gives the recipe for the manifest.
+
+    windows: calibration windows at their real lengths, one forward pass each (two where the recipe rewrites the model).
+    """
+    model = checkpoint.load_model()
+    _rewrite(model, checkpoint.model_type, windows, recipe)
+    qconfig = ipex.quantization.default_static_qconfig_mapping
+    prepared = prepare(model, qconfig, example_inputs=windows[0], inplace=True)
+    with torch.no_grad():
+        for window in windows:
+            prepared(*window)
+            on_step()
+        if recipe.fp32_linears:
+            _keep_in_fp32(prepared, recipe.fp32_linears)
+        converted = convert(prepared)
+    _trace_and_save(converted, windows[0], path)
+    return {**recipe.as_json(), "qconfig": "default_static_qconfig_mapping", "calibration_windows": len(windows)}
+
+
+def linear_sizes(checkpoint: Checkpoint) -> dict[str, int]:
+    """Paths of the linear layers in the checkpoint's model, and their multiply-adds for a token."""
+    modules = checkpoint.load_model().named_modules()
+    return {name: module.weight.numel() for name, module in modules if isinstance(module, torch.nn.Linear)}
+
+
+def _rewrite(model: torch.nn.Module, model_type: str, windows: Sequence[Tensors], recipe: Recipe) -> None:
+    if not recipe.centred and recipe.alpha is None:
+        return
+    layers = rewrites.layers(model, model_type)
+    ranges = rewrites.Ranges()
+    inputs = [module for layer in layers for module in (layer.query, layer.ffn_input, layer.ffn_output)]
+    ranges.observe(model, windows, inputs, [module for layer in layers for module in (layer.key, layer.value)])
+    for layer in layers:
+        if recipe.centred:
+            rewrites.centre(layer, ranges)
+        if recipe.alpha is not None:
+            rewrites.smooth(model, layer, ranges, recipe.alpha)
+
+
+def _keep_in_fp32(prepared: torch.nn.Module, linears: Collection[str]) -> None:
+    """Through IPEX's own summary of what it quantizes, which it can write and read back."""
+    kept = {name for linear in linears for name in (linear, f"{linear}.linear")}  # the second: a Smoothed's own
+    with tempfile.TemporaryDirectory() as directory:
+        summary = Path(directory) / "summary.json"
+        prepared.save_qconf_summary(str(summary))
+        content = json.loads(summary.read_text())
+        for module in content.values():
+            for operator in module["q_op_infos"].values():
+                if operator["fqn"] in kept and "Linear" in operator["op_type"]:
+                    for tensor in operator["input_tensor_infos"] + operator["weight_tensor_infos"]:
+                        tensor["inf_dtype"] = tensor["force_dtype"] = "torch.float32"
+        summary.write_text(json.dumps(content))
+        prepared.load_qconf_summary(str(summary))
+
+
+def _trace_and_save(model: torch.nn.Module, example: Tensors, path: Path) -> None:
+    with torch.no_grad():
+        traced = torch.jit.freeze(torch.jit.trace(model, example, strict=False))
+        for _ in range(FUSING_PASSES):
+            traced(*example)
+    traced.save(str(path))
