@@ -5,6 +5,17 @@ padded to a rung, and a rung is warmed before it is used. Multiples of 16 pad SQ
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
+
+from container.precision import Precision
+
+
+@dataclass(frozen=True)
+class WarmStep:
+    """One rung of one precision that is to be warmed."""
+
+    precision: Precision
+    rung: int
 
 
 def rungs(max_seq_len: int, step: int) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
-"""A lane: one process, one inference thread of fixed width, pinned to its cores. Token ids in, logits out.
+"""A lane: a process with one inference thread of fixed width, pinned to its cores. Token ids in, logits out.
 
-Runs in a process forked from the zygote. It ends when its socket closes, which happens however the HTTP process ends.
+A lane is forked from the zygote. It ends when its socket closes, which happens however the HTTP process ends.
 """
 
 import os
@@ -11,31 +11,37 @@ from collections.abc import Mapping, Set
 
 import torch
 
+from container import memory
 from container.precision import Precision
-from model_loader import memory, wire
+from model_loader import wire
 from model_loader.errors import WarmupFailed
+from model_loader.model_io import ModelInput, WindowLogits
 from model_loader.torchscript import QAModel
-from model_loader.wire import FrameKind, WindowLogits
+from model_loader.wire import FrameKind, RunResult
 
-Models = Mapping[Precision, QAModel]
+LoadedModels = Mapping[Precision, QAModel]
 
 
-def run_lane(sock: socket.socket, models: Models, cores: Set[int], niceness: int) -> None:
-    """Serve frames until the socket closes. A lane of one core has the zygote's warm rungs, a wider one none."""
+def run_lane(sock: socket.socket, models: LoadedModels, cores: Set[int], niceness: int) -> None:
+    """Serve frames until the socket closes.
+
+    A lane of one core inherits the zygote's warm rungs. A wider lane starts with none, because compiled shapes belong
+    to a number of threads.
+    """
     os.sched_setaffinity(0, cores)
-    _give_way(niceness)
-    if len(cores) > 1:  # compiled shapes belong to a number of threads
+    _lower_priority(niceness)
+    if len(cores) > 1:
         for model in models.values():
             model.warm_rungs.clear()
-    torch.set_num_threads(len(cores))  # once, before the first pass: the kernels' layouts depend on it
+    torch.set_num_threads(len(cores))  # once, before the first pass: the kernels' layouts depend on the number
     torch.set_flush_denormal(True)
     while message := wire.receive(sock):
         kind, body, _ = message
         sock.sendall(_answer(kind, body, models))
 
 
-def _give_way(niceness: int) -> None:
-    """Take a niceness beside the zygote's, or the kernel's class for what runs only where nothing else would."""
+def _lower_priority(niceness: int) -> None:
+    """Add a niceness to the zygote's own, or take the class in which the kernel runs a process on idle cores only."""
     if niceness < wire.IDLE_CLASS:
         os.nice(niceness)
         return
@@ -45,7 +51,7 @@ def _give_way(niceness: int) -> None:
         os.nice(niceness)
 
 
-def warm(body: bytes, models: Models) -> bytes:
+def warm(body: bytes, models: LoadedModels) -> bytes:
     """Answer a WARM frame."""
     precision, rung = wire.parse_warm(body)
     try:
@@ -56,7 +62,7 @@ def warm(body: bytes, models: Models) -> bytes:
     return wire.json_frame(FrameKind.WARMED, cost_ms=warmed.cost_ms, fused_groups=warmed.fused_groups)
 
 
-def _answer(kind: FrameKind, body: bytes, models: Models) -> bytes:
+def _answer(kind: FrameKind, body: bytes, models: LoadedModels) -> bytes:
     if kind is FrameKind.WARM:
         reply = warm(body, models)
         _pin_threads()
@@ -67,15 +73,19 @@ def _answer(kind: FrameKind, body: bytes, models: Models) -> bytes:
         return wire.json_frame(FrameKind.FAILED, error=f"{type(error).__name__}: {error}")
 
 
-def _run(body: bytes, models: Models) -> bytes:
+def _run(body: bytes, models: LoadedModels) -> bytes:
     run = wire.parse_run(body)
     model = models[run.precision]
     if run.rung not in model.warm_rungs:
         raise RuntimeError(f"rung {run.rung} of {run.precision} is cold. This is a bug.")
     start = time.perf_counter()
-    start_logits, end_logits = model.forward(run.input_ids, run.context_offset, run.rung)
+    logits = [_forward(model, window, run.rung) for window in run.inputs]
     cost_ms = (time.perf_counter() - start) * 1000
-    return wire.logits_frame(WindowLogits(start_logits, end_logits, cost_ms))
+    return wire.logits_frame(RunResult(logits, cost_ms))
+
+
+def _forward(model: QAModel, window: ModelInput, rung: int) -> WindowLogits:
+    return WindowLogits(*model.forward(window.input_ids, window.context_offset, rung))
 
 
 def _pin_threads() -> None:
@@ -92,6 +102,6 @@ def _pin_threads() -> None:
 
 
 def ignore_stop_signals() -> None:
-    """Ctrl-C and SIGTERM reach the whole process group; a lane ends when its work is done and its socket closed."""
+    """Ignore SIGINT and SIGTERM, which reach the whole process group: a lane ends when its socket is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

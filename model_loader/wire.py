@@ -1,111 +1,169 @@
 """Frames between the HTTP process, its lanes and their zygote, over Unix stream sockets.
 
 A frame is a 5-byte header (body length, kind) and a body. Windows and logits travel as raw arrays, a few kilobytes
-each way; the rest is JSON. Both ends run the same code on the same machine: no versions, native byte order.
+each way; the rest is JSON. Both ends run the same code on the same machine, so frames carry no version and use the
+native byte order.
 """
 
 import json
 import socket
 import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
 from container.precision import PRECISIONS, Precision
+from model_loader.errors import ArtifactInvalid, ArtifactMissing, ModelLoadError, PrecisionUnsupported, WarmupFailed
+from model_loader.model_file import ModelFile
+from model_loader.model_io import ModelInput, WindowLogits
 
 HEADER = struct.Struct("=IB")
-_RUN = struct.Struct("=BHH")  # precision, rung, context_offset
-_COST = struct.Struct("=d")
-IDLE_CLASS = 20  # in the place of a niceness, which ends at 19: the scheduling class SCHED_IDLE
+_RUN = struct.Struct("=BHH")  # precision, rung, number of windows
+_WINDOW = struct.Struct("=HH")  # of each window: context_offset, tokens
+_RESULT = struct.Struct("=dH")  # cost_ms, number of windows
+IDLE_CLASS = 20  # stands for the scheduling class SCHED_IDLE in the place of a niceness, which ends at 19
+
+# How an error of the zygote crosses the socket: by name, and back to the class that the server catches.
+LOAD_ERRORS: dict[str, type[ModelLoadError]] = {
+    "artifact_missing": ArtifactMissing,
+    "artifact_invalid": ArtifactInvalid,
+    "precision_unsupported": PrecisionUnsupported,
+    "warmup_failed": WarmupFailed,
+}
 
 
 class FrameKind(IntEnum):
     """What a frame's body is."""
 
-    RUN = 1  # to a lane: one window
-    LOGITS = 2  # from it: the window's logits and cost
+    RUN = 1  # to a lane: windows of one precision and rung
+    LOGITS = 2  # from a lane: the windows' logits and what the pass cost
     WARM = 3  # to a lane or the zygote: JSON precision, rung
-    WARMED = 4  # from it: JSON cost_ms, fused_groups
-    FAILED = 5  # from it: JSON error
+    WARMED = 4  # the reply: JSON cost_ms, fused_groups
+    FAILED = 5  # the reply when a pass fails: JSON error
     LOAD = 6  # to the zygote: JSON model file
-    LOADED = 7  # from it: JSON load_ms, or error and failure
+    LOADED = 7  # the reply: JSON load_ms, or error and error_kind, a key of LOAD_ERRORS
     FORK = 8  # to the zygote, with a socket attached: JSON cores, niceness or IDLE_CLASS
-    FORKED = 9  # from it: JSON pid, and the rungs that are warm in the new lane
-    KILL = 10  # to the zygote: JSON pid
+    FORKED = 9  # the reply: JSON pid, and the rungs that are warm in the new lane
+    KILL = 10  # to the zygote: JSON pid; it has no reply
 
 
 @dataclass(frozen=True)
-class WindowRun:
-    """One window for a lane. input_ids: (T,) int32, unpadded."""
+class Run:
+    """One call of a model: windows of one precision, each padded to the same rung."""
 
     precision: Precision
     rung: int
-    context_offset: int
-    input_ids: np.ndarray
+    inputs: Sequence[ModelInput]
 
 
 @dataclass(frozen=True)
-class WindowLogits:
-    """A window's logits, (T,) float32 each, and how long its pass took."""
+class RunResult:
+    """The logits of a call's windows, in their order, and the milliseconds that the call took."""
 
-    start: np.ndarray
-    end: np.ndarray
+    logits: Sequence[WindowLogits]
     cost_ms: float
 
 
 def frame(kind: FrameKind, body: bytes) -> bytes:
-    """Header and body."""
+    """Return a frame: header and body."""
     return HEADER.pack(len(body), kind) + body
 
 
 def json_frame(kind: FrameKind, **fields: Any) -> bytes:
-    """A frame with a JSON body."""
+    """Return a frame with a JSON body."""
     return frame(kind, json.dumps(fields).encode())
 
 
-def run_frame(run: WindowRun) -> bytes:
-    """A RUN frame."""
-    head = _RUN.pack(PRECISIONS.index(run.precision), run.rung, run.context_offset)
-    return frame(FrameKind.RUN, head + run.input_ids.astype(np.int32, copy=False).tobytes())
+def run_frame(run: Run) -> bytes:
+    """Return a RUN frame."""
+    head = _RUN.pack(PRECISIONS.index(run.precision), run.rung, len(run.inputs))
+    sizes = b"".join(_WINDOW.pack(each.context_offset, len(each.input_ids)) for each in run.inputs)
+    ids = b"".join(each.input_ids.astype(np.int32, copy=False).tobytes() for each in run.inputs)
+    return frame(FrameKind.RUN, head + sizes + ids)
 
 
-def parse_run(body: bytes) -> WindowRun:
-    """The body of a RUN frame."""
-    precision, rung, context_offset = _RUN.unpack_from(body)
-    return WindowRun(PRECISIONS[precision], rung, context_offset, np.frombuffer(body, np.int32, offset=_RUN.size))
+def parse_run(body: bytes) -> Run:
+    """Read the body of a RUN frame."""
+    precision, rung, count = _RUN.unpack_from(body)
+    first_id = _RUN.size + count * _WINDOW.size
+    sizes = list(_WINDOW.iter_unpack(body[_RUN.size : first_id]))
+    ids = np.frombuffer(body, np.int32, offset=first_id)
+    ends = np.cumsum([tokens for _, tokens in sizes])
+    inputs = [
+        ModelInput(ids[end - tokens : end], context_offset)
+        for end, (context_offset, tokens) in zip(ends, sizes, strict=True)
+    ]
+    return Run(PRECISIONS[precision], rung, inputs)
+
+
+def logits_frame(result: RunResult) -> bytes:
+    """Return a LOGITS frame."""
+    lengths = np.array([len(each.start) for each in result.logits], dtype=np.uint16)
+    arrays = [part for each in result.logits for part in (each.start, each.end)]
+    values = np.concatenate(arrays).astype(np.float32, copy=False)
+    return frame(FrameKind.LOGITS, _RESULT.pack(result.cost_ms, len(lengths)) + lengths.tobytes() + values.tobytes())
+
+
+def parse_logits(body: bytes) -> RunResult:
+    """Read the body of a LOGITS frame."""
+    cost_ms, count = _RESULT.unpack_from(body)
+    lengths = np.frombuffer(body, np.uint16, count, _RESULT.size)
+    values = np.frombuffer(body, np.float32, offset=_RESULT.size + lengths.nbytes)
+    logits = []
+    first = 0
+    for length in lengths.tolist():
+        start, end = values[first : first + 2 * length].reshape(2, -1)
+        logits.append(WindowLogits(start, end))
+        first += 2 * length
+    return RunResult(logits, cost_ms)
 
 
 def warm_frame(precision: Precision, rung: int) -> bytes:
-    """A WARM frame."""
+    """Return a WARM frame."""
     return json_frame(FrameKind.WARM, precision=precision, rung=rung)
 
 
 def parse_warm(body: bytes) -> tuple[Precision, int]:
-    """The body of a WARM frame."""
+    """Read the body of a WARM frame."""
     fields = json.loads(body)
     return fields["precision"], fields["rung"]
 
 
-def logits_frame(logits: WindowLogits) -> bytes:
-    """A LOGITS frame."""
-    arrays = np.concatenate((logits.start, logits.end)).astype(np.float32, copy=False)
-    return frame(FrameKind.LOGITS, _COST.pack(logits.cost_ms) + arrays.tobytes())
+def load_frame(file: ModelFile) -> bytes:
+    """Return a LOAD frame."""
+    return json_frame(FrameKind.LOAD, **asdict(file))
 
 
-def parse_logits(body: bytes) -> WindowLogits:
-    """The body of a LOGITS frame."""
-    (cost_ms,) = _COST.unpack_from(body)
-    start, end = np.frombuffer(body, np.float32, offset=_COST.size).reshape(2, -1)
-    return WindowLogits(start, end, cost_ms)
+def parse_load(body: bytes) -> ModelFile:
+    """Read the body of a LOAD frame."""
+    fields = json.loads(body)
+    return ModelFile(**{**fields, "inputs": tuple(fields["inputs"])})
+
+
+def load_failed_frame(error: ModelLoadError) -> bytes:
+    """Return a LOADED frame that carries an error of one of the classes in LOAD_ERRORS."""
+    kind = next(kind for kind, error_class in LOAD_ERRORS.items() if type(error) is error_class)
+    return json_frame(FrameKind.LOADED, error=str(error), error_kind=kind)
+
+
+def raise_load_error(reply: dict[str, Any]) -> None:
+    """Raise the error that a LOADED frame carries, if it carries one."""
+    if "error" in reply:
+        raise LOAD_ERRORS[reply["error_kind"]](reply["error"])
 
 
 def receive(sock: socket.socket) -> tuple[FrameKind, bytes, list[int]] | None:
-    """Block for one frame; gives its kind, body and attached file descriptors, or None at the end of the stream."""
+    """Block for one frame.
+
+    Returns its kind, body and attached file descriptors, or None at the end of the stream.
+    Raises: ConnectionResetError where the stream ends inside a frame.
+    """
     try:
         data, fds, _, _ = socket.recv_fds(sock, HEADER.size, 1)
-    except ConnectionResetError:  # closed with a frame of ours unread
+    except ConnectionResetError:  # the peer closed its end with a frame of ours unread
         return None
     if not data:
         return None
@@ -119,6 +177,6 @@ def _receive_exactly(sock: socket.socket, length: int) -> bytes:
     while len(chunks) < length:
         chunk = sock.recv(length - len(chunks))
         if not chunk:
-            raise ConnectionResetError("the other end closed inside a frame")
+            raise ConnectionResetError("the peer closed the socket inside a frame")
         chunks += chunk
     return bytes(chunks)

@@ -1,9 +1,11 @@
-"""The zygote: loads the models, warms them on one thread, and forks each lane, replacements too.
+"""The zygote: it loads the models, warms them on one thread, and forks each lane, replacements included.
 
-A lane of one core begins with everything that the zygote has: packed weights and compiled shapes, shared page by page
-(docs/decisions/0006). So it costs some 40 MB, and is warm when it is born. The zygote must run no OpenMP team: threads
-do not survive a fork. Started by serve/zygote_client.py as `python -m model_loader.zygote FD` with one end of a socket
-pair; it ends when the other end closes.
+A lane of one core inherits all that the zygote has: packed weights and compiled shapes, shared page by page
+(docs/decisions/0006). Such a lane costs some 40 MB and is warm from its first moment. The zygote must never start an
+OpenMP team, because threads do not survive a fork.
+
+serve/lanes/zygote_client.py starts `python -m model_loader.zygote FD` with one end of a socket pair. The zygote ends
+when the other end closes.
 """
 
 import contextlib
@@ -18,18 +20,18 @@ from typing import Any
 
 import torch
 
+from container import memory
 from container.precision import Precision
-from model_loader import lane, memory, torchscript, wire
+from model_loader import lane, torchscript, wire
 from model_loader.errors import ModelLoadError
-from model_loader.model_file import ModelFile
 from model_loader.torchscript import QAModel
 from model_loader.wire import FrameKind
 
-NICENESS = 1  # its own and its lanes': the HTTP process must answer /ping while every core computes
+NICENESS = 1  # of the zygote and its lanes: the HTTP process must answer /ping while every core computes
 
 
 def main(control_fd: int) -> None:
-    """Serve the control socket until it closes, then end."""
+    """Serve the control socket until it closes."""
     lane.ignore_stop_signals()
     os.nice(NICENESS)
     torch.set_num_threads(1)
@@ -37,10 +39,10 @@ def main(control_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     control.settimeout(None)
     models: dict[Precision, QAModel] = {}
-    living: set[int] = set()
+    running: set[int] = set()  # process ids of the lanes
     while message := wire.receive(control):
         kind, body, fds = message
-        _reap(living)
+        _reap(running)
         if kind is FrameKind.LOAD:
             control.sendall(_load(body, models))
         elif kind is FrameKind.WARM:
@@ -48,28 +50,27 @@ def main(control_fd: int) -> None:
         elif kind is FrameKind.FORK:
             order = json.loads(body)
             pid = _fork(control, fds[0], models, order)
-            living.add(pid)
+            running.add(pid)
             warm = {precision: sorted(model.warm_rungs) for precision, model in models.items()}
             control.sendall(wire.json_frame(FrameKind.FORKED, pid=pid, warm=warm if len(order["cores"]) == 1 else {}))
-        elif kind is FrameKind.KILL and json.loads(body)["pid"] in living:
+        elif kind is FrameKind.KILL and json.loads(body)["pid"] in running:
             os.kill(json.loads(body)["pid"], 9)
 
 
 def _load(body: bytes, models: dict[Precision, QAModel]) -> bytes:
     start = time.perf_counter()
-    fields = json.loads(body)
-    file = ModelFile(**{**fields, "inputs": tuple(fields["inputs"])})
+    file = wire.parse_load(body)
     try:
         models[file.precision] = torchscript.load(file)
     except ModelLoadError as error:
-        return wire.json_frame(FrameKind.LOADED, error=str(error), failure=type(error).__name__)
+        return wire.load_failed_frame(error)
     memory.give_back()
     return wire.json_frame(FrameKind.LOADED, load_ms=(time.perf_counter() - start) * 1000)
 
 
 def _fork(control: socket.socket, lane_fd: int, models: dict[Precision, QAModel], order: dict[str, Any]) -> int:
-    """Fork one lane onto the socket that came with the message; gives its process id."""
-    gc.freeze()  # no collection in a lane touches, and so copies, the pages that it shares
+    """Fork one lane onto the socket that came with the frame; return its process id."""
+    gc.freeze()  # a collection in a lane would touch, and so copy, the pages that it shares
     pid = os.fork()
     if pid:
         os.close(lane_fd)
@@ -79,21 +80,21 @@ def _fork(control: socket.socket, lane_fd: int, models: dict[Precision, QAModel]
         control.close()
         lane.run_lane(socket.socket(fileno=lane_fd), models, set(order["cores"]), order["niceness"])
     except (BrokenPipeError, ConnectionResetError):
-        pass  # the HTTP process is gone, so is the reason to run
+        pass  # the HTTP process is gone, so the lane is of no use any more
     except BaseException:
         traceback.print_exc()
         status = 1
     finally:
-        os._exit(status)  # not the zygote's own way out
+        os._exit(status)  # a lane must not run the zygote's clean-up
 
 
-def _reap(living: set[int]) -> None:
-    """Take the exit statuses of ended lanes, so that a process id in `living` is surely a lane of ours."""
-    while living:
+def _reap(running: set[int]) -> None:
+    """Collect the exit statuses of ended lanes, so that each process id in `running` is certainly a lane's."""
+    while running:
         pid, _ = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        living.discard(pid)
+        running.discard(pid)
 
 
 if __name__ == "__main__":

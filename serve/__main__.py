@@ -1,6 +1,7 @@
-"""`python -m serve`: settings, CPU, artifact, then gunicorn. What cannot work ends here, before the port opens.
+"""`python -m serve`: read the settings, the CPU and the artifact, then run gunicorn.
 
-Exit codes: 78 settings, 69 CPU, 70 artifact or model, else gunicorn's own.
+What cannot work ends here, before the port opens, with one line that says what to do. The exit code is 78 for bad
+settings, 69 for an unsupported CPU, 70 for an unusable artifact or model, and gunicorn's own otherwise.
 """
 
 import logging
@@ -20,8 +21,8 @@ log = logging.getLogger("serve")
 
 
 def main() -> int:
-    """Start the server; returns only when it has stopped."""
-    # As process 1 of a container this one would not hear SIGTERM before gunicorn listens to it.
+    """Run the server; return its exit code when it has stopped."""
+    # As process 1 of a container, this process would ignore SIGTERM until gunicorn handles it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = Settings.from_env()
@@ -57,22 +58,22 @@ def _run_gunicorn(settings: Settings, model: Artifact | None, box: Cpu) -> int:
                 self.cfg.set(name, value)
 
         def load(self) -> Any:
-            """In the worker, after the fork."""
+            """Return the ASGI app. gunicorn calls this in the worker, after the fork."""
             from serve.api.app import create_app
             from serve.lifecycle import Lifecycle
             from serve.multi_model.app import create_multi_model_app
-            from serve.multi_model.registry import Models
+            from serve.multi_model.registry import ModelRegistry
 
             if model is None:
-                return create_multi_model_app(Models(settings, box))
+                return create_multi_model_app(ModelRegistry(settings, box))
             return create_app(Lifecycle(settings, model, box))
 
-    supervisor = os.getpid()
+    master = os.getpid()
     try:
         Application().run()
     except SystemExit as stop:
-        if os.getpid() != supervisor:
-            raise  # a worker's end passes through here too, and gunicorn must see its own code
+        if os.getpid() != master:
+            raise  # this is a worker's exit, whose code gunicorn must see
         failed_at_boot = stop.code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR)
         return contract.EXIT_ARTIFACT if failed_at_boot else int(stop.code or 0)
     return 0

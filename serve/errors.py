@@ -1,30 +1,32 @@
-"""Everything that can go wrong with one request. Situations, not statuses: serve/invocation.py maps them.
+"""Everything that can go wrong with one request. The classes name situations, not HTTP statuses.
+
+serve/api/error_response.py maps each class to its status.
 
 RequestError
- |  the caller's
+ |  the client's side
  x MalformedBody          the body is not JSON, or not UTF-8
- x UnsupportedMediaType   the body is of another media type
- x NotAcceptable          the caller wants a media type that we do not write
+ x UnsupportedMediaType   the body has another media type
+ x NotAcceptable          the client accepts no media type that the server writes
  x PayloadTooLarge        the body is larger than the limit
  x ModelNotLoaded         a multi-model endpoint has no model of that name
- x ModelNotFound          it was told to load one from where nothing is
- x ModelAlreadyLoaded     it has that one already
- x ModelUnusable          that one is damaged, or not for this machine
- x InvalidRequest         the JSON says something that cannot be answered
+ x ModelNotFound          the directory of a model that is to be loaded does not exist
+ x ModelAlreadyLoaded     a model of that name is loaded already
+ x ModelUnusable          the model that is to be loaded is damaged, or cannot run on this machine
+ x InvalidRequest         the JSON asks for something that cannot be answered
    x DocumentTooLong      even an idle server could not finish in time
    x PrecisionUnavailable the precision that was asked for is not loaded
- |  ours
- x Overloaded             the wait would be too long: try again later
- x DeadlineExceeded       the answer was not there in time
- x NotReady               still loading, or stopping
- x NotEnoughMemory        another model does not fit beside those that are loaded
+ |  the server's side
+ x Overloaded             the wait would be too long; the client should try again later
+ x DeadlineExceeded       the answer was not ready in time
+ x NotReady               the server is loading or stopping
+ x NotEnoughMemory        another model does not fit beside the loaded ones
  x LoadFailed             a model's processes ended while it was loaded
- x InferenceFailed        the model raised, crashed its lane twice, or gave a number that is none
+ x InferenceFailed        the model raised an error, crashed its lane twice, or returned NaN or infinity
 """
 
 
 class RequestError(Exception):
-    """One request cannot be answered; the message goes to the caller and holds none of the request's texts."""
+    """One request cannot be answered. The message goes to the client and contains none of the request's texts."""
 
 
 class MalformedBody(RequestError):
@@ -32,11 +34,11 @@ class MalformedBody(RequestError):
 
 
 class UnsupportedMediaType(RequestError):
-    """The body is of a media type, charset or encoding that we do not read."""
+    """The body has a media type, charset or encoding that the server does not read."""
 
 
 class NotAcceptable(RequestError):
-    """The Accept header admits nothing that we write."""
+    """The Accept header allows no media type that the server writes."""
 
 
 class PayloadTooLarge(RequestError):
@@ -48,23 +50,23 @@ class ModelNotLoaded(RequestError):
 
 
 class ModelNotFound(RequestError):
-    """There is nothing at the place that a model shall be loaded from."""
+    """The directory of a model that is to be loaded does not exist."""
 
 
 class ModelAlreadyLoaded(RequestError):
-    """A model of that name is loaded."""
+    """A model of that name is loaded already."""
 
 
 class ModelUnusable(RequestError):
-    """The model that shall be loaded is damaged, or cannot run here."""
+    """The model that is to be loaded is damaged, or cannot run on this machine."""
 
 
 class InvalidRequest(RequestError):
-    """The JSON is well formed but says something that cannot be answered."""
+    """The JSON is well formed but asks for something that cannot be answered."""
 
 
 class DocumentTooLong(InvalidRequest):
-    """Its windows would not finish within the time limit even on an idle server."""
+    """The windows of the text would not finish within the time limit even on an idle server."""
 
 
 class PrecisionUnavailable(InvalidRequest):
@@ -72,7 +74,7 @@ class PrecisionUnavailable(InvalidRequest):
 
 
 class Overloaded(RequestError):
-    """Work that is waiting already would delay this request for too long."""
+    """Waiting work would delay this request for too long."""
 
     def __init__(self, message: str, retry_after_seconds: int) -> None:
         super().__init__(message)
@@ -80,7 +82,7 @@ class Overloaded(RequestError):
 
 
 class DeadlineExceeded(RequestError):
-    """The time limit passed before the answer was there."""
+    """The time limit passed before the answer was ready."""
 
 
 class NotReady(RequestError):
@@ -88,12 +90,12 @@ class NotReady(RequestError):
 
 
 class NotEnoughMemory(RequestError):
-    """A model does not fit beside those that are loaded: unload one first."""
+    """A model does not fit beside the loaded ones; unload one of them first."""
 
 
 class LoadFailed(RequestError):
-    """A model's processes ended, or met an error that nobody foresaw, while it was loaded."""
+    """A model's processes ended while it was loaded, or an unexpected error occurred."""
 
 
 class InferenceFailed(RequestError):
-    """The model raised, crashed its lane twice on the same window, or gave a number that is none."""
+    """The model raised an error, crashed its lane twice on the same window, or returned NaN or infinity."""

@@ -10,14 +10,13 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from container import contract
-from serve.lifecycle import Lifecycle, State
-from serve.multi_model.registry import Models
+from serve.lifecycle import Servable, State
 
 POLL_SECONDS = 0.1
 
 
 class HttpWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships no types
-    """One uvicorn server in a gunicorn worker."""
+    """Runs one uvicorn server in a gunicorn worker."""
 
     CONFIG_KWARGS: dict[str, Any] = {
         "loop": "uvloop",
@@ -25,37 +24,37 @@ class HttpWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships n
         "ws": "none",
         "lifespan": "on",
         "access_log": False,
-        "proxy_headers": False,  # nothing reads the client address
+        "proxy_headers": False,  # nothing reads the client's address
         "server_header": False,
         "timeout_graceful_shutdown": contract.DRAIN_SECONDS,
     }
 
     async def _serve(self) -> None:
-        lifecycle: Lifecycle | Models = self.wsgi.state.lifecycle
+        servable: Servable = self.wsgi.state.lifecycle
         self.config.app = self.wsgi
-        server = _DrainingServer(self.config, lifecycle)
+        server = _DrainingServer(self.config, servable)
         self._install_sigquit_handler()
-        watch = asyncio.create_task(_stop_on_failure(server, lifecycle))
+        watch = asyncio.create_task(_stop_on_failure(server, servable))
         await server.serve(sockets=self.sockets)
         watch.cancel()
-        if not server.started or lifecycle.state is State.FAILED:
-            # gunicorn starts no other worker after this code: a broken model is not retried for ever.
+        if not server.started or servable.state is State.FAILED:
+            # With this code gunicorn starts no other worker, so a broken model is not loaded again for ever.
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
 
 class _DrainingServer(Server):
-    """Tells the lifecycle when the server is told to stop."""
+    """Tells the model's lifecycle when the server is told to stop."""
 
-    def __init__(self, config: Any, lifecycle: Lifecycle | Models) -> None:
+    def __init__(self, config: Any, servable: Servable) -> None:
         super().__init__(config)
-        self._lifecycle = lifecycle
+        self._servable = servable
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._lifecycle.drain()
+        self._servable.drain()
         super().handle_exit(sig, frame)
 
 
-async def _stop_on_failure(server: Server, lifecycle: Lifecycle | Models) -> None:
-    while lifecycle.state is not State.FAILED:
+async def _stop_on_failure(server: Server, servable: Servable) -> None:
+    while servable.state is not State.FAILED:
         await asyncio.sleep(POLL_SECONDS)
     server.should_exit = True

@@ -1,9 +1,10 @@
-"""loading -> ready -> draining, or failed: brings the lanes up, and says whether the server is well."""
+"""The life of the server: start, ready, drain, failed. Brings one model up, and says whether it can answer."""
 
 import asyncio
 import logging
 import time
 from enum import StrEnum
+from typing import Protocol
 
 from container import cgroup
 from container.cpu import Cpu
@@ -12,11 +13,14 @@ from container.settings import Settings
 from model_loader import ladder
 from model_loader.artifact import Artifact
 from model_loader.errors import ModelLoadError, WarmupFailed
-from serve.errors import InferenceFailed
+from model_loader.model_file import ModelFile
+from serve.lanes.admission import Admission, AdmissionLimits
+from serve.lanes.core_arbiter import CoreArbiter
 from serve.lanes.plan import Choices, LaneKind, Plan, make_plan
 from serve.lanes.pool import LanePool
+from serve.lanes.supervisor import LaneSupervisor
 from serve.metrics import Metrics
-from serve.qa.engine import EngineLimits, QAEngine
+from serve.qa.engine import ModelLimits, QAEngine
 from serve.qa.features import Featurizer
 from serve.qa.golden_check import check_golden_examples
 from serve.qa.guard import Guard
@@ -33,70 +37,107 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-class Lifecycle:
-    """One model, its lanes and engine, from start to end."""
+class Servable(Protocol):
+    """What the HTTP app and the worker may ask of one model (Lifecycle) or of many (ModelRegistry)."""
 
-    def __init__(self, settings: Settings, artifact: Artifact, cpu: Cpu, plan: Plan | None = None) -> None:
-        """plan: for a model that shares this machine with others; made here for one that has it to itself."""
+    state: State
+    settings: Settings
+
+    def ping(self) -> bool:
+        """Whether /ping answers 200."""
+
+    async def start(self) -> None:
+        """Begin to serve. Ends in READY or FAILED, and never raises."""
+
+    def drain(self) -> None:
+        """Note that the server was told to stop. Accepted requests are still answered."""
+
+    async def close(self) -> None:
+        """End all processes."""
+
+
+class Lifecycle:
+    """One model with its lanes and its engine, from start to end."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        artifact: Artifact,
+        cpu: Cpu,
+        plan: Plan | None = None,
+        cores: CoreArbiter | None = None,
+    ) -> None:
+        """plan and cores: for a model that shares this machine with others; one that has it to itself makes its own."""
         self.settings = settings
         self.artifact = artifact
         self.cpu = cpu
         self.metrics = Metrics()
-        self._created_at = time.perf_counter()
         self.state = State.LOADING
         self.passed_over = dict(artifact.passed_over)  # precision: why it is not served
-        self._last_ping: bool | None = None
-        self.decided = asyncio.Event()  # loading is over, one way or the other
+        self.decided = asyncio.Event()  # set when loading has ended, well or not
         self.failure: Exception | None = None
+        self._created_at = time.perf_counter()
+        self._last_ping: bool | None = None
         plan = plan or _plan(settings, artifact, cpu)
         rungs = ladder.rungs(artifact.max_seq_len, plan.rung_step)
-        self.pool = LanePool(artifact.models, rungs, plan, self.metrics)
-        limits = EngineLimits(
-            artifact.max_seq_len, artifact.doc_stride, settings.engine_timeout_seconds, settings.max_queue_seconds
+        self.pool = LanePool(artifact.models, rungs, plan, cores or CoreArbiter(), self.metrics)
+        self.supervisor = LaneSupervisor(self.pool, self.metrics)
+        limits = AdmissionLimits(
+            settings.engine_timeout_seconds, settings.max_queue_seconds, can_streams_wait=settings.batch
         )
-        guard = (
-            Guard(self.pool, self.metrics, settings.guard_share, settings.guard_min_agreement)
-            if any(lane.kind is LaneKind.GUARD for lane in plan.lanes)
-            else None
+        self.engine = QAEngine(
+            Featurizer(artifact.tokenizer_file),
+            self.pool,
+            Admission(self.pool, limits),
+            ModelLimits(artifact.max_seq_len, artifact.doc_stride),
+            self._guard(plan),
         )
-        self.engine = QAEngine(Featurizer(artifact.tokenizer_file), self.pool, limits, guard)
 
-    @property
-    def is_healthy(self) -> bool:
-        """What /ping says: warm, not stopping, a lane alive, a precision left. A full queue is not ill health."""
-        return self.state is State.READY and self.pool.has_live_lane and bool(self.pool.precisions.files)
+    def _guard(self, plan: Plan) -> Guard | None:
+        if not any(lane.kind is LaneKind.GUARD for lane in plan.lanes):
+            return None
+        return Guard(self.pool, self.metrics, self.settings.guard_share, self.settings.guard_min_agreement)
 
-    def ping(self) -> bool:
-        """is_healthy, and a log line whenever that is another than at the ping before."""
-        is_healthy = self.is_healthy
-        if is_healthy != self._last_ping:
-            self._last_ping = is_healthy
-            served = ", ".join(self.pool.precisions.files) or "nothing"
-            missing = "".join(f"; {precision} is passed over: {why}" for precision, why in self.passed_over.items())
-            log.info("/ping answers %d from now on (%s): %s%s", 200 if is_healthy else 503, self.state, served, missing)
-        return is_healthy
+    # Start
 
     async def start(self) -> None:
-        """Load, warm and test the model; ends in READY or FAILED, never raises."""
+        """Load, warm and check the model; ends in READY or FAILED, never raises."""
         try:
-            self.pool.start()
-            for precision in list(self.pool.precisions.files):
-                await self._prove(precision)
-                # Where a list was asked for, all of it must work before the first answer.
-                if self.settings.precisions is None and precision in self.pool.precisions.files:
+            self.pool.open()
+            for file in self.artifact.models:
+                await self._bring_up(file)
+                # With PRECISIONS=auto the first precision answers while the others come up. With a list, all of it
+                # must work before the first answer.
+                if self.settings.precisions is None and self.pool.precisions.accepted:
                     self._become_ready()
             self._become_ready()
+            self.supervisor.complete()
         except ModelLoadError as error:
             log.error("cannot serve this model: %s", error)
             self._fail(error)
         except Exception as error:
-            log.exception("cannot serve this model: an error that nobody foresaw")
+            log.exception("cannot serve this model because of an unexpected error")
             self._fail(error)
 
-    def _fail(self, error: Exception) -> None:
-        self.failure = error
-        self.state = State.FAILED
-        self.decided.set()
+    async def _bring_up(self, file: ModelFile) -> None:
+        """Bring one precision up. One that fails is not served, unless it was asked for or is the last one."""
+        precision = file.precision
+        try:
+            await self.supervisor.bring_up(file, self._check)
+        except ModelLoadError as error:
+            is_optional = isinstance(error, WarmupFailed) or self.state is State.READY
+            if not is_optional or self.settings.precisions or list(self.pool.precisions.files) == [precision]:
+                raise
+            log.warning("%s is not served: %s", precision, error)
+            self.passed_over[precision] = str(error)
+            if precision in self.pool.precisions.files:
+                self.pool.withdraw(precision)
+
+    async def _check(self, precision: Precision) -> None:
+        if self.artifact.manifest:
+            await check_golden_examples(self.pool, self.artifact.manifest, precision)
+
+    # Ready
 
     def _become_ready(self) -> None:
         if self.state is State.LOADING:
@@ -105,37 +146,44 @@ class Lifecycle:
             seconds = time.perf_counter() - self._created_at
             log.info("ready: %s, %.1f s after the worker's start", self.artifact.name, seconds)
 
-    async def _prove(self, precision: Precision) -> None:
-        """Wait until a precision is warm and check its golden examples; pass over a failing one unless asked for."""
-        try:
-            await self.pool.precisions.until_warm(precision)
-            if self.artifact.manifest:
-                await check_golden_examples(self.pool, self.artifact.manifest, precision)
-            self.pool.precisions.accept(precision)
-        except InferenceFailed as error:
-            raise WarmupFailed(f"{precision} cannot run its golden examples: {error}") from error
-        except ModelLoadError as error:
-            may_pass_over = isinstance(error, WarmupFailed) or self.state is State.READY
-            if not may_pass_over or self.settings.precisions or list(self.pool.precisions.files) == [precision]:
-                raise
-            log.warning("%s is passed over: %s", precision, error)
-            self.passed_over[precision] = str(error)
-            self.pool.withdraw(precision)
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the model is warm, is not stopping, and has a lane and a precision. A full queue is healthy."""
+        return self.state is State.READY and self.supervisor.has_live_lane and bool(self.pool.precisions.files)
+
+    def ping(self) -> bool:
+        """Return is_healthy. Log a line whenever that differs from the ping before."""
+        is_healthy = self.is_healthy
+        if is_healthy != self._last_ping:
+            self._last_ping = is_healthy
+            served = ", ".join(self.pool.precisions.files) or "nothing"
+            missing = "".join(f"; {precision} is not served: {why}" for precision, why in self.passed_over.items())
+            log.info("/ping answers %d from now on (%s): %s%s", 200 if is_healthy else 503, self.state, served, missing)
+        return is_healthy
+
+    # Drain
 
     def drain(self) -> None:
-        """The server was told to stop: no longer healthy, what was accepted is still answered."""
+        """Note that the server was told to stop: it is no longer healthy, and accepted requests are still answered."""
         if self.state in (State.LOADING, State.READY):
             self.state = State.DRAINING
             self.decided.set()
 
     async def close(self) -> None:
-        """End the lanes."""
-        await self.pool.close()
+        """End the lanes and the threads."""
+        await self.supervisor.close()
         self.engine.close()
+
+    # Failed
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = error
+        self.state = State.FAILED
+        self.decided.set()
 
 
 def _plan(settings: Settings, artifact: Artifact, cpu: Cpu) -> Plan:
-    """The lanes for this box, and one line that says what was found and chosen."""
+    """Plan the lanes for this machine, and log one line that says what was found and chosen."""
     has_guard = settings.guard_share > 0 and {"INT8", "FP32"} <= set(artifact.file_mb)
     choices = Choices(
         settings.narrow_lanes, settings.wide_lane, settings.background_lanes, has_guard, settings.rung_step
@@ -143,8 +191,8 @@ def _plan(settings: Settings, artifact: Artifact, cpu: Cpu) -> Plan:
     memory_mb = cgroup.available_memory_mb()
     plan = make_plan(cpu, choices, artifact.file_mb, artifact.max_seq_len, memory_mb)
     log.info(
-        "cpu %s, %s, %d usable cores on %d NUMA node(s), quota %s, %.0f MB memory: lanes %s; rungs of %d tokens; "
-        "%d MB expected",
+        "CPU %s, %s, %d usable cores on %d NUMA node(s), quota %s, %.0f MB of memory. Lanes: %s. "
+        "Rungs: every %d tokens. Expected memory: %d MB",
         cpu.model,
         cpu.isa,
         len(cpu.cores),
@@ -157,7 +205,7 @@ def _plan(settings: Settings, artifact: Artifact, cpu: Cpu) -> Plan:
     )
     if plan.memory_mb > memory_mb:
         log.warning(
-            "the smallest plan expects %d MB, %.0f MB are there: the system may kill the server. "
+            "the smallest plan needs about %d MB, and %.0f MB are available: the system may kill the server. "
             "Give it more memory, or serve one precision (PRECISIONS=INT8)",
             plan.memory_mb,
             memory_mb,

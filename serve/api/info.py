@@ -1,4 +1,4 @@
-"""What the server says of itself: /info, /execution-parameters, and the gauges of /metrics."""
+"""What the server reports about a model: /info, /execution-parameters, and the gauges of /metrics."""
 
 import platform
 
@@ -6,47 +6,24 @@ from container import contract
 from model_loader.artifact import installed_version
 from serve.lifecycle import Lifecycle
 
-BATCH_TOTAL_MB = 100  # MaxConcurrentTransforms * MaxPayloadInMB may not exceed it: CreateTransformJob's documentation
-BATCH_PAYLOAD_MB = 6  # the platform's own default; larger batches only wait longer for their last line
+BATCH_TOTAL_MB = 100  # limit of MaxConcurrentTransforms * MaxPayloadInMB, by CreateTransformJob's documentation
+BATCH_PAYLOAD_MB = 6  # the platform's own default; with larger batches the last line only waits longer
 PACKAGES = ("torch", "intel-extension-for-pytorch", "tokenizers", "fastapi", "uvicorn", "gunicorn", "pydantic")
 
 
 def info(lifecycle: Lifecycle) -> dict[str, object]:
-    """The body of /info."""
-    artifact, pool = lifecycle.artifact, lifecycle.pool
-    engines = {model.precision: model for model in artifact.models}
+    """Return the body of /info."""
+    pool = lifecycle.pool
     return {
         "state": lifecycle.state,
         "version": contract.VERSION,
-        "model": {
-            "name": artifact.name,
-            "has_manifest": artifact.manifest is not None,
-            "max_seq_len": artifact.max_seq_len,
-            "doc_stride": artifact.doc_stride,
-        },
-        "precisions": {
-            precision: {
-                "engine": engines[precision].engine,
-                "fused_groups": engines[precision].fused_groups,
-                "sha256": artifact.manifest.precisions[precision].sha256 if artifact.manifest else None,
-            }
-            for precision in pool.precisions.files
-        },
+        "model": _model(lifecycle),
+        "precisions": _precisions(lifecycle),
         "passed_over": lifecycle.passed_over,
         "cpu": {"model": lifecycle.cpu.model, "isa": lifecycle.cpu.isa, "quota": lifecycle.cpu.quota},
-        "lanes": [
-            {
-                "name": slot.spec.name,
-                "kind": slot.spec.kind,
-                "cores": sorted(slot.spec.cores),
-                "is_alive": slot.process is not None,
-                "restarts": slot.restarts,
-                "warm_rungs": {precision: sorted(rungs) for precision, rungs in slot.warm.items()},
-            }
-            for slot in pool.slots
-        ],
+        "lanes": _lanes(lifecycle),
         "rungs": pool.rungs,
-        "is_warm": pool.is_warm,
+        "is_warm": lifecycle.supervisor.is_warm,
         "versions": {
             "python": platform.python_version(),
             **{package: installed_version(package) for package in PACKAGES},
@@ -54,8 +31,44 @@ def info(lifecycle: Lifecycle) -> dict[str, object]:
     }
 
 
+def _model(lifecycle: Lifecycle) -> dict[str, object]:
+    artifact = lifecycle.artifact
+    return {
+        "name": artifact.name,
+        "has_manifest": artifact.manifest is not None,
+        "max_seq_len": artifact.max_seq_len,
+        "doc_stride": artifact.doc_stride,
+    }
+
+
+def _precisions(lifecycle: Lifecycle) -> dict[str, object]:
+    manifest = lifecycle.artifact.manifest
+    return {
+        file.precision: {
+            "engine": file.engine,
+            "fused_groups": file.fused_groups,
+            "sha256": manifest.precisions[file.precision].sha256 if manifest else None,
+        }
+        for file in lifecycle.pool.precisions.files.values()
+    }
+
+
+def _lanes(lifecycle: Lifecycle) -> list[dict[str, object]]:
+    return [
+        {
+            "name": lane.spec.name,
+            "kind": lane.spec.kind,
+            "cores": sorted(lane.spec.cores),
+            "is_alive": lane.process is not None,
+            "restarts": lane.restarts,
+            "warm_rungs": {precision: sorted(rungs) for precision, rungs in lane.warm.items()},
+        }
+        for lane in lifecycle.pool.lanes
+    ]
+
+
 def execution_parameters(lifecycle: Lifecycle) -> dict[str, int | str]:
-    """The body of /execution-parameters: enough requests at once to keep every lane at work."""
+    """Return the body of /execution-parameters: enough requests at once to give every lane work."""
     concurrent = min(lifecycle.pool.parallel + 1, BATCH_TOTAL_MB // BATCH_PAYLOAD_MB)
     return {
         "MaxConcurrentTransforms": concurrent,
@@ -65,18 +78,18 @@ def execution_parameters(lifecycle: Lifecycle) -> dict[str, int | str]:
 
 
 def refresh_gauges(lifecycle: Lifecycle) -> None:
-    """Set the gauges to what is true now."""
+    """Set the gauges of /metrics to their present values."""
     metrics, pool = lifecycle.metrics, lifecycle.pool
     metrics.ready.set(lifecycle.is_healthy)
     metrics.queue_windows.set(pool.waiting)
-    metrics.queue_delay_seconds.set(pool.wait_ms(1) / 1000)
+    metrics.queue_delay_seconds.set(lifecycle.engine.admission.queueing_delay_ms(windows=1) / 1000)
     for precision, reason in lifecycle.passed_over.items():
         metrics.passed_over.labels(precision, reason).set(1)
     for precision in pool.precisions.files:
         metrics.rungs_planned.labels(precision).set(len(pool.rungs))
-        for slot in pool.slots:
-            metrics.rungs_warm.labels(slot.spec.name, precision).set(len(slot.warm.get(precision, ())))
-    for slot in pool.slots:
-        metrics.lane_up.labels(slot.spec.name).set(slot.process is not None)
-    for width, precision, rung, cost_ms in pool.prices.rows():
+        for lane in pool.lanes:
+            metrics.rungs_warm.labels(lane.spec.name, precision).set(len(lane.warm.get(precision, ())))
+    for lane in pool.lanes:
+        metrics.lane_up.labels(lane.spec.name).set(lane.process is not None)
+    for width, precision, rung, cost_ms in pool.costs.rows():
         metrics.rung_cost_seconds.labels(str(width), precision, str(rung)).set(cost_ms / 1000)

@@ -1,51 +1,52 @@
-"""The cores of this machine, shared by the lanes of all models: a core runs one lane in the foreground at a time.
+"""The cores of this machine, shared by the lanes of all models. A core runs one foreground lane at a time.
 
-Each model's pool asks here what the others use, and says here when a core is free again: the pools then take it in
-turns. The pool of a single model is alone in its book.
+Each model's pool asks here which cores the other models use, and reports here when a core becomes free. The pools then
+get a chance to use the core one after the other, beginning with the one that waited longest. A single model has an
+arbiter of its own.
 """
 
 from typing import Protocol
 
 
 class CoreUser(Protocol):
-    """A pool of lanes, as the others see it."""
+    """A pool of lanes as the arbiter sees it."""
 
     def busy_cores(self) -> frozenset[int]:
-        """Cores that its lanes in the foreground use now."""
+        """Return the cores that the pool's foreground lanes use now."""
 
     def dispatch(self) -> bool:
-        """Give free lanes work; whether any got some."""
+        """Give work to free lanes; return whether any lane got some."""
 
-    def work_ms(self, windows: int) -> float:
-        """Lane milliseconds of its own before a new request of so many windows."""
+    def work_ahead_ms(self, windows: int) -> float:
+        """Return the lane-milliseconds of the pool's own work ahead of a new request of `windows` windows."""
 
 
 class CoreArbiter:
-    """Lives on the event loop."""
+    """Decides which model may use a free core. It is used on the event loop only."""
 
     def __init__(self) -> None:
-        self._users: list[CoreUser] = []  # the one whose turn was longest ago first
+        self._users: list[CoreUser] = []  # the one that waited longest comes first
 
-    def enter(self, user: CoreUser) -> None:
-        """One more shares the cores."""
+    def join(self, user: CoreUser) -> None:
+        """Let another pool share the cores."""
         self._users.append(user)
 
     def leave(self, user: CoreUser) -> None:
-        """It uses no core any more."""
+        """Remove a pool, which uses no core any more."""
         if user in self._users:
             self._users.remove(user)
-            self.offer()
+            self.offer_cores()
 
-    def busy_beside(self, user: CoreUser) -> frozenset[int]:
-        """Cores that the others use."""
+    def cores_of_others(self, user: CoreUser) -> frozenset[int]:
+        """Return the cores that the other pools use."""
         return frozenset().union(*(other.busy_cores() for other in self._users if other is not user))
 
-    def work_ms_beside(self, user: CoreUser, windows: int, own_ms: float) -> float:
-        """Lane milliseconds that the others run in turns with so much work of this one."""
-        return sum(min(own_ms, other.work_ms(windows)) for other in self._users if other is not user)
+    def work_of_others_ms(self, user: CoreUser, windows: int, own_ms: float) -> float:
+        """Return the lane-milliseconds that other pools run, taking turns, beside `own_ms` of this pool's work."""
+        return sum(min(own_ms, other.work_ahead_ms(windows)) for other in self._users if other is not user)
 
-    def offer(self) -> None:
-        """A core may be free: all may take it, in turns."""
+    def offer_cores(self) -> None:
+        """Let each pool use the free cores; a pool that got one goes to the end of the line."""
         for user in list(self._users):
             if user.dispatch():
                 self._users.remove(user)

@@ -1,4 +1,4 @@
-"""What a window costs, in milliseconds: measured by warm-up, kept true by what is measured while serving."""
+"""What a window costs, in milliseconds: measured by warm-up, and kept up to date by the passes of real requests."""
 
 import math
 import time
@@ -6,40 +6,48 @@ from collections.abc import Iterator
 
 from container.precision import Precision
 from model_loader import ladder
+from serve.lanes.fair_queue import Priority
 
-SMOOTHING = 0.1  # weight of the newest pass: some twenty passes renew a price
+SMOOTHING = 0.1  # the weight of the newest pass: about twenty passes replace an old cost
 BUSY_SECONDS = 5
+HANG_FACTOR = 20  # a pass hangs when it takes so many times its expected cost, and HANG_FLOOR_SECONDS at least
+HANG_FLOOR_SECONDS = 5
+IDLE_LIMIT_SECONDS = 600  # of a pass that runs on idle cores only
+BACKGROUND_SHARE = 0.08  # of a core that a background lane gets while the foreground is busy (docs/decisions/0007)
 
 
 class CostTable:
-    """Milliseconds of a pass by lane width, precision and rung."""
+    """Milliseconds of one pass by lane width, precision and rung."""
 
     def __init__(self) -> None:
         self._cost_ms: dict[tuple[int, Precision], dict[int, float]] = {}
 
     def observe(self, width: int, precision: Precision, rung: int, cost_ms: float) -> None:
-        """Take in one measured pass."""
+        """Record the measured milliseconds of one pass."""
         row = self._cost_ms.setdefault((width, precision), {})
         row[rung] = cost_ms if rung not in row else row[rung] + SMOOTHING * (cost_ms - row[rung])
 
     def rows(self) -> Iterator[tuple[int, Precision, int, float]]:
-        """Width, precision, rung and milliseconds of all that was measured."""
-        for (width, precision), prices in self._cost_ms.items():
-            for rung, cost_ms in prices.items():
+        """Yield width, precision, rung and milliseconds of everything that was measured."""
+        for (width, precision), costs in self._cost_ms.items():
+            for rung, cost_ms in costs.items():
                 yield width, precision, rung, cost_ms
 
-    def price_ms(self, width: int, precision: Precision, tokens: int) -> float:
-        """What a window of so many tokens costs on a lane of this width; where no rung that holds it was measured
-        there, the dearest price known anywhere, so that the guess is never too low."""
+    def cost_ms(self, width: int, precision: Precision, tokens: int) -> float:
+        """Return the expected milliseconds of a window of `tokens` tokens on a lane of `width` cores.
+
+        Where no rung that holds the window was measured on such a lane, the result is the highest cost known
+        anywhere, so that the estimate is never too low.
+        """
         row = self._cost_ms.get((width, precision), {})
         rung = ladder.rung_for(tokens, row.keys())
         if rung is not None:
             return row[rung]
-        return max((cost for prices in self._cost_ms.values() for cost in prices.values()), default=0.0)
+        return max((cost for costs in self._cost_ms.values() for cost in costs.values()), default=0.0)
 
 
 class BusyShare:
-    """The share of the cores' time that windows in the foreground took lately, 0 to 1."""
+    """The share of the cores' time, 0 to 1, that foreground windows took over about the last five seconds."""
 
     def __init__(self, cores: int) -> None:
         self._cores = cores
@@ -47,12 +55,12 @@ class BusyShare:
         self._at = time.perf_counter()
 
     def add(self, core_ms: float) -> None:
-        """Take in one pass: its milliseconds times its cores."""
+        """Record one pass: its milliseconds times its cores."""
         self._decay()
         self._core_ms += core_ms
 
     def share(self) -> float:
-        """Over about the last five seconds."""
+        """Return the share."""
         self._decay()
         return min(1.0, self._core_ms / (self._cores * BUSY_SECONDS * 1000))
 
@@ -60,3 +68,11 @@ class BusyShare:
         now = time.perf_counter()
         self._core_ms *= math.exp((self._at - now) / BUSY_SECONDS)
         self._at = now
+
+
+def hang_limit_seconds(cost_ms: float, priority: Priority) -> float:
+    """Return the seconds after which a pass that was expected to cost `cost_ms` is taken to hang."""
+    if priority is Priority.IDLE:
+        return IDLE_LIMIT_SECONDS
+    limit = max(HANG_FLOOR_SECONDS, HANG_FACTOR * cost_ms / 1000)
+    return limit / BACKGROUND_SHARE if priority is Priority.BACKGROUND else limit

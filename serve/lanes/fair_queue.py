@@ -1,7 +1,8 @@
-"""A queue of windows: work-conserving, and fair by request. Pure data structure, used on the event loop.
+"""The windows that wait for a lane, in an order that is fair to each request. Pure data structures on the event loop.
 
-Requests take turns of a few windows each. So one long context delays the others by a few windows at a time, not by its
-whole length, and a request of few windows is through as early as in a queue without turns.
+Requests take turns of a few windows each. So a long context delays other requests by a few windows at a time and not by
+its whole length, and a request of few windows finishes as early as in a queue without turns. No lane is idle while a
+window waits that it could run.
 """
 
 import asyncio
@@ -13,25 +14,26 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from container.precision import Precision
-from model_loader.wire import WindowLogits
-from serve.qa.features import Window
+from model_loader.model_io import ModelInput, WindowLogits
+
+FOREGROUND_WINDOWS = 4  # of a request, and of one turn; later windows run in the background (docs/decisions/0007)
 
 
 class Priority(StrEnum):
-    """Whose time a window may take."""
+    """On which lanes a window runs."""
 
     FOREGROUND = "foreground"
-    BACKGROUND = "background"  # the rest of a long request: gives way
-    IDLE = "idle"  # of no request: runs where nothing else would
+    BACKGROUND = "background"  # the later windows of a long request, which give way to other requests
+    IDLE = "idle"  # windows that belong to no request and run only on idle cores
 
 
 @dataclass(eq=False)
 class Job:
-    """One window that waits for a lane, or runs on one. Times are time.perf_counter() in seconds."""
+    """One window that waits for a lane or runs on one. Times are time.perf_counter() in seconds."""
 
     precision: Precision
-    window: Window
-    price_ms: float
+    input: ModelInput
+    cost_ms: float  # expected, on a lane of one core
     result: asyncio.Future[WindowLogits]
     priority: Priority = Priority.FOREGROUND
     attempts: int = 0
@@ -42,14 +44,13 @@ class Job:
 
 @dataclass(eq=False)
 class Ticket:
-    """One HTTP request's place in the ring. deadline: event loop's time, seconds; windows: submitted so far."""
+    """One request's place in the queues. windows: the number submitted so far."""
 
-    deadline: float = math.inf
     windows: int = 0
 
 
 class FairQueue:
-    """A ring of tickets, each with its windows that still wait. quantum: windows that a request runs in one turn."""
+    """A ring of tickets, each with its windows that still wait. quantum: the number of windows in one turn."""
 
     def __init__(self, quantum: int = 1) -> None:
         self._quantum = quantum
@@ -66,13 +67,16 @@ class FairQueue:
         self._length += 1
 
     def put_back(self, ticket: Ticket, job: Job) -> None:
-        """Queue a window again whose lane was lost: it is next."""
+        """Queue a window again whose lane was lost; it is the next one to run."""
         self._ring.setdefault(ticket, deque()).appendleft(job)
         self._ring.move_to_end(ticket, last=False)
         self._length += 1
 
     def pop(self, can_run: Callable[[Job], bool]) -> tuple[Ticket, Job] | None:
-        """The next window that can run. A request whose turn is over goes last; those skipped keep their place."""
+        """Remove and return the next window that can run.
+
+        A request goes to the end of the ring when its turn is over. A request that is skipped keeps its place.
+        """
         ticket = next((ticket for ticket, jobs in self._ring.items() if can_run(jobs[0])), None)
         if ticket is None:
             return None
@@ -87,23 +91,21 @@ class FairQueue:
         return ticket, job
 
     def drop(self, ticket: Ticket, jobs: Collection[Job]) -> None:
-        """Forget those of a request's windows that still wait: its client has gone, or its time is over."""
+        """Remove those of a request's windows that still wait, because nobody needs their answer any more."""
         if ticket in self._ring:
             self._keep(ticket, [job for job in self._ring[ticket] if job not in jobs])
 
     def take_out(self, precision: Precision) -> list[Job]:
-        """Remove and give all windows of a precision."""
+        """Remove and return all windows of one precision."""
         taken = [job for jobs in self._ring.values() for job in jobs if job.precision == precision]
         for ticket in list(self._ring):
             self._keep(ticket, [job for job in self._ring[ticket] if job.precision != precision])
         return taken
 
-    def wait_ms(self, windows: int) -> float:
-        """Lane milliseconds that others are served before a new request of so many windows is through."""
+    def work_ahead_ms(self, windows: int) -> float:
+        """Return the milliseconds of waiting work that runs before a new request of `windows` windows has finished."""
         turns = math.ceil(windows / self._quantum)
-        return sum(
-            job.price_ms for jobs in self._ring.values() for job in itertools.islice(jobs, turns * self._quantum)
-        )
+        return sum(job.cost_ms for jobs in self._ring.values() for job in itertools.islice(jobs, turns * self._quantum))
 
     def _keep(self, ticket: Ticket, jobs: list[Job]) -> None:
         self._length -= len(self._ring[ticket]) - len(jobs)
@@ -115,3 +117,46 @@ class FairQueue:
     def _remove(self, ticket: Ticket) -> None:
         del self._ring[ticket]
         self._served.pop(ticket, None)
+
+
+class PriorityQueues:
+    """One fair queue for each priority. has_background: whether any lane runs background windows."""
+
+    def __init__(self, has_background: bool) -> None:
+        self._has_background = has_background
+        self._queues = {
+            Priority.FOREGROUND: FairQueue(FOREGROUND_WINDOWS),
+            Priority.BACKGROUND: FairQueue(),
+            Priority.IDLE: FairQueue(),
+        }
+
+    def __getitem__(self, priority: Priority) -> FairQueue:
+        return self._queues[priority]
+
+    @property
+    def waiting(self) -> int:
+        """The number of windows of requests that wait."""
+        return len(self._queues[Priority.FOREGROUND]) + len(self._queues[Priority.BACKGROUND])
+
+    def add_next(self, ticket: Ticket, job: Job) -> None:
+        """Queue the next window of a request: its first windows in the foreground, the others in the background."""
+        ticket.windows += 1
+        if self._has_background and ticket.windows > FOREGROUND_WINDOWS:
+            job.priority = Priority.BACKGROUND
+        self._queues[job.priority].add(ticket, job)
+
+    def drop(self, ticket: Ticket, jobs: Collection[Job]) -> None:
+        """Remove those of a request's windows that still wait."""
+        for queue in self._queues.values():
+            queue.drop(ticket, jobs)
+
+    def take_out(self, precision: Precision) -> list[Job]:
+        """Remove and return all windows of one precision."""
+        return [job for queue in self._queues.values() for job in queue.take_out(precision)]
+
+    def work_ahead_ms(self, windows: int) -> float:
+        """Return the milliseconds of waiting work that runs before a new request of `windows` windows has finished."""
+        ahead_ms = self._queues[Priority.FOREGROUND].work_ahead_ms(windows)
+        if windows > FOREGROUND_WINDOWS:
+            ahead_ms += self._queues[Priority.BACKGROUND].work_ahead_ms(windows - FOREGROUND_WINDOWS)
+        return ahead_ms

@@ -1,60 +1,109 @@
-"""A planned lane, the process that fills it, and what it is doing. Plain state; lane_pool.py decides."""
+"""A planned lane, the process that fills it, and what that process is doing. pool.py decides what it does next."""
 
 import asyncio
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, cast
 
 from container.precision import Precision
-from model_loader import ladder
+from model_loader import ladder, wire
+from model_loader.ladder import WarmStep
+from model_loader.model_io import ModelInput
+from model_loader.wire import HEADER, FrameKind, Run, RunResult
 from serve.lanes.fair_queue import Job, Ticket
 from serve.lanes.plan import LaneSpec
-from serve.lanes.warmup import WarmStep
-from serve.lanes.zygote_client import LaneProcess
+
+
+class LaneProcess(Protocol):
+    """A process that runs a model. It does one thing at a time and reports each result to LaneReplies.
+
+    Nothing here says how the process came to be: today lanes are forked from the zygote, and an inference engine whose
+    threads do not survive a fork may start its lanes instead.
+    """
+
+    pid: int
+
+    def run(self, precision: Precision, rung: int, inputs: Sequence[ModelInput]) -> None:
+        """Run the windows in one call of the model, each padded to the rung. on_result or on_failure follows."""
+
+    def warm(self, step: WarmStep) -> None:
+        """Compile one rung. on_warm or on_failure follows."""
+
+    def close(self) -> None:
+        """Close the connection, upon which the process ends. on_end follows."""
+
+
+class LaneReplies(Protocol):
+    """What a lane process reports to the pool."""
+
+    def on_result(self, process: LaneProcess, result: RunResult) -> None:
+        """A call of the model has returned; the result has the logits of each window of the call."""
+
+    def on_warm(self, process: LaneProcess, cost_ms: float) -> None:
+        """A rung is warm, and one pass takes `cost_ms` milliseconds."""
+
+    def on_failure(self, process: LaneProcess, reason: str) -> None:
+        """A call of the model or a warm-up raised an error. The process goes on."""
+
+
+OnEnd = Callable[[LaneProcess], None]  # the process has ended, or its connection was closed
 
 
 @dataclass(frozen=True)
-class Birth:
-    """A new lane process, and the rungs that it was born with."""
+class ForkedLane:
+    """A new lane process, and the rungs that are warm in it."""
 
     process: LaneProcess
     warm: dict[Precision, set[int]]
 
 
 @dataclass(eq=False)
-class Slot:
-    """A planned lane and the process that fills it, if one does."""
+class Lane:
+    """A planned lane and its process, if one is running.
+
+    jobs: the windows of the call that is running; warming: the step that is running. At most one of them is set.
+    """
 
     spec: LaneSpec
     process: LaneProcess | None = None
-    successor: Birth | None = None  # takes over when the process is idle
-    work: WarmStep | Job | None = None
-    ticket: Ticket = field(default_factory=Ticket)  # that the work belongs to
+    successor: ForkedLane | None = None  # replaces the process as soon as the process is idle
+    jobs: Sequence[Job] = ()
+    ticket: Ticket = field(default_factory=Ticket)  # of the jobs
+    warming: WarmStep | None = None
     watchdog: asyncio.TimerHandle | None = None
     warm: dict[Precision, set[int]] = field(default_factory=dict)
     windows_since_warmup: int = 0
     restarts: int = 0
 
     @property
-    def is_idle(self) -> bool:
-        """Alive and without work."""
-        return self.process is not None and self.work is None
+    def has_work(self) -> bool:
+        """Whether the process is busy."""
+        return bool(self.jobs) or self.warming is not None
 
-    def free(self) -> WarmStep | Job | None:
-        """Take the work away, done or lost."""
-        work, self.work = self.work, None
+    @property
+    def is_idle(self) -> bool:
+        """Whether the process is running and has nothing to do."""
+        return self.process is not None and not self.has_work
+
+    def release(self) -> tuple[Sequence[Job], WarmStep | None]:
+        """Take the work away from the lane, whether it is done or lost, and return it."""
+        jobs, warming = self.jobs, self.warming
+        self.jobs, self.warming = (), None
         if self.watchdog:
             self.watchdog.cancel()
-        return work
+        return jobs, warming
 
-    def renew(self, birth: Birth) -> None:
-        """Replace the process: now, or as soon as its window is done."""
+    def renew(self, forked: ForkedLane) -> None:
+        """Replace the process by a new one: now, or as soon as its windows are done."""
         if self.successor:
             self.successor.process.close()
-        self.successor = birth
-        if self.work is None:
+        self.successor = forked
+        if not self.has_work:
             self.take_over()
 
     def take_over(self) -> None:
-        """The successor, if there is one, takes the place."""
+        """Put the successor, if there is one, in the place of the process."""
         if self.successor:
             old, self.process = self.process, self.successor.process
             self.warm, self.successor = self.successor.warm, None
@@ -62,5 +111,62 @@ class Slot:
                 old.close()
 
     def rung_for(self, precision: Precision, tokens: int) -> int | None:
-        """The smallest rung that is warm on this lane and holds the window."""
+        """Return the shortest rung that is warm on this lane and holds a window of `tokens` tokens."""
         return ladder.rung_for(tokens, self.warm.get(precision, ()))
+
+
+class LaneConnection(asyncio.Protocol):
+    """The connection to a lane process over a socket, by model_loader/wire.py. It is a LaneProcess."""
+
+    def __init__(self, pid: int, replies: LaneReplies, on_end: OnEnd) -> None:
+        self.pid = pid
+        self._replies = replies
+        self._on_end = on_end
+        self._received = bytearray()
+        self._transport: asyncio.WriteTransport | None = None
+
+    def run(self, precision: Precision, rung: int, inputs: Sequence[ModelInput]) -> None:
+        """Run the windows in one call of the model."""
+        self._send(wire.run_frame(Run(precision, rung, inputs)))
+
+    def warm(self, step: WarmStep) -> None:
+        """Compile one rung."""
+        self._send(wire.warm_frame(step.precision, step.rung))
+
+    def close(self) -> None:
+        """Close the socket, upon which the lane ends."""
+        assert self._transport is not None
+        self._transport.abort()
+
+    def _send(self, frame: bytes) -> None:
+        assert self._transport is not None
+        self._transport.write(frame)
+
+    # asyncio calls these three.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport: the socket is open."""
+        self._transport = cast(asyncio.WriteTransport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Collect the reply, and report it when it is complete."""
+        self._received += data
+        if len(self._received) < HEADER.size:
+            return
+        length, kind = HEADER.unpack_from(self._received)
+        if len(self._received) >= HEADER.size + length:
+            body = bytes(self._received[HEADER.size : HEADER.size + length])
+            self._received.clear()
+            self._report(FrameKind(kind), body)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Report that the lane has ended or was closed."""
+        self._on_end(self)
+
+    def _report(self, kind: FrameKind, body: bytes) -> None:
+        if kind is FrameKind.LOGITS:
+            self._replies.on_result(self, wire.parse_logits(body))
+        elif kind is FrameKind.WARMED:
+            self._replies.on_warm(self, json.loads(body)["cost_ms"])
+        else:
+            self._replies.on_failure(self, json.loads(body)["error"])

@@ -1,8 +1,8 @@
-"""Which lanes there are, and how fine the ladder is: from cores, quota and memory. Pure functions.
+"""Plans the lanes and the steps of the ladder from the cores, the quota and the memory. Pure functions.
 
-Narrow lanes, one a core, give the throughput. A wide lane over several cores gives an idle server's request its lowest
-latency. Background lanes share the narrow ones' cores and give way to them: the rest of long documents. A guard lane
-runs only where nothing else would.
+Narrow lanes, one on each core, give the throughput. A wide lane over several cores gives the lowest latency on an idle
+server. Background lanes share the narrow lanes' cores and give way to them; they run the later windows of long
+documents. A guard lane runs on an idle core only.
 """
 
 import math
@@ -13,15 +13,15 @@ from enum import StrEnum
 from container.cpu import Cpu
 from container.precision import Precision
 
-MAX_WIDE_CORES = 8  # of one NUMA node; a pass over more gains little. Inferred: measured is two cores
+MAX_WIDE_CORES = 8  # of one NUMA node; a pass over more gains little. This is inferred: two cores were measured
 RUNG_STEPS = (16, 32, 64, 128)  # tokens; multiples of 16 pad SQuAD by 4.3 %, of 32 by 8.7 %, of 64 by 18.3 %
 
-# Megabytes, fitted to BERT-base and the demo model, within 7 % (docs/benchmarks.md). Of a file's size:
+# Fitted to BERT-base and the demo model within 7 % (docs/benchmarks.md): megabytes, or multiples of a file's size.
 FIXED_MB = 650  # HTTP process, and torch in the zygote
-WEIGHTS = {"INT8": 2.0, "BF16": 2.0, "FP32": 1.3}  # weights, packed weights and the longest rung, in the zygote
-RUNG = {"INT8": 0.05, "BF16": 0.02, "FP32": 0.01}  # each rung more
+WEIGHTS = {"INT8": 2.0, "BF16": 2.0, "FP32": 1.3}  # in the zygote: weights, packed weights and the longest rung
+RUNG = {"INT8": 0.05, "BF16": 0.02, "FP32": 0.01}  # each further rung
 LANE_MB = 60
-LANE = {"INT8": 0.25, "BF16": 0.25, "FP32": 0.1}  # what a lane of one core does not share
+LANE = {"INT8": 0.25, "BF16": 0.25, "FP32": 0.1}  # what a lane of one core does not share with the zygote
 WIDE = {"INT8": 0.9, "BF16": 0.9, "FP32": 0.3}  # a wide lane's own packed weights and longest rung
 
 
@@ -36,7 +36,7 @@ class LaneKind(StrEnum):
 
 @dataclass(frozen=True)
 class LaneSpec:
-    """A lane to be: what it is for, its name in logs and metrics, and the cores that it is pinned to."""
+    """A planned lane: what it is for, its name in logs and metrics, and the cores that it is pinned to."""
 
     kind: LaneKind
     name: str
@@ -44,13 +44,13 @@ class LaneSpec:
 
     @property
     def width(self) -> int:
-        """Threads of one pass."""
+        """The number of threads of one pass."""
         return len(self.cores)
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What the settings leave open (None) or lay down."""
+    """What the settings prescribe; None leaves the choice to the plan."""
 
     narrow_lanes: int | None = None
     wide_lane: bool = True
@@ -61,7 +61,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Plan:
-    """memory_mb: what it will need, proportional set size of all processes, megabytes."""
+    """memory_mb: the expected proportional set size of all processes, in megabytes."""
 
     lanes: tuple[LaneSpec, ...]
     rung_step: int
@@ -69,16 +69,16 @@ class Plan:
 
     @property
     def parallel(self) -> int:
-        """How many windows run at once when there is work for all."""
+        """The number of windows that run at once when there is work for all narrow lanes."""
         return sum(lane.kind is LaneKind.NARROW for lane in self.lanes)
 
 
 def make_plan(
     cpu: Cpu, choices: Choices, file_mb: dict[Precision, float], max_seq_len: int, memory_mb: float | None
 ) -> Plan:
-    """The best plan that fits the memory; where none does, the smallest.
+    """Return the best plan that fits the memory; where none fits, the smallest.
 
-    file_mb: size of each precision's file; memory_mb: what may be used, None for any amount.
+    file_mb: the size of each precision's file. memory_mb: the memory that may be used; None means any amount.
     """
     for plan in _from_best_to_smallest(cpu, choices, file_mb, max_seq_len):
         if memory_mb is None or plan.memory_mb <= memory_mb:
@@ -89,22 +89,25 @@ def make_plan(
 def _from_best_to_smallest(
     cpu: Cpu, choices: Choices, file_mb: dict[Precision, float], max_seq_len: int
 ) -> Iterator[Plan]:
-    """What is given up first costs least: fineness of the ladder, then guard, wide, background, narrow lanes."""
+    """Yield plans, each smaller than the one before. What costs the least speed is dropped first.
+
+    The ladder becomes coarser; then guard, wide and background lanes are dropped, and at last narrow ones.
+    """
     lanes = _lanes(cpu, choices)
     steps = [choices.rung_step] if choices.rung_step else RUNG_STEPS
-    given_up: list[Collection[LaneKind]] = [
+    dropped: list[Collection[LaneKind]] = [
         (),
         (LaneKind.GUARD,),
         (LaneKind.GUARD, LaneKind.WIDE),
         (LaneKind.GUARD, LaneKind.WIDE, LaneKind.BACKGROUND),
     ]
-    for kinds in given_up:
+    for kinds in dropped:
         kept = tuple(lane for lane in lanes if lane.kind not in kinds)
         for step in steps:
-            yield _priced(kept, step, file_mb, max_seq_len)
+            yield _with_memory(kept, step, file_mb, max_seq_len)
     if choices.narrow_lanes is None:
         for count in range(len(kept) - 1, 0, -1):
-            yield _priced(kept[:count], steps[-1], file_mb, max_seq_len)
+            yield _with_memory(kept[:count], steps[-1], file_mb, max_seq_len)
 
 
 def _lanes(cpu: Cpu, choices: Choices) -> tuple[LaneSpec, ...]:
@@ -125,7 +128,7 @@ def _lanes(cpu: Cpu, choices: Choices) -> tuple[LaneSpec, ...]:
 
 
 def _shortened(nodes: Sequence[Sequence[int]], count: int) -> list[Sequence[int]]:
-    """The first so many cores, still by node."""
+    """Return the first `count` cores, still grouped by node."""
     kept = []
     for node in nodes:
         kept.append(node[:count])
@@ -134,7 +137,7 @@ def _shortened(nodes: Sequence[Sequence[int]], count: int) -> list[Sequence[int]
 
 
 def _blocks(node: Sequence[int]) -> Iterator[Sequence[int]]:
-    """A node's cores in as few blocks of about the same size as may be."""
+    """Divide a node's cores into as few blocks of similar size as possible."""
     if not node:
         return
     blocks = math.ceil(len(node) / MAX_WIDE_CORES)
@@ -142,8 +145,10 @@ def _blocks(node: Sequence[int]) -> Iterator[Sequence[int]]:
         yield node[i * len(node) // blocks : (i + 1) * len(node) // blocks]
 
 
-def _priced(lanes: tuple[LaneSpec, ...], rung_step: int, file_mb: dict[Precision, float], max_seq_len: int) -> Plan:
-    """What the lanes need: the zygote holds what they share."""
+def _with_memory(
+    lanes: tuple[LaneSpec, ...], rung_step: int, file_mb: dict[Precision, float], max_seq_len: int
+) -> Plan:
+    """Return a plan with the memory that its lanes and the zygote, which holds what they share, will need."""
     rungs = math.ceil(max_seq_len / rung_step) - 1
     ladder = sum(size * RUNG[precision] * rungs for precision, size in file_mb.items())
     shared = FIXED_MB + ladder + sum(size * WEIGHTS[precision] for precision, size in file_mb.items())

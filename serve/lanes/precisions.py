@@ -1,4 +1,4 @@
-"""How far each precision is: loading, warm on some lane, then served, unless it is withdrawn."""
+"""Which of the artifact's precisions this server offers, and which of them requests may use already."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,72 +9,42 @@ from serve.errors import PrecisionUnavailable
 
 
 class Precisions:
-    """The artifact's precisions on this server, the preferred one first."""
+    """The precisions of one model, the preferred one first. files: those that are not withdrawn."""
 
     def __init__(self, files: Sequence[ModelFile]) -> None:
         self.files = {file.precision: file for file in files}
-        self._warm: dict[Precision, asyncio.Future[None]] = {}  # the longest rung is warm in lanes
-        self._decided: dict[Precision, asyncio.Future[None]] = {}  # its golden examples are passed, or it is withdrawn
-
-    def open(self) -> None:
-        """Begin; needs a running event loop."""
-        loop = asyncio.get_running_loop()
-        self._warm = {precision: loop.create_future() for precision in self.files}
-        self._decided = {precision: loop.create_future() for precision in self.files}
+        self._decided = {file.precision: asyncio.Event() for file in files}  # accepted or withdrawn
 
     @property
     def accepted(self) -> list[Precision]:
-        """Those that are served."""
-        return [precision for precision in self.files if self._decided[precision].done()]
+        """The precisions that answer requests now."""
+        return [precision for precision in self.files if self._decided[precision].is_set()]
 
     @property
     def preferred(self) -> Precision:
-        """What a request gets that asks for none.
+        """The precision for a request that names none.
 
-        Raises: PrecisionUnavailable where all were withdrawn.
+        Raises: PrecisionUnavailable where all precisions were withdrawn.
         """
         for precision in self.files:
             return precision
         raise PrecisionUnavailable("version: no precision of this model can be served")
 
-    def set_warm(self, precision: Precision) -> None:
-        """It can be tested now."""
-        self._warm[precision].set_result(None)
-
-    def fail(self, error: Exception) -> None:
-        """The first that is not warm yet never will be."""
-        for warm in self._warm.values():
-            if not warm.done():
-                warm.set_exception(error)
-                return
-
-    async def until_warm(self, precision: Precision) -> None:
-        """Wait until it can be tested.
-
-        Raises: ModelLoadError.
-        """
-        await asyncio.shield(self._warm[precision])
-
     def accept(self, precision: Precision) -> None:
-        """Serve it: it has passed its tests."""
-        self._decided[precision].set_result(None)
+        """Let requests use a precision that has passed its check."""
+        self._decided[precision].set()
 
     def withdraw(self, precision: Precision) -> None:
-        """Serve it no more, or never."""
+        """Stop serving this precision, or never start."""
         del self.files[precision]
-        if not self._decided[precision].done():
-            self._decided[precision].set_result(None)
-
-    async def until_decided(self, precision: Precision) -> None:
-        """Wait until it is accepted or withdrawn."""
-        await asyncio.shield(self._decided[precision])
+        self._decided[precision].set()
 
     async def until_served(self, precision: Precision) -> None:
-        """Wait until it is accepted; for a few seconds after the first one is, another may not be yet.
+        """Wait until requests may use a precision. The later ones come up seconds after the server is ready.
 
-        Raises: PrecisionUnavailable.
+        Raises: PrecisionUnavailable where the artifact does not have it, or it was withdrawn.
         """
         if precision in self.files:
-            await self.until_decided(precision)
+            await self._decided[precision].wait()
         if precision not in self.files:
-            raise PrecisionUnavailable(f"version: {precision} is not loaded; here is {', '.join(self.files)}")
+            raise PrecisionUnavailable(f"version: {precision} is not loaded; this server has {', '.join(self.files)}")

@@ -1,93 +1,211 @@
-"""The zygote, kept alive: it brings precisions up, warms rungs, and bears lanes that begin with what it has warm."""
+"""Keeps the lanes of one model running: starts the zygote, warms it, forks lanes from it, and replaces what is lost.
+
+Everything runs on the event loop. Each precision comes up in one coroutine, `bring_up`: load, fork, check, accept.
+Afterwards a task starts the wide lanes and warms the rest of the ladder beside the serving.
+"""
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 
 from container.precision import Precision
-from model_loader import wire
+from model_loader.errors import ModelLoadError, WarmupFailed
+from model_loader.ladder import WarmStep
 from model_loader.model_file import ModelFile
-from serve.lanes.cost import CostTable
-from serve.lanes.lane import Birth
-from serve.lanes.plan import LaneKind, LaneSpec
-from serve.lanes.warmup import WarmStep
-from serve.lanes.zygote_client import OnEnd, OnReply, Zygote, ZygoteEnded
+from serve.lanes.lane import Lane, LaneProcess
+from serve.lanes.plan import LaneKind
+from serve.lanes.pool import LanePool
+from serve.lanes.warmup import StartZygote, WarmZygote, count_rungs
+from serve.lanes.zygote_client import Zygote, ZygoteEnded
+from serve.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-WARMUP_LIMIT_SECONDS = 120
-# Beside the zygote's own: background lanes get what the others leave, and a twelfth of a core where those leave nothing
-# (the kernel's weights: 820 to 70). A guard lane gets what nobody wants.
-NICENESS = {LaneKind.NARROW: 0, LaneKind.WIDE: 0, LaneKind.BACKGROUND: 11, LaneKind.GUARD: wire.IDLE_CLASS}
+OF_ONE_CORE = (LaneKind.NARROW, LaneKind.BACKGROUND, LaneKind.GUARD)
+RUNGS_PER_RENEWAL = 4  # that the zygote warms between two renewals of the lanes of one core; a renewal costs 50 ms
+RESPAWN_PAUSE_SECONDS = 1  # times the restarts before this one, at most 10: the first replacement comes at once
+WARM_POLL_SECONDS = 0.5
+END_POLL_SECONDS = 0.01
+MAX_ZYGOTES_LOST = 3  # while the server answers; after that it goes on with what is warm
+
+Check = Callable[[Precision], Awaitable[None]]
 
 
-class Nursery:
-    """Lives on the event loop; its calls may wait for a pass of the zygote to end, a second or two."""
+class LaneSupervisor:
+    """Starts and replaces the lanes of a pool."""
 
-    def __init__(self, longest_rung: int, prices: CostTable) -> None:
-        self.warm: dict[Precision, set[int]] = {}  # in the zygote, and so in a lane that is born now
-        self._longest_rung = longest_rung
-        self._prices = prices
-        self._brought: dict[Precision, ModelFile] = {}
-        self._zygote: Zygote | None = None
-        self._lock = asyncio.Lock()
+    def __init__(self, pool: LanePool, metrics: Metrics, start_zygote: StartZygote = Zygote.start) -> None:
+        self._pool = pool
+        self._metrics = metrics
+        self._zygote = WarmZygote(start_zygote, max(pool.rungs), pool.costs, pool.precisions)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ladder: asyncio.Task[None] | None = None
+        self._is_closing = False
 
-    async def bring(self, file: ModelFile) -> None:
-        """Load a precision and warm its longest rung.
+    @property
+    def has_live_lane(self) -> bool:
+        """Whether a lane is running that can answer any request."""
+        return any(lane.process is not None for lane in self._pool.lanes if lane.spec.kind is LaneKind.NARROW)
 
-        Raises: ModelLoadError, ZygoteEnded.
+    @property
+    def is_warm(self) -> bool:
+        """Whether every planned rung is warm on every lane."""
+        return all(lane.process and not self._pool.choice.is_cold(lane) for lane in self._pool.lanes)
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of all lanes."""
+        lanes = self._pool.lanes
+        successors = [lane.successor.process for lane in lanes if lane.successor]
+        return [process.pid for process in (*(lane.process for lane in lanes if lane.process), *successors)]
+
+    async def bring_up(self, file: ModelFile, check: Check) -> None:
+        """Load a precision, fork lanes that can run it, check its answers, and accept it for requests.
+
+        Raises: ModelLoadError, or what `check` raises.
         """
-        await self._bring(await self._living(), file)
-        self._brought[file.precision] = file
+        await self._load_and_fork(file)
+        await check(file.precision)
+        self._pool.precisions.accept(file.precision)
 
-    def forget(self, precision: Precision) -> None:
-        """Do not load this precision into a new zygote."""
-        self._brought.pop(precision, None)
-
-    async def warm_rung(self, step: WarmStep) -> None:
-        """Warm one rung.
-
-        Raises: ModelLoadError, ZygoteEnded.
-        """
-        await self._warm(await self._living(), step)
-
-    async def bear(self, spec: LaneSpec, on_reply: OnReply, on_end: OnEnd) -> Birth:
-        """Fork a lane.
-
-        Raises: ModelLoadError, ZygoteEnded.
-        """
-        zygote = await self._living()
-        return Birth(*await zygote.fork(spec.cores, NICENESS[spec.kind], on_reply, on_end))
-
-    async def kill_lane(self, pid: int) -> None:
-        """See that a lane is gone; nothing happens where it has ended already."""
-        if self._zygote and self._zygote.is_alive:
-            await self._zygote.kill_lane(pid)
+    def complete(self) -> None:
+        """Start the wide lanes and warm the rest of the ladder, beside the serving."""
+        self._spawn(self._complete())
 
     async def close(self) -> None:
-        """End the zygote."""
-        if self._zygote:
-            await self._zygote.close()
+        """End the lanes and the zygote."""
+        self._is_closing = True
+        self._pool.close()
+        for task in self._tasks:
+            task.cancel()
+        for lane in self._pool.lanes:
+            for process in (lane.process, lane.successor and lane.successor.process):
+                if process:
+                    process.close()
+        await self._zygote.close()
 
-    async def _living(self) -> Zygote:
-        async with self._lock:
-            if self._zygote is None or not self._zygote.is_alive:
-                self.warm = {}
-                self._zygote = await Zygote.start()
-                for file in self._brought.values():
-                    await self._bring(self._zygote, file)
-            return self._zygote
+    async def _load_and_fork(self, file: ModelFile) -> None:
+        """While another precision is served, try again with a new zygote if one is lost."""
+        for attempt in range(MAX_ZYGOTES_LOST):
+            try:
+                await self._zygote.load(file)
+                await self._renew_all(*OF_ONE_CORE)
+                return
+            except ZygoteEnded as error:
+                if not self._pool.precisions.accepted or attempt == MAX_ZYGOTES_LOST - 1:
+                    raise
+                log.error("%s is not up yet: %s", file.precision, error)
 
-    async def _bring(self, zygote: Zygote, file: ModelFile) -> None:
-        await zygote.load(file)
-        await self._warm(zygote, WarmStep(file.precision, self._longest_rung))
+    # The ladder
 
-    async def _warm(self, zygote: Zygote, step: WarmStep) -> None:
-        try:
-            async with asyncio.timeout(WARMUP_LIMIT_SECONDS):
-                cost_ms = await zygote.warm(step.precision, step.rung)
-        except TimeoutError:
-            zygote.kill()
-            raise ZygoteEnded(f"a pass of {step.rung} tokens took more than {WARMUP_LIMIT_SECONDS} s") from None
-        self.warm.setdefault(step.precision, set()).add(step.rung)
-        self._prices.observe(1, step.precision, step.rung, cost_ms)
-        log.debug("warmed %s at %d tokens: %.1f ms", step.precision, step.rung, cost_ms)
+    async def _complete(self) -> None:
+        for lane in self._pool.lanes:
+            if lane.spec.kind is LaneKind.WIDE:
+                await self._fill(lane)
+        self._continue_ladder()
+
+    def _continue_ladder(self) -> None:
+        if self._ladder is None or self._ladder.done():
+            self._ladder = self._spawn(self._warm_ladder())
+
+    async def _warm_ladder(self) -> None:
+        """Warm rung after rung in the zygote, and renew the lanes of one core, so that they inherit the rungs."""
+        lost = fresh = 0
+        while step := self._next_step():
+            try:
+                await self._zygote.warm(step)
+                fresh += 1
+                if fresh >= RUNGS_PER_RENEWAL or self._next_step() is None:
+                    await self._renew_all(*OF_ONE_CORE)
+                    fresh = 0
+            except ZygoteEnded as error:
+                lost += 1
+                log.error("the ladder is not warm yet: %s", error)
+                if lost == MAX_ZYGOTES_LOST:
+                    return
+            except WarmupFailed as error:
+                self._pool.cannot_warm(step, str(error))
+            except (ModelLoadError, OSError) as error:
+                log.error("no more rungs are warmed: %s", error)
+                return
+        while not self.is_warm:  # the wide lanes warm theirs when no window waits
+            await asyncio.sleep(WARM_POLL_SECONDS)
+        log.info("all %d rungs are warm on every lane", len(self._pool.rungs))
+
+    def _next_step(self) -> WarmStep | None:
+        return self._pool.choice.warmup_order.next(self._zygote.warm_rungs, self._pool.precisions.accepted)
+
+    # Lanes come and go
+
+    async def _renew_all(self, *kinds: LaneKind) -> None:
+        """Give the lanes of these kinds new processes, where these have more rungs warm than the old ones."""
+        for lane in self._pool.lanes:
+            if lane.spec.kind in kinds:
+                await self._renew(lane)
+
+    async def _renew(self, lane: Lane) -> None:
+        served = self._pool.precisions.files
+        if lane.process and count_rungs(self._zygote.warm_rungs, served) <= count_rungs(lane.warm, served):
+            return
+        lane.renew(await self._zygote.fork(lane.spec, self._pool, self.on_end))
+        self._pool.dispatch()
+
+    async def _fill(self, lane: Lane) -> None:
+        """Start a process for a lane that has none; try until that succeeds or the server ends."""
+        while lane.process is None:
+            try:
+                await self._renew(lane)
+            except (ModelLoadError, OSError) as error:
+                log.error("cannot start lane %s: %s", lane.spec.name, error)
+                await asyncio.sleep(RESPAWN_PAUSE_SECONDS)
+
+    def on_end(self, process: LaneProcess) -> None:
+        """A lane's process has ended or was closed: run its windows elsewhere, and replace it if it was in use."""
+        for each in self._pool.lanes:
+            if each.successor and each.successor.process is process:
+                each.successor = None  # the next renewal brings another
+        lane = self._pool.lane_of(process)
+        if self._is_closing or lane is None:
+            return
+        log.error("lane %s (process %d) is lost. Replacing it", lane.spec.name, process.pid)
+        self._pool.put_back(lane)
+        lane.process, lane.warm = None, {}
+        lane.restarts += 1
+        self._metrics.lane_restarts.labels(lane.spec.name).inc()
+        process.close()
+        lane.take_over()
+        self._spawn(self._replace(lane, process.pid))
+        self._pool.cores.offer_cores()
+
+    async def _replace(self, lane: Lane, lost_pid: int) -> None:
+        """Start another process for a lane, from a new zygote if that one has ended too."""
+        await self._zygote.kill_lane(lost_pid)
+        await asyncio.sleep(min(lane.restarts - 1, 10) * RESPAWN_PAUSE_SECONDS)
+        await self._fill(lane)
+        self._continue_ladder()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run a task beside the serving; the set keeps it from being garbage-collected, and no task fails silently."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finish)
+        return task
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a task of the lane supervisor failed. This is a bug.", exc_info=error)
+
+
+async def until_ended(pid: int) -> None:
+    """Wait until the process of a closed lane has ended, and so has freed its memory."""
+    while _is_alive(pid):
+        await asyncio.sleep(END_POLL_SECONDS)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

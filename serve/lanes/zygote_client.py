@@ -1,92 +1,40 @@
-"""The HTTP process's side of the zygote and of one lane: start, call, kill. See model_loader/zygote.py."""
+"""The HTTP process's side of the zygote: start, call and kill it. model_loader/zygote.py is the other side."""
 
 import asyncio
 import json
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from container.precision import Precision
-from model_loader import errors, wire
-from model_loader.errors import ModelLoadError, WarmupFailed
+from model_loader import wire
+from model_loader.errors import WarmupFailed
+from model_loader.ladder import WarmStep
 from model_loader.model_file import ModelFile
 from model_loader.wire import HEADER, FrameKind
+from serve.lanes.lane import ForkedLane, LaneConnection, LaneReplies, OnEnd
+from serve.lanes.plan import LaneKind, LaneSpec
 
 PROGRAM_DIR = Path(__file__).parents[2]
-END_POLL_SECONDS = 0.01
+COMMAND = (sys.executable, "-m", "model_loader.zygote")  # by name: importing the module would import torch here
+CLOSE_TIMEOUT_SECONDS = 2
+# Added to the zygote's own niceness. A background lane gets the time that the others leave, and a twelfth of a core
+# where they leave none (the kernel's weights are 820 and 70). A guard lane runs on idle cores only.
+NICENESS = {LaneKind.NARROW: 0, LaneKind.WIDE: 0, LaneKind.BACKGROUND: 11, LaneKind.GUARD: wire.IDLE_CLASS}
 
 
 class ZygoteEnded(WarmupFailed):
-    """The process that loads the models is gone; a new one may do better. was_killed: memory ran out, most likely."""
+    """The zygote has ended; a new one may succeed. was_killed: most likely memory ran out."""
 
     def __init__(self, message: str, *, was_killed: bool = False) -> None:
         super().__init__(message)
         self.was_killed = was_killed
 
 
-class LaneProcess(asyncio.Protocol):
-    """One living lane: send a frame, and its reply comes back through on_reply. One frame at a time."""
-
-    def __init__(self, pid: int, on_reply: "OnReply", on_end: "OnEnd") -> None:
-        self.pid = pid
-        self._on_reply = on_reply
-        self._on_end = on_end
-        self._received = bytearray()
-        self._transport: asyncio.WriteTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """asyncio's: the socket is open."""
-        self._transport = cast(asyncio.WriteTransport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        """asyncio's: part of a reply has come."""
-        self._received += data
-        if len(self._received) < HEADER.size:
-            return
-        length, kind = HEADER.unpack_from(self._received)
-        if len(self._received) >= HEADER.size + length:
-            body = bytes(self._received[HEADER.size : HEADER.size + length])
-            self._received.clear()
-            self._on_reply(self, FrameKind(kind), body)
-
-    def connection_lost(self, _: Exception | None) -> None:
-        """asyncio's: the lane has ended, or was closed."""
-        self._on_end(self)
-
-    def send(self, frame: bytes) -> None:
-        """Give the lane something to do."""
-        assert self._transport is not None
-        self._transport.write(frame)
-
-    def close(self) -> None:
-        """Close the socket, at which the lane ends."""
-        assert self._transport is not None
-        self._transport.abort()
-
-
-OnReply = Callable[[LaneProcess, FrameKind, bytes], None]
-OnEnd = Callable[[LaneProcess], None]
-
-
-async def until_ended(pid: int) -> None:
-    """Wait until a lane of a closed zygote is gone: its memory is free then."""
-    while _is_alive(pid):
-        await asyncio.sleep(END_POLL_SECONDS)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 class Zygote:
-    """The process that loads and warms the models and forks lanes. Calls go one after the other."""
+    """The process that loads and warms the models and forks lanes. Its calls run one after the other."""
 
     def __init__(self, process: asyncio.subprocess.Process, control: socket.socket) -> None:
         self._process = process
@@ -94,14 +42,15 @@ class Zygote:
         self._lock = asyncio.Lock()
 
     @classmethod
-    async def start(cls) -> "Zygote":
-        """Start the process; its imports take seconds, in which its first call waits."""
+    async def start(cls, command: Sequence[str] = COMMAND) -> "Zygote":
+        """Start the process. Its imports take seconds, for which the first call waits.
+
+        command: is run with the number of the control socket's file descriptor as last argument.
+        """
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "model_loader.zygote",
+            *command,
             str(theirs.fileno()),
             pass_fds=(theirs.fileno(),),
             cwd=PROGRAM_DIR,
@@ -113,7 +62,7 @@ class Zygote:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process runs."""
+        """Whether the process is running."""
         return self._process.returncode is None
 
     async def load(self, file: ModelFile) -> None:
@@ -121,31 +70,27 @@ class Zygote:
 
         Raises: ModelLoadError where the file cannot be loaded, ZygoteEnded where the process ends.
         """
-        _, reply = await self._call(wire.json_frame(FrameKind.LOAD, **asdict(file)))
-        if "error" in reply:
-            failure: type[ModelLoadError] = getattr(errors, reply["failure"])
-            raise failure(reply["error"])
+        _, reply = await self._call(wire.load_frame(file))
+        wire.raise_load_error(reply)
 
-    async def warm(self, precision: Precision, rung: int) -> float:
-        """Warm one rung, for lanes to come; gives the milliseconds of a pass.
+    async def warm(self, step: WarmStep) -> float:
+        """Compile one rung, for the lanes that are forked afterwards; return the milliseconds of a pass.
 
         Raises: WarmupFailed, ZygoteEnded.
         """
-        kind, reply = await self._call(wire.warm_frame(precision, rung))
+        kind, reply = await self._call(wire.warm_frame(step.precision, step.rung))
         if kind is FrameKind.FAILED:
             raise WarmupFailed(reply["error"])
         return float(reply["cost_ms"])
 
-    async def fork(
-        self, cores: frozenset[int], niceness: int, on_reply: OnReply, on_end: OnEnd
-    ) -> tuple[LaneProcess, dict[Precision, set[int]]]:
-        """Fork one lane, pinned to these cores; gives it and the rungs that are warm there.
+    async def fork(self, spec: LaneSpec, replies: LaneReplies, on_end: OnEnd) -> ForkedLane:
+        """Fork one lane, pinned to its cores.
 
         Raises: ZygoteEnded.
         """
         ours, theirs = socket.socketpair()
         try:
-            frame = wire.json_frame(FrameKind.FORK, cores=sorted(cores), niceness=niceness)
+            frame = wire.json_frame(FrameKind.FORK, cores=sorted(spec.cores), niceness=NICENESS[spec.kind])
             _, reply = await self._call(frame, theirs.fileno())
         except BaseException:
             ours.close()
@@ -153,12 +98,12 @@ class Zygote:
         finally:
             theirs.close()
         ours.setblocking(False)
-        lane = LaneProcess(reply["pid"], on_reply, on_end)
+        lane = LaneConnection(reply["pid"], replies, on_end)
         await asyncio.get_running_loop().create_unix_connection(lambda: lane, sock=ours)
-        return lane, {precision: set(rungs) for precision, rungs in reply["warm"].items()}
+        return ForkedLane(lane, {precision: set(rungs) for precision, rungs in reply["warm"].items()})
 
     async def kill_lane(self, pid: int) -> None:
-        """Kill a lane that hangs. The zygote does it: it knows which process ids are still its own."""
+        """Kill a lane that hangs. The zygote does so, because it knows which process ids are still its own."""
         async with self._lock:
             self._control.send(wire.json_frame(FrameKind.KILL, pid=pid))
 
@@ -168,10 +113,10 @@ class Zygote:
             self._process.kill()
 
     async def close(self) -> None:
-        """Close the control socket, at which the process ends; kill it should it hang."""
+        """Close the control socket, upon which the process ends; kill the process if it hangs."""
         self._control.close()
         try:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()
@@ -202,7 +147,7 @@ class Zygote:
     async def _raise_ended(self) -> None:
         status = await self._process.wait()
         raise ZygoteEnded(
-            f"the process that loads the models ended, exit status {status}; "
-            "its own message stands above. Killed (-9) means that memory ran out",
+            f"the process that loads the models ended with exit status {status}; its own message stands above. "
+            "Status -9 (killed) means that memory ran out",
             was_killed=status == -signal.SIGKILL,
         )

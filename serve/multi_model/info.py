@@ -1,4 +1,4 @@
-"""What a multi-model endpoint says of its models: pages of /models, /info, and metrics with a label for the model."""
+"""What a multi-model endpoint reports: pages of /models, /info, and metrics with a label for the model."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,19 +7,23 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from container import contract
-from serve.api import info as report
-from serve.multi_model.registry import LoadedModel, Models
+from serve.api.info import info as model_info
+from serve.api.info import refresh_gauges
+from serve.multi_model.registry import LoadedModel, ModelRegistry
 
 PAGE_MODELS = 100
 
 
 def entry(name: str, url: str) -> dict[str, str]:
-    """A model as GET /models/{name} shows it."""
+    """Return a model as GET /models/{name} shows it."""
     return {"modelName": name, "modelUrl": url}
 
 
 def page(loaded: Iterable[tuple[str, str]], token: str) -> dict[str, object]:
-    """One page of GET /models: names and urls sorted by name, those after the token. The last has no nextPageToken."""
+    """Return one page of GET /models: of the models sorted by name, those that come after the token.
+
+    loaded: names and urls, sorted. The last page has no nextPageToken.
+    """
     rest = [(name, url) for name, url in loaded if name > token]
     body: dict[str, object] = {"models": [entry(name, url) for name, url in rest[:PAGE_MODELS]]}
     if len(rest) > PAGE_MODELS:
@@ -27,35 +31,35 @@ def page(loaded: Iterable[tuple[str, str]], token: str) -> dict[str, object]:
     return body
 
 
-def info(models: Models) -> dict[str, object]:
-    """The body of /info."""
+def info(models: ModelRegistry) -> dict[str, object]:
+    """Return the body of /info."""
     return {
         "state": models.state,
         "version": contract.VERSION,
-        "models": {model.name: report.info(model.lifecycle) for model in models},
+        "models": {model.name: model_info(model.lifecycle) for model in models},
     }
 
 
-def exposition(models: Models) -> bytes:
-    """The metrics of a single model, each with the label `model`."""
+def exposition(models: ModelRegistry) -> bytes:
+    """Return the metrics of all models in Prometheus' text format, each with the label `model`."""
     registry = CollectorRegistry()
-    registry.register(_Labelled(list(models)))
+    registry.register(_WithModelLabel(list(models)))
     return generate_latest(registry)
 
 
-class _Labelled(Collector):
+class _WithModelLabel(Collector):
     def __init__(self, models: list[LoadedModel]) -> None:
         self._models = models
 
     def describe(self) -> list[Metric]:
-        """Nothing to check for doubles: there is one collector."""
+        """Return nothing: the registry has one collector, so no name can occur twice."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """One family for each name, over all models."""
+        """Yield one family for each name, with the samples of all models."""
         families: dict[str, Metric] = {}
         for model in self._models:
-            report.refresh_gauges(model.lifecycle)
+            refresh_gauges(model.lifecycle)
             for metric in model.lifecycle.metrics.registry.collect():
                 family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
                 family.samples += [

@@ -1,7 +1,7 @@
-"""The models of a multi-model endpoint: they come and go while others answer, each with lanes and memory of its own.
+"""The models of a multi-model endpoint. They are loaded and unloaded while others answer.
 
-What they share are the HTTP process and the cores (cores.py). Loads run one after the other, so that what is free is
-known before each.
+Each model has lanes and memory of its own. All models share the HTTP process and the cores (serve/lanes/core_arbiter).
+Loads run one after the other, so that the free memory is known before each of them.
 """
 
 import asyncio
@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from container import cgroup
+from container import cgroup, memory
 from container.cpu import Cpu
 from container.settings import Settings
 from model_loader import artifact as artifacts
-from model_loader import memory
 from model_loader.artifact import Artifact
 from model_loader.errors import ModelLoadError
 from serve.errors import (
@@ -29,24 +28,25 @@ from serve.errors import (
 )
 from serve.lanes.core_arbiter import CoreArbiter
 from serve.lanes.plan import Choices, Plan, make_plan
-from serve.lanes.zygote_client import ZygoteEnded, until_ended
+from serve.lanes.supervisor import until_ended
+from serve.lanes.zygote_client import ZygoteEnded
 from serve.lifecycle import Lifecycle, State
 
 log = logging.getLogger(__name__)
 
-HTTP_MB = 80  # of a plan's memory: the HTTP process, which is there already
-LIBRARIES_MB = 270  # of a plan's memory: pages of torch and IPEX, which all zygotes share
+HTTP_MB = 80  # of a plan's memory: the HTTP process, which runs already
+LIBRARIES_MB = 270  # of a plan's memory: the pages of torch and IPEX, which all zygotes share
 RUNG_STEP = 64  # docs/batch-and-multi-model.md
 
 
 class LoadedModel:
-    """A model and those who use it."""
+    """A model, and the requests that use it."""
 
     def __init__(self, name: str, url: str, lifecycle: Lifecycle, memory_mb: float) -> None:
         self.name = name
         self.url = url
         self.lifecycle = lifecycle
-        self.memory_mb = memory_mb  # that it may come to use, without what it shares
+        self.memory_mb = memory_mb  # that the model may come to use, without what it shares with others
         self._start: asyncio.Task[None] | None = None
         self._requests = 0
         self._unused = asyncio.Event()
@@ -54,7 +54,7 @@ class LoadedModel:
 
     @contextmanager
     def in_use(self) -> Iterator[Lifecycle]:
-        """For the time of a request: an unload waits for its end."""
+        """Lend the model to a request. An unload waits until all requests have returned it."""
         self._requests += 1
         self._unused.clear()
         try:
@@ -65,7 +65,7 @@ class LoadedModel:
                 self._unused.set()
 
     async def start(self) -> None:
-        """Until it can answer; what else it warms goes on.
+        """Start the model; return when it can answer. The rest of its ladder is warmed afterwards.
 
         Raises: RequestError.
         """
@@ -75,45 +75,45 @@ class LoadedModel:
             raise _reason(self.lifecycle.failure)
 
     async def end(self) -> None:
-        """Answer what was accepted, then give everything back: the processes have ended when this returns."""
+        """Answer the accepted requests, then end all processes of the model; they have ended when this returns."""
         self.lifecycle.drain()
         await self._unused.wait()
         if self._start:
             self._start.cancel()
             await asyncio.wait([self._start])
-        lanes = self.lifecycle.pool.pids
+        lanes = self.lifecycle.supervisor.pids
         await self.lifecycle.close()
         await asyncio.gather(*map(until_ended, lanes))
 
 
-class Models:
-    """All of them; lives on the event loop. state, drain and close are as Lifecycle's."""
+class ModelRegistry:
+    """All models of the endpoint; a serve.lifecycle.Servable. It lives on the event loop."""
 
     def __init__(self, settings: Settings, cpu: Cpu) -> None:
         self.settings = settings
         self.cpu = cpu
         self.state = State.READY
         self._loaded: dict[str, LoadedModel] = {}
-        self._living: set[LoadedModel] = set()  # loaded, on the way up, or on the way down
+        self._living: set[LoadedModel] = set()  # loaded, being loaded, or being unloaded
         self._cores = CoreArbiter()
         self._one_at_a_time = asyncio.Lock()
         self._all_mb = cgroup.free_memory_mb()
 
     def __iter__(self) -> Iterator[LoadedModel]:
-        """Those that are loaded, by name."""
+        """Iterate over the loaded models, sorted by name."""
         return iter(sorted(self._loaded.values(), key=lambda model: model.name))
 
     def find(self, name: str) -> LoadedModel:
-        """The model of this name.
+        """Return the model of this name.
 
         Raises: ModelNotLoaded.
         """
         if name not in self._loaded:
-            raise ModelNotLoaded("no model of this name is loaded; GET /models lists those that are")
+            raise ModelNotLoaded("no model of this name is loaded; GET /models lists the loaded models")
         return self._loaded[name]
 
     async def load(self, name: str, url: str) -> None:
-        """Load a model from a directory; returns when it can answer. A load that fails leaves nothing behind.
+        """Load a model from a directory; return when it can answer. A load that fails leaves nothing behind.
 
         Raises: RequestError.
         """
@@ -123,7 +123,6 @@ class Models:
             model = await asyncio.to_thread(self._open, name, url)
             if self.state is not State.READY:
                 raise NotReady("the server is stopping")
-            model.lifecycle.pool.cores = self._cores
             self._living.add(model)
             try:
                 await model.start()
@@ -131,20 +130,27 @@ class Models:
                 await self._end(model)
                 raise
             self._loaded[name] = model
-        log.info("model %s is loaded, %d are", name, len(self._loaded))
+        log.info("model %s is loaded; loaded models: %d", name, len(self._loaded))
+
+    async def start(self) -> None:
+        """Nothing is to be done: no model is loaded at the start, and POST /models loads them."""
+
+    def ping(self) -> bool:
+        """Whether models can be loaded and asked, with or without any loaded now."""
+        return self.state is State.READY
 
     async def unload(self, name: str) -> None:
-        """Unload a model; its memory is free when this returns.
+        """Unload a model. Its memory is free when this returns.
 
         Raises: ModelNotLoaded.
         """
         model = self.find(name)
         del self._loaded[name]
         await self._end(model)
-        log.info("model %s is unloaded, %d are left", name, len(self._loaded))
+        log.info("model %s is unloaded; loaded models: %d", name, len(self._loaded))
 
     def drain(self) -> None:
-        """The server was told to stop: what was accepted is still answered."""
+        """Note that the server was told to stop. Accepted requests are still answered."""
         self.state = State.DRAINING
         for model in self._living:
             model.lifecycle.drain()
@@ -157,11 +163,11 @@ class Models:
     async def _end(self, model: LoadedModel) -> None:
         await model.end()
         self._living.discard(model)
-        gc.collect()  # queue, tokenizer and slots refer to each other
+        gc.collect()  # queues, lanes and tokenizer refer to each other
         memory.give_back()
 
     def _open(self, name: str, url: str) -> LoadedModel:
-        """Read what is on disk, and see that it fits. In a thread: hashing takes a second for a gigabyte."""
+        """Open the artifact and check that the model fits. Runs in a thread: hashing a gigabyte takes a second."""
         directory = Path(url)
         try:
             if not directory.is_dir():
@@ -172,14 +178,16 @@ class Models:
         except OSError as error:
             raise ModelUnusable(f"url: cannot be read ({error.strerror}); make it readable by all") from error
         free_mb = self._free_mb()
-        extra_mb = max(artifact.file_mb.values())  # while it loads, the largest file is there twice
+        extra_mb = max(artifact.file_mb.values())  # while a model loads, its largest file is in memory twice
         plan = self._plan(artifact, None if self._living else free_mb + HTTP_MB - extra_mb)
         own_mb = plan.memory_mb - HTTP_MB - LIBRARIES_MB
         needed_mb = own_mb + extra_mb + (0 if self._living else LIBRARIES_MB)
         if needed_mb > free_mb:
-            raise NotEnoughMemory(f"this model needs some {needed_mb:.0f} MB, {free_mb:.0f} MB are free")
+            raise NotEnoughMemory(
+                f"this model needs about {needed_mb:.0f} MB, and {free_mb:.0f} MB are free; unload another model first"
+            )
         log.info(
-            "model %s (%s): lanes %s; rungs of %d tokens; %.0f MB expected of %.0f MB free",
+            "model %s (%s): lanes %s; rungs every %d tokens; %.0f MB expected of %.0f MB free",
             name,
             artifact.name,
             ", ".join(lane.name for lane in plan.lanes),
@@ -187,17 +195,18 @@ class Models:
             needed_mb,
             free_mb,
         )
-        return LoadedModel(name, url, Lifecycle(self.settings, artifact, self.cpu, plan), own_mb)
+        return LoadedModel(name, url, Lifecycle(self.settings, artifact, self.cpu, plan, self._cores), own_mb)
 
     def _free_mb(self) -> float:
-        """What no model uses, or will use once it is warm."""
+        """Return the memory that no model uses, or will use once it is warm."""
         promised_mb = sum(model.memory_mb for model in self._living) + (LIBRARIES_MB if self._living else 0)
         return min(self._all_mb - promised_mb, cgroup.free_memory_mb())
 
     def _plan(self, artifact: Artifact, most_mb: float | None) -> Plan:
-        """The lanes of a model.
+        """Plan the lanes of a model.
 
-        Only one that is alone is squeezed into what is there: beside others, the platform can unload one of those.
+        A model that is alone gets a smaller plan where memory is short. Beside other models it does not, because the
+        platform can unload one of them.
         """
         settings = self.settings
         choices = Choices(
@@ -211,11 +220,11 @@ class Models:
 
 
 def _reason(failure: Exception | None) -> Exception:
-    """Why a model did not come up, as the platform shall see it."""
+    """Return the error that tells the platform why a model did not start."""
     if failure is None:
         return NotReady("the server is stopping")
     if isinstance(failure, ZygoteEnded) and failure.was_killed:
-        return NotEnoughMemory("the system killed the process that loaded this model: memory ran out")
+        return NotEnoughMemory("the system killed the process that loaded this model, because memory ran out")
     if isinstance(failure, ModelLoadError) and not isinstance(failure, ZygoteEnded):
         return ModelUnusable(str(failure))
     return LoadFailed("this model could not be loaded; the log says why")

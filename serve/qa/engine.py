@@ -1,11 +1,10 @@
-"""The data path: one request's items become answers. Start reading here.
+"""The data path: one request's questions become answers. Start reading here.
 
-encode -> admit -> run -> rank: text to windows, a price and a place in the queue, logits, spans.
+encode -> admit -> run -> rank: text becomes windows, the windows are admitted, lanes run them, and spans are ranked.
 """
 
 import asyncio
 import functools
-import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,30 +12,27 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from container.precision import Precision
-from serve.api.request_body import ItemAnswer
-from serve.api.schemas import Item, Parameters
-from serve.errors import DeadlineExceeded, DocumentTooLong, InvalidRequest, Overloaded
-from serve.lanes.fair_queue import Job, Ticket
-from serve.lanes.pool import LanePool
+from serve.errors import DeadlineExceeded, InvalidRequest
+from serve.lanes.admission import Admission, Permit
+from serve.lanes.fair_queue import Job
 from serve.qa import spans
 from serve.qa.features import Document, Featurizer, Window, WindowLimits
 from serve.qa.guard import Answered, Guard
-from serve.qa.spans import Answer, Logits, SpanRules
+from serve.qa.spans import Logits, SpanRules
+from serve.qa.types import AnsweredQuestion, Parameters, Question
+from serve.qa.window_runner import WindowRunner, logits_of
 
 T = TypeVar("T")
-TEXT_THREADS = 4  # long texts are tokenized and ranked beside the event loop; the tokenizer releases the GIL
-INLINE_CHARS = 8_192  # a text this short takes under 1 ms, and the way to a thread and back 0.4 ms
-WINDOWS_PER_SECOND_GUESS = 1000  # before a document is tokenized whole: no CPU core runs more windows than this
+TEXT_THREADS = 4  # they tokenize and rank long texts beside the event loop
+INLINE_CHARS = 8_192  # a text this short takes less than 1 ms, and the way to a thread and back 0.4 ms
 
 
 @dataclass(frozen=True)
-class EngineLimits:
-    """What the artifact and the settings allow."""
+class ModelLimits:
+    """The longest window that the model reads, and the artifact's overlap of two windows, in tokens."""
 
     max_seq_len: int
     doc_stride: int
-    timeout_seconds: float
-    max_queue_seconds: float
 
 
 @dataclass
@@ -56,9 +52,9 @@ class Trace:
 
 @dataclass(frozen=True)
 class Encoded:
-    """One item on its way."""
+    """A question whose text has become windows."""
 
-    item: Item
+    question: Question
     precision: Precision
     rules: SpanRules
     document: Document
@@ -66,83 +62,72 @@ class Encoded:
 
 
 class QAEngine:
-    """Answers questions. One for each server; everything runs on the event loop but the text work."""
+    """Answers questions. There is one for each model; all of it runs on the event loop, except work on long texts."""
 
     def __init__(
-        self, featurizer: Featurizer, pool: LanePool, limits: EngineLimits, guard: Guard | None = None
+        self,
+        featurizer: Featurizer,
+        lanes: WindowRunner,
+        admission: Admission,
+        limits: ModelLimits,
+        guard: Guard | None = None,
     ) -> None:
+        self.admission = admission
         self._featurizer = featurizer
-        self._pool = pool
+        self._lanes = lanes
         self._limits = limits
         self._guard = guard
         self._threads = ThreadPoolExecutor(TEXT_THREADS, thread_name_prefix="text")
 
-    async def answer(
-        self, items: Sequence[Item], ticket: Ticket, trace: Trace, *, is_admitted: bool = False
-    ) -> list[ItemAnswer]:
-        """Answer the items of one request; is_admitted skips the refusal, for later lines of an admitted request.
+    async def answer(self, questions: Sequence[Question], permit: Permit, trace: Trace) -> list[AnsweredQuestion]:
+        """Answer the questions of one request, or of one line of a stream.
 
         Raises: RequestError.
         """
         jobs: list[list[Job]] = []
         try:
-            async with asyncio.timeout_at(ticket.deadline):
-                if not is_admitted:
-                    self.check_queue()  # refuse before the text costs anything
-                encoded = [await self._encode(item, trace) for item in items]
-                if not is_admitted:
-                    self._admit(encoded)
-                jobs = [self._pool.submit(ticket, each.precision, each.windows) for each in encoded]
-                logits = [await self._logits(of_item, trace) for of_item in jobs]
-                return [await self._rank(each, of_item, trace) for each, of_item in zip(encoded, logits, strict=True)]
+            async with asyncio.timeout_at(permit.deadline):
+                encoded = [await self._encode(question, trace) for question in questions]
+                self._admit(encoded, permit)
+                jobs = [self._lanes.submit(permit.ticket, each.precision, each.windows) for each in encoded]
+                logits = [await self._run(of_question, trace) for of_question in jobs]
+                return [await self._rank(each, its, trace) for each, its in zip(encoded, logits, strict=True)]
         except TimeoutError:
+            timeout_seconds = self.admission.limits.timeout_seconds
             raise DeadlineExceeded(
-                f"the answer was not there within {self._limits.timeout_seconds:g} s; it is given up"
+                f"the answer was not ready within {timeout_seconds:g} s; the request is cancelled"
             ) from None
         finally:
-            self._pool.drop(ticket, {job for of_item in jobs for job in of_item})
-
-    def check_queue(self) -> None:
-        """Refuse a request whose work is not known yet, if the queue is too long.
-
-        Raises: Overloaded.
-        """
-        self._admit([])
-
-    def new_ticket(self) -> Ticket:
-        """A place in the ring for one HTTP request; its time limit runs from now."""
-        return Ticket(deadline=asyncio.get_running_loop().time() + self._limits.timeout_seconds)
+            self._lanes.drop(permit.ticket, {job for of_question in jobs for job in of_question})
 
     def close(self) -> None:
-        """Give the threads back."""
+        """End the threads."""
         self._threads.shutdown(wait=False)
 
-    async def _encode(self, item: Item, trace: Trace) -> Encoded:
-        precision = item.version or self._pool.precisions.preferred
-        await self._pool.precisions.until_served(precision)
+    async def _encode(self, question: Question, trace: Trace) -> Encoded:
+        precision = question.precision or self._lanes.precisions.preferred
+        await self._lanes.precisions.until_served(precision)
         start = time.perf_counter()
-        parameters = item.parameters or Parameters()
-        limits = self._window_limits(parameters)
+        parameters = question.parameters
         rules = SpanRules(
             parameters.top_k,
             parameters.max_answer_len,
             parameters.handle_impossible_answer,
             parameters.align_to_words,
         )
-        document, windows = await self._text_work(item, self._cut, item, limits)
+        document, windows = await self._text_work(question, self._cut, question, self._window_limits(parameters))
         trace.precisions.add(precision)
         trace.windows += len(windows)
         trace.tokens += sum(len(window.input_ids) for window in windows)
         trace.took("tokenize", start)
-        return Encoded(item, precision, rules, document, windows)
+        return Encoded(question, precision, rules, document, windows)
 
-    def _cut(self, item: Item, limits: WindowLimits) -> tuple[Document, list[Window]]:
-        """Tokenize and cut; a document that no machine could run in time is not even tokenized to its end."""
-        most_tokens = int(self._limits.timeout_seconds * WINDOWS_PER_SECOND_GUESS * limits.max_seq_len)
-        question_ids = self._featurizer.encode_question(item.question, limits)
-        document = self._featurizer.encode_context(item.context, most_tokens)
-        if len(document.ids) > most_tokens:
-            raise DocumentTooLong(f"context: has more than {most_tokens} tokens, too many to answer in time")
+    def _cut(self, question: Question, limits: WindowLimits) -> tuple[Document, list[Window]]:
+        """Tokenize the texts and cut windows."""
+        question_ids = self._featurizer.encode_question(question.text, limits)
+        max_tokens = self.admission.max_tokens(limits.max_seq_len)
+        document = self._featurizer.encode_context(question.context, max_tokens)
+        self.admission.check_tokens(len(document.ids), limits.max_seq_len)
         return document, self._featurizer.windows(question_ids, document, limits)
 
     def _window_limits(self, parameters: Parameters) -> WindowLimits:
@@ -150,58 +135,38 @@ class QAEngine:
         max_seq_len = parameters.max_seq_len or longest
         if max_seq_len > longest:
             raise InvalidRequest(f"parameters.max_seq_len: this model reads windows of at most {longest} tokens")
-        doc_stride = self._limits.doc_stride if parameters.doc_stride is None else parameters.doc_stride
-        if parameters.doc_stride is None:  # a default that fits shorter windows too, as Hugging Face's does
-            doc_stride = min(doc_stride, max_seq_len // 2)
+        doc_stride = parameters.doc_stride
+        if doc_stride is None:  # the default fits shorter windows too, as in Hugging Face's pipeline
+            doc_stride = min(self._limits.doc_stride, max_seq_len // 2)
         return WindowLimits(max_seq_len, doc_stride, parameters.max_question_len)
 
-    def _admit(self, encoded: Sequence[Encoded]) -> None:
-        """Accept the request or refuse it, by what its windows cost and what waits already.
+    def _admit(self, encoded: Sequence[Encoded], permit: Permit) -> None:
+        windows = sum(len(each.windows) for each in encoded)
+        cost_ms = sum(self._lanes.cost_ms(each.precision, each.windows) for each in encoded)
+        self.admission.approve(permit, windows, cost_ms)
 
-        Raises: DocumentTooLong, Overloaded.
-        """
-        windows = max(1, sum(len(each.windows) for each in encoded))
-        alone_ms = self._pool.alone_ms(
-            sum(self._pool.price_ms(each.precision, each.windows) for each in encoded), windows
-        )
-        timeout_ms = self._limits.timeout_seconds * 1000
-        if alone_ms > timeout_ms:
-            raise DocumentTooLong(
-                f"context: its {windows} windows take some {alone_ms / 1000:.0f} s even on an idle server, "
-                f"{self._limits.timeout_seconds:g} s is the limit: send at most about "
-                f"{int(windows * timeout_ms / alone_ms)} windows of text a request"
-            )
-        wait_ms = self._pool.wait_ms(windows)
-        total_ms = wait_ms + alone_ms * self._pool.slowdown(windows)
-        too_much_ms = max(wait_ms - self._limits.max_queue_seconds * 1000, total_ms - timeout_ms)
-        if too_much_ms > 0:
-            raise Overloaded(
-                f"the queue is {wait_ms / 1000:.1f} s long, and {windows} windows would take {total_ms / 1000:.1f} s "
-                "with it; try again later",
-                retry_after_seconds=math.ceil(too_much_ms / 1000),
-            )
-
-    async def _logits(self, jobs: Sequence[Job], trace: Trace) -> list[Logits]:
-        """Wait for all windows of one item."""
-        results = await asyncio.gather(*(job.result for job in jobs))
+    async def _run(self, jobs: Sequence[Job], trace: Trace) -> list[Logits]:
+        """Wait for all windows of one question."""
+        logits = await logits_of(jobs)
         first_start = min(job.started_at for job in jobs)
         trace.stages["queue"] = max(trace.stages.get("queue", 0.0), first_start - jobs[0].submitted_at)
         trace.took("inference", first_start)
         trace.rungs += [job.rung for job in jobs]
-        return [(result.start, result.end) for result in results]
+        return logits
 
-    async def _rank(self, each: Encoded, logits: list[Logits], trace: Trace) -> ItemAnswer:
+    async def _rank(self, each: Encoded, logits: list[Logits], trace: Trace) -> AnsweredQuestion:
         start = time.perf_counter()
-        answers: list[Answer] = await self._text_work(
-            each.item, spans.rank, each.item.context, each.document, each.windows, logits, each.rules
+        context = each.question.context
+        answers = await self._text_work(
+            each.question, spans.rank, context, each.document, each.windows, logits, each.rules
         )
         trace.took("rank", start)
         if self._guard and each.precision == "INT8":
-            self._guard.offer(Answered(each.item.context, each.document, each.windows, each.rules, logits, answers[0]))
-        return ItemAnswer(each.item, each.precision, answers)
+            self._guard.offer(Answered(context, each.document, each.windows, each.rules, logits, answers[0]))
+        return AnsweredQuestion(each.question, each.precision, answers)
 
-    async def _text_work(self, item: Item, work: Callable[..., T], *arguments: object) -> T:
-        """Run work on an item's text: at once where it is short, else in a thread."""
-        if len(item.context) <= INLINE_CHARS:
+    async def _text_work(self, question: Question, work: Callable[..., T], *arguments: object) -> T:
+        """Do work on a question's text: at once where the text is short, else in a thread."""
+        if len(question.context) <= INLINE_CHARS:
             return work(*arguments)
         return await asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(work, *arguments))

@@ -1,4 +1,4 @@
-"""(question, context) -> windows of token ids with their place in the context. No model, no padding, no HTTP.
+"""Turns a question and a context into windows of token ids. Neither the model nor HTTP is known here.
 
 Offsets are code points of the context as it was sent: `context[start:end]` is the text of a token or a span.
 """
@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
+from model_loader.model_io import ModelInput
 from serve.errors import InvalidRequest
 
-# The context is tokenized in pieces of about this many characters, cut at a space: memory stays bounded (the
-# tokenizer's own offsets take 100 bytes a token), and a hopeless length is noticed early.
+# The context is tokenized in pieces of about this many characters, cut at a space. So memory stays bounded (the
+# tokenizer's own offsets take 100 bytes a token), and a context of hopeless length is noticed early.
 PIECE_CHARS = 50_000
 
 
 @dataclass(frozen=True)
 class WindowLimits:
-    """How windows are cut, in tokens. doc_stride is the overlap of two neighbours."""
+    """How windows are cut, in tokens. doc_stride is the overlap of two neighbouring windows."""
 
     max_seq_len: int
     doc_stride: int
@@ -29,7 +30,7 @@ class WindowLimits:
 class Document:
     """A tokenized context. All arrays (N,) int32, N tokens; starts and ends in code points, ends exclusive.
 
-    word_starts and word_ends: those of the whole word that each token is part of.
+    word_starts and word_ends: the bounds of the whole word that each token belongs to.
     """
 
     ids: np.ndarray
@@ -40,25 +41,22 @@ class Document:
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
-    """One slice of a document, ready for the model.
+class Window(ModelInput):
+    """One slice of a document with the question before it: [CLS] question [SEP] slice [SEP].
 
-    input_ids: (T,) int32, [CLS] question [SEP] slice [SEP]; the slice begins at position context_offset of the
-    window and at token first_token of the document.
+    first_token: the slice's first token in the document; in the window the slice begins at context_offset.
     """
 
-    input_ids: np.ndarray
-    context_offset: int
     first_token: int
 
     @property
     def context_tokens(self) -> int:
-        """How many tokens of the document the window holds."""
+        """The number of the document's tokens that the window holds."""
         return len(self.input_ids) - self.context_offset - 1
 
 
 class Featurizer:
-    """Cuts windows with the model's own tokenizer. Thread-safe: it keeps no state between calls."""
+    """Tokenizes and cuts windows with the model's own tokenizer. Thread-safe, since it keeps no state between calls."""
 
     def __init__(self, tokenizer_file: Path) -> None:
         self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
@@ -70,9 +68,9 @@ class Featurizer:
         self._cls, _, self._sep, _, _ = pair.ids
 
     def encode_question(self, question: str, limits: WindowLimits) -> np.ndarray:
-        """Token ids of a question, (Q,) int32.
+        """Return the token ids of a question, (Q,) int32.
 
-        Raises: InvalidRequest where it has no tokens or more than the limit.
+        Raises: InvalidRequest where the question has no tokens, or more than the limit.
         """
         ids = self._tokenizer.encode(question, add_special_tokens=False).ids
         if not ids:
@@ -85,7 +83,7 @@ class Featurizer:
         return np.array(ids, dtype=np.int32)
 
     def encode_context(self, context: str, max_tokens: int | None = None) -> Document:
-        """Tokenize a context of any length; stops soon after max_tokens, for the caller to refuse it."""
+        """Tokenize a context of any length. Stop soon after max_tokens, so that the caller can refuse the context."""
         pieces = []
         tokens = begin = 0
         while begin < len(context) and (max_tokens is None or tokens <= max_tokens):
@@ -98,16 +96,16 @@ class Featurizer:
         return Document(*table)
 
     def windows(self, question_ids: np.ndarray, document: Document, limits: WindowLimits) -> list[Window]:
-        """Cut a document into windows of at most max_seq_len tokens; one empty window for an empty document.
+        """Cut a document into windows of at most max_seq_len tokens. An empty document gives one empty window.
 
-        Raises: InvalidRequest where question and overlap leave a window no room to advance.
+        Raises: InvalidRequest where the question and the overlap leave no room for new tokens in a window.
         """
         capacity = limits.max_seq_len - len(question_ids) - 3
         step = capacity - limits.doc_stride
         if step <= 0:
             raise InvalidRequest(
-                f"doc_stride: windows of {limits.max_seq_len} tokens with a question of {len(question_ids)} hold "
-                f"{max(capacity, 0)} context tokens, so they cannot overlap by {limits.doc_stride}. Lower "
+                f"doc_stride: a window of {limits.max_seq_len} tokens has room for {max(capacity, 0)} context tokens "
+                f"beside a question of {len(question_ids)}, so windows cannot overlap by {limits.doc_stride}. Lower "
                 "parameters.doc_stride or raise parameters.max_seq_len"
             )
         head = np.concatenate(([self._cls], question_ids, [self._sep])).astype(np.int32)
@@ -123,11 +121,11 @@ class Featurizer:
 
 
 def _piece_end(context: str, begin: int) -> int:
-    """The end of the piece that begins here: behind a space or newline, where no word is cut."""
+    """Return the end of the piece that begins at `begin`: behind a space or a newline, where no word is cut."""
     target = begin + PIECE_CHARS
     if target >= len(context):
         return len(context)
-    # NOTE: only these two. Other white space, such as U+001C, is dropped by BERT's normalizer and does not end a word.
+    # NOTE: BERT's normalizer drops other white space, such as U+001C, which therefore does not end a word.
     cut = max(context.rfind(" ", begin, target), context.rfind("\n", begin, target))
     if cut < begin:
         ends = [at for at in (context.find(" ", target), context.find("\n", target)) if at >= 0]
@@ -136,7 +134,7 @@ def _piece_end(context: str, begin: int) -> int:
 
 
 def _to_arrays(encoding: Encoding, begin: int) -> np.ndarray:
-    """One piece's tokens as rows ids, starts, ends, word_starts, word_ends: (5, N) int32."""
+    """Return one piece's tokens as the rows ids, starts, ends, word_starts and word_ends, (5, N) int32."""
     offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2) + begin
     words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int32)
     starts, ends = offsets[:, 0], offsets[:, 1]
@@ -144,6 +142,6 @@ def _to_arrays(encoding: Encoding, begin: int) -> np.ndarray:
     is_first[1:] = words[1:] != words[:-1]
     word_of_token = np.cumsum(is_first) - 1
     word_starts = starts[is_first][word_of_token]
-    is_last = np.roll(is_first, -1)  # a word ends where the next begins; the last token ends the last word
+    is_last = np.roll(is_first, -1)  # a word ends before the next one begins; the last token ends the last word
     word_ends = ends[is_last][word_of_token]
     return np.stack((np.array(encoding.ids, dtype=np.int32), starts, ends, word_starts, word_ends))

@@ -1,6 +1,5 @@
-"""Before a precision is served it answers the artifact's golden examples, through the lanes as any request would."""
+"""Runs the artifact's golden examples before a precision is served, through the lanes like any request."""
 
-import asyncio
 import logging
 
 import numpy as np
@@ -9,34 +8,38 @@ from container.precision import Precision
 from model_loader import golden_examples
 from model_loader.errors import WarmupFailed
 from model_loader.manifest import Manifest
+from model_loader.model_io import ModelInput
+from serve.errors import InferenceFailed
 from serve.lanes.fair_queue import Ticket
-from serve.lanes.pool import LanePool
-from serve.qa.features import Window
+from serve.qa.window_runner import WindowRunner, logits_of
 
 log = logging.getLogger(__name__)
 
 
-async def check_golden_examples(pool: LanePool, manifest: Manifest, precision: Precision) -> None:
-    """Run the golden examples on one precision.
+async def check_golden_examples(lanes: WindowRunner, manifest: Manifest, precision: Precision) -> None:
+    """Compare a precision's logits on the golden examples with those that the manifest recorded.
 
-    Raises: WarmupFailed where its logits are further from FP32's than twice what they were when it was made.
+    Raises: WarmupFailed where a window fails, or where the logits differ from FP32's by more than twice as much as at
+    quantization.
     """
-    asked = [
-        Window(np.array(example.input_ids, dtype=np.int32), example.context_offset, first_token=0)
+    inputs = [
+        ModelInput(np.array(example.input_ids, dtype=np.int32), example.context_offset)
         for example in manifest.golden_examples
     ]
-    jobs = pool.submit(Ticket(), precision, asked)
-    logits = [(done.start, done.end) for done in await asyncio.gather(*(job.result for job in jobs))]
+    try:
+        logits = await logits_of(lanes.submit(Ticket(), precision, inputs))
+    except InferenceFailed as error:
+        raise WarmupFailed(f"{precision} cannot run its golden examples: {error}") from error
     found, allowed = golden_examples.drift(manifest, precision, logits)
     same = golden_examples.same_best(manifest, precision, logits)
     if not found <= allowed:
         raise WarmupFailed(
-            f"{precision} gives other numbers here than when it was made: its logits differ from FP32's by "
-            f"{found:.4f} (root mean square over {len(jobs)} golden examples), {allowed:.4f} is allowed. "
+            f"{precision} gives other numbers here than at quantization: its logits differ from FP32's by "
+            f"{found:.4f} (root mean square over {len(inputs)} golden examples), and {allowed:.4f} is allowed. "
             "Quantize on a CPU like this one, or serve FP32"
         )
     log.info(
         "%s passes its golden examples: logits differ from FP32's by %.4f (%.4f is allowed); "
         "%d of %d answers match those recorded at quantization",
-        *(precision, found, allowed, same, len(jobs)),
+        *(precision, found, allowed, same, len(inputs)),
     )

@@ -1,7 +1,7 @@
-"""Watches INT8 in production: runs a share of its answers again in FP32, where a core is idle, and compares.
+"""The guard watches INT8 in production: it runs a share of the INT8 answers again in FP32, and compares.
 
-Nothing of it delays a request: the windows wait until no other does, and run in a process that the kernel runs only
-where nothing else would. What finds no idle time is skipped.
+The guard delays no request: its windows wait until no other window does, and run in a process that the kernel runs on
+idle cores only. An answer for which no idle time is found is skipped.
 """
 
 import asyncio
@@ -15,24 +15,25 @@ import numpy as np
 
 from serve.errors import RequestError
 from serve.lanes.fair_queue import Ticket
-from serve.lanes.pool import LanePool
 from serve.metrics import Metrics
 from serve.qa import spans
 from serve.qa.answer_overlap import overlap
 from serve.qa.features import Document, Window
-from serve.qa.spans import Answer, Logits, SpanRules
+from serve.qa.spans import Logits, SpanRules
+from serve.qa.types import Answer
+from serve.qa.window_runner import WindowRunner, logits_of
 
 log = logging.getLogger(__name__)
 
-REMEMBERED = 100  # comparisons that a warning is about
-MAX_WINDOWS = 16  # of an answer; a longer document would keep the lane for long
+REMEMBERED = 100  # comparisons that a warning is based on
+MAX_WINDOWS = 16  # of an answer; a longer document would occupy the guard lane for long
 MAX_PENDING = 8  # answers that wait for idle time, with their logits
-PATIENCE_SECONDS = 30  # that one waits, once its turn has come
+IDLE_WAIT_SECONDS = 30  # how long one answer waits for idle time once it is the next
 
 
 @dataclass(frozen=True)
 class Answered:
-    """An answer of INT8, and all that it came from."""
+    """An INT8 answer, with all that it was computed from."""
 
     context: str
     document: Document
@@ -44,7 +45,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Comparison:
-    """INT8's answer against FP32's. f1: of their words, 0 to 1; logit_rms: over the windows' context tokens."""
+    """The INT8 answer compared with FP32's. f1: of their words, 0 to 1; logit_rms: over the windows' context tokens."""
 
     agrees: bool
     f1: float
@@ -52,11 +53,14 @@ class Comparison:
 
 
 class Guard:
-    """Lives on the event loop."""
+    """Compares a share of the answers. It lives on the event loop."""
 
-    def __init__(self, pool: LanePool, metrics: Metrics, share: float, min_agreement: float) -> None:
-        """share: of INT8 answers, at most, 0 to 1. min_agreement: of the last comparisons; fewer are warned of."""
-        self._pool = pool
+    def __init__(self, lanes: WindowRunner, metrics: Metrics, share: float, min_agreement: float) -> None:
+        """share: the largest share of INT8 answers to run again, 0 to 1.
+
+        min_agreement: the guard warns when a smaller share of the last comparisons agrees.
+        """
+        self._lanes = lanes
         self._metrics = metrics
         self._share = share
         self._min_agreement = min_agreement
@@ -67,7 +71,7 @@ class Guard:
         self._has_warned = False
 
     def offer(self, answered: Answered) -> None:
-        """Perhaps run this answer again, later."""
+        """Draw whether this answer is run again later."""
         self._offered += 1
         if random.random() >= self._share:
             return
@@ -81,22 +85,21 @@ class Guard:
     async def _check(self, answered: Answered) -> None:
         ticket = Ticket()
         async with self._one_at_a_time:
-            jobs = self._pool.submit_idle(ticket, "FP32", answered.windows)
+            jobs = self._lanes.submit_idle(ticket, "FP32", answered.windows)
             try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    results = await asyncio.gather(*(job.result for job in jobs))
-            except (TimeoutError, RequestError):  # no idle time, or FP32 is served no more
+                async with asyncio.timeout(IDLE_WAIT_SECONDS):
+                    reference = await logits_of(jobs)
+            except (TimeoutError, RequestError):  # there was no idle time, or FP32 is no longer served
                 self._skip()
                 return
             finally:
-                self._pool.drop(ticket, jobs)
-        reference = [(result.start, result.end) for result in results]
-        self._note(await asyncio.to_thread(compare, answered, reference))
+                self._lanes.drop(ticket, jobs)
+        self._record(await asyncio.to_thread(compare, answered, reference))
 
     def _skip(self) -> None:
         self._metrics.guard_answers.labels("skipped").inc()
 
-    def _note(self, found: Comparison) -> None:
+    def _record(self, found: Comparison) -> None:
         self._compared += 1
         self._metrics.guard_answers.labels("agree" if found.agrees else "differ").inc()
         self._metrics.guard_f1.observe(found.f1)
@@ -107,26 +110,26 @@ class Guard:
             self._warn_once()
 
     def _warn_once(self) -> None:
-        """One warning for each time that agreement falls below the bound."""
+        """Log one warning each time that the agreement falls below the bound."""
         agreement = sum(one.agrees for one in self._last) / REMEMBERED
         if agreement >= self._min_agreement:
             self._has_warned = False
         elif not self._has_warned:
             self._has_warned = True
             log.warning(
-                "INT8 agrees with FP32 in %.0f %% of the last %d answers that were run again (F1 between them %.2f, "
-                "logits differ by %.2f, root mean square); expected are %.0f %% at least. Calibrate on questions "
-                "like these, or serve FP32",
+                "INT8 agrees with FP32 in %.0f %% of the last %d answers that were run again; at least %.0f %% are "
+                "expected. F1 between the answers is %.2f, and the logits differ by %.2f (root mean square). "
+                "Calibrate on questions like these, or serve FP32",
                 100 * agreement,
                 REMEMBERED,
+                100 * self._min_agreement,
                 np.mean([one.f1 for one in self._last]),
                 np.sqrt(np.mean([one.logit_rms**2 for one in self._last])),
-                100 * self._min_agreement,
             )
 
 
 def compare(answered: Answered, reference: Sequence[Logits]) -> Comparison:
-    """INT8's answer with FP32's from its logits for the same windows."""
+    """Compare the INT8 answer with the one that FP32's logits for the same windows give."""
     theirs = spans.rank(answered.context, answered.document, answered.windows, reference, answered.rules)[0]
     ours = answered.answer
     squares = [

@@ -1,8 +1,8 @@
-"""Logits of all windows -> ranked answer spans. Pure numpy.
+"""Ranks answer spans by the logits of all windows. Pure numpy.
 
-The search is exact: one table holds the best logit sum of every valid span of the document, row = first token,
-column = tokens after it. A span that two windows see counts once, with the better of its two sums. The score is a
-softmax over that table, so it is a probability over all valid spans of all windows.
+The search is exact: one table holds the best logit sum of every valid span of the document. Its row is the span's first
+token, and its column is the number of tokens that follow. A span that two windows contain counts once, with the better
+of its two sums. The score is a softmax over the table, that is, a probability over all valid spans of all windows.
 """
 
 from collections.abc import Sequence
@@ -13,28 +13,19 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from serve.errors import InferenceFailed
 from serve.qa.features import Document, Window
+from serve.qa.types import Answer
 
 Logits = tuple[np.ndarray, np.ndarray]  # start and end logits of one window, (T,) float32 each
 
 
 @dataclass(frozen=True)
 class SpanRules:
-    """What counts as an answer. max_answer_len in tokens."""
+    """What counts as an answer. max_answer_len is in tokens."""
 
     top_k: int
     max_answer_len: int
     handle_impossible_answer: bool
     align_to_words: bool
-
-
-@dataclass(frozen=True)
-class Answer:
-    """context[start:end] is the answer; score is its probability, 0 to 1. The empty answer is 0, 0."""
-
-    answer: str
-    score: float
-    start: int
-    end: int
 
 
 def rank(
@@ -44,22 +35,22 @@ def rank(
     logits: Sequence[Logits],
     rules: SpanRules,
 ) -> list[Answer]:
-    """The best top_k answers, best first; never none: without a valid span it is the empty answer with score 0.
+    """Choose the best top_k answers, best first. Without a valid span the only answer is "" with score 0.
 
     Shapes: logits are (start, end) for each window, (T,) float32 each.
     Raises: InferenceFailed where a logit is not finite.
-    Source: the rule of run_qa's utils_qa.py (start logit + end logit over context tokens, end not before start, at
-    most max_answer_len tokens), searched exactly and not among the 20 best starts and ends.
+    Source: the selection rule of run_qa's utils_qa.py (start logit plus end logit over context tokens, the end not
+    before the start, at most max_answer_len tokens), except that all spans are searched, not the 20 best of each.
     """
     if not all(np.isfinite(part).all() for pair in logits for part in pair):
-        raise InferenceFailed("the model gave a logit that is not a finite number")
+        raise InferenceFailed("the model returned a logit that is NaN or infinity")
     table = span_table(len(document.ids), windows, logits, rules.max_answer_len)
     null = min(float(start[0] + end[0]) for start, end in logits) if rules.handle_impossible_answer else -np.inf
     best = max(float(table.max(initial=-np.inf)), null)
     if best == -np.inf:
         return [Answer("", 0.0, 0, 0)]
     if not np.isfinite(best):
-        raise InferenceFailed("the model gave logits whose sum is not a finite number")
+        raise InferenceFailed("the model returned logits whose sum is infinity")
     total = float(np.exp(table - best).sum(dtype=np.float64)) + float(np.exp(null - best))
     spans = [(logit, span) for span, logit in _best_spans(document, table, rules).items()]
     if rules.handle_impossible_answer:
@@ -72,9 +63,9 @@ def rank(
 
 
 def span_table(tokens: int, windows: Sequence[Window], logits: Sequence[Logits], max_answer_len: int) -> np.ndarray:
-    """Best start + end logit of each span over all windows, (N, A) float32; -inf where no window holds the span.
+    """Return the best sum of start and end logit of each span over all windows, (N, A) float32.
 
-    Row i, column k: the span of document tokens i to i + k, inclusive.
+    Row i and column k stand for the span of document tokens i to i + k, inclusive; -inf where no window holds the span.
     """
     columns = max(1, min(max_answer_len, max(window.context_tokens for window in windows)))
     table = np.full((tokens, columns), -np.inf, dtype=np.float32)
@@ -88,14 +79,14 @@ def span_table(tokens: int, windows: Sequence[Window], logits: Sequence[Logits],
 
 
 def _best_spans(document: Document, table: np.ndarray, rules: SpanRules) -> dict[tuple[int, int], float]:
-    """The top_k distinct (start, end) in code points with their logit sums, best first."""
+    """Return the top_k distinct spans (start, end), in code points, with their logit sums, best first."""
     starts, ends = document.starts, document.ends
     if rules.align_to_words:
         starts, ends = document.word_starts, document.word_ends
     flat = table.ravel()
     found: dict[tuple[int, int], float] = {}
     candidates = rules.top_k
-    while True:  # spans that align to the same words are one answer, so top_k candidates may not be enough
+    while True:  # several spans may align to the same words and so be one answer: then more candidates are needed
         candidates = min(candidates, flat.size)
         for index in _largest(flat, candidates):
             if flat[index] == -np.inf:  # no window holds it
@@ -108,7 +99,7 @@ def _best_spans(document: Document, table: np.ndarray, rules: SpanRules) -> dict
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:
-    """Indices of the largest values, largest first; of equals the first."""
+    """Return the indices of the largest values, largest first; of equal values the first."""
     if count == 1:
         return np.array([values.argmax()])
     chosen = np.argpartition(-values, count - 1)[:count]

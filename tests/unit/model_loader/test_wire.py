@@ -15,7 +15,10 @@ import pytest
 
 from container.precision import PRECISIONS, Precision
 from model_loader import wire
-from model_loader.wire import HEADER, FrameKind, WindowLogits, WindowRun, receive
+from model_loader.errors import ModelLoadError
+from model_loader.model_file import ModelFile
+from model_loader.model_io import ModelInput, WindowLogits
+from model_loader.wire import HEADER, FrameKind, Run, RunResult, receive
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -48,31 +51,62 @@ def wait_until_read(sock: socket.socket) -> None:
         fcntl.ioctl(sock, termios.FIONREAD, waiting)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("tokens", [3, 16, 384])
-def test_a_window_arrives_as_it_was_sent(pair: Pair, precision: Precision, tokens: int) -> None:
+def model_input(tokens: int, context_offset: int = 2) -> ModelInput:
     ids = np.random.default_rng(tokens).integers(0, 30522, tokens, dtype=np.int32)
-    kind, body = received(pair, wire.run_frame(WindowRun(precision, 384, 15, ids)))
+    return ModelInput(ids, context_offset)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("lengths", [(3,), (16,), (384,), (7, 384, 16)])
+def test_windows_arrive_as_they_were_sent(pair: Pair, precision: Precision, lengths: tuple[int, ...]) -> None:
+    sent = [model_input(tokens, offset) for offset, tokens in enumerate(lengths)]
+    kind, body = received(pair, wire.run_frame(Run(precision, 384, sent)))
     run = wire.parse_run(body)
-    assert (kind, run.precision, run.rung, run.context_offset) == (FrameKind.RUN, precision, 384, 15)
-    assert run.input_ids.dtype == np.int32
-    assert run.input_ids.tolist() == ids.tolist()
+    assert (kind, run.precision, run.rung) == (FrameKind.RUN, precision, 384)
+    assert [each.context_offset for each in run.inputs] == list(range(len(lengths)))
+    assert [each.input_ids.dtype for each in run.inputs] == [np.int32] * len(lengths)
+    assert [each.input_ids.tolist() for each in run.inputs] == [each.input_ids.tolist() for each in sent]
 
 
 def test_token_ids_of_another_integer_type_arrive_too(pair: Pair) -> None:
-    _, body = received(pair, wire.run_frame(WindowRun("INT8", 16, 2, np.array([101, 30521, 102], dtype=np.int64))))
-    assert wire.parse_run(body).input_ids.tolist() == [101, 30521, 102]
+    sent = ModelInput(np.array([101, 30521, 102], dtype=np.int64), 2)
+    _, body = received(pair, wire.run_frame(Run("INT8", 16, [sent])))
+    assert wire.parse_run(body).inputs[0].input_ids.tolist() == [101, 30521, 102]
 
 
-@pytest.mark.parametrize("tokens", [3, 384])
-def test_logits_arrive_bit_for_bit(pair: Pair, tokens: int) -> None:
-    start, end = np.random.default_rng(tokens).normal(size=(2, tokens)).astype(np.float32)
-    start[0], end[-1] = np.nan, -np.inf
-    kind, body = received(pair, wire.logits_frame(WindowLogits(start, end, 12.345)))
-    logits = wire.parse_logits(body)
-    assert (kind, logits.cost_ms) == (FrameKind.LOGITS, 12.345)
-    assert logits.start.tobytes() == start.tobytes()
-    assert logits.end.tobytes() == end.tobytes()
+@pytest.mark.parametrize("lengths", [(3,), (384,), (7, 384, 16)])
+def test_logits_arrive_bit_for_bit(pair: Pair, lengths: tuple[int, ...]) -> None:
+    sent = []
+    for tokens in lengths:
+        start, end = np.random.default_rng(tokens).normal(size=(2, tokens)).astype(np.float32)
+        start[0], end[-1] = np.nan, -np.inf
+        sent.append(WindowLogits(start, end))
+    kind, body = received(pair, wire.logits_frame(RunResult(sent, 12.345)))
+    result = wire.parse_logits(body)
+    assert (kind, result.cost_ms) == (FrameKind.LOGITS, 12.345)
+    assert [(got.start.tobytes(), got.end.tobytes()) for got in result.logits] == [
+        (each.start.tobytes(), each.end.tobytes()) for each in sent
+    ]
+
+
+def test_a_model_file_arrives(pair: Pair) -> None:
+    file = ModelFile("INT8", "/somewhere/model.pt", "ipex-torchscript", ("input_ids", "attention_mask"), None)
+    kind, body = received(pair, wire.load_frame(file))
+    assert (kind, wire.parse_load(body)) == (FrameKind.LOAD, file)
+
+
+@pytest.mark.parametrize("error_class", ModelLoadError.__subclasses__())
+def test_every_error_of_the_loader_arrives_with_its_class(pair: Pair, error_class: type[ModelLoadError]) -> None:
+    if error_class.__module__ != "model_loader.errors":
+        pytest.skip("an error of the server's own, which never crosses the socket")
+    kind, body = received(pair, wire.load_failed_frame(error_class("größer")))
+    assert kind is FrameKind.LOADED
+    with pytest.raises(error_class, match="größer"):
+        wire.raise_load_error(json.loads(body))
+
+
+def test_a_load_without_error_raises_nothing() -> None:
+    wire.raise_load_error({"load_ms": 1.0})
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -88,7 +88,7 @@ def in_pieces(featurizer: Featurizer, text: str) -> Document:
     ("max_seq_len", "doc_stride"), [(384, 128), (384, 0), (512, 200), (64, 16), (32, 20), (16, 0), (100, 91)]
 )
 @pytest.mark.parametrize("tokens", [1, 2, 91, 92, 93, 376, 377, 378, 625, 626, 1000, 3000])
-def test_windows_are_those_of_hugging_faces_tokenizer(
+def test_windows_equal_those_of_hugging_faces_tokenizer(
     featurizer: Featurizer, reference: Any, tokens: int, max_seq_len: int, doc_stride: int
 ) -> None:
     limits = WindowLimits(max_seq_len, doc_stride, 64)
@@ -134,14 +134,14 @@ def test_any_text_is_tokenized_as_hugging_faces_tokenizer_does(
 @example(" \n ")
 @example("x" * 30 + " y\nz" * 10)
 @example("각각 ﬁ\u0301sh İ 👨\u200d👩\u200d👧 日本語")
-def test_a_text_in_pieces_is_the_same_as_in_one_piece(featurizer: Featurizer, text: str) -> None:
+def test_a_text_tokenized_in_pieces_equals_the_text_in_one_piece(featurizer: Featurizer, text: str) -> None:
     assert len(text) < features.PIECE_CHARS
     assert rows(in_pieces(featurizer, text)) == rows(featurizer.encode_context(text))
 
 
 @settings(database=None, deadline=None, max_examples=500)
 @given(TEXTS)
-def test_offsets_run_forwards_and_stay_within_the_text(featurizer: Featurizer, text: str) -> None:
+def test_offsets_increase_and_stay_within_the_text(featurizer: Featurizer, text: str) -> None:
     document = in_pieces(featurizer, text)
     assert (document.starts >= 0).all()
     assert (document.starts < document.ends).all()
@@ -152,7 +152,7 @@ def test_offsets_run_forwards_and_stay_within_the_text(featurizer: Featurizer, t
 
 @settings(database=None, deadline=None, max_examples=500)
 @given(TEXTS)
-def test_words_cover_their_tokens_and_run_forwards(featurizer: Featurizer, text: str) -> None:
+def test_words_cover_their_tokens_and_increase(featurizer: Featurizer, text: str) -> None:
     document = in_pieces(featurizer, text)
     assert (document.word_starts <= document.starts).all()
     assert (document.ends <= document.word_ends).all()
@@ -160,7 +160,7 @@ def test_words_cover_their_tokens_and_run_forwards(featurizer: Featurizer, text:
     assert (np.diff(document.word_ends) >= 0).all()
 
 
-def test_a_long_text_really_comes_in_pieces(featurizer: Featurizer) -> None:
+def test_a_long_text_is_tokenized_in_pieces(featurizer: Featurizer) -> None:
     text = "unbelievably naïve " * 20
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "PIECE_CHARS", PIECE_CHARS)
@@ -177,7 +177,7 @@ def test_a_text_up_to_max_tokens_is_tokenized_whole(featurizer: Featurizer) -> N
         assert rows(featurizer.encode_context("word " * 30, max_tokens=30)) == rows(document)
 
 
-def test_a_word_is_all_that_its_tokens_are_part_of(featurizer: Featurizer) -> None:
+def test_a_word_covers_all_of_its_tokens(featurizer: Featurizer) -> None:
     text = "An unbelievably-naïve 42.5%!"
     document = featurizer.encode_context(text)
     words = [text[a:b] for a, b in zip(document.word_starts, document.word_ends, strict=True)]
@@ -248,7 +248,7 @@ def cut(featurizer: Featurizer, question_tokens: int, max_seq_len: int, doc_stri
 def test_a_window_without_room_to_advance_is_refused(
     featurizer: Featurizer, question_tokens: int, max_seq_len: int, doc_stride: int, capacity: int
 ) -> None:
-    with pytest.raises(InvalidRequest, match=rf"doc_stride: .* hold {capacity} context tokens"):
+    with pytest.raises(InvalidRequest, match=rf"doc_stride: .* room for {capacity} context tokens"):
         cut(featurizer, question_tokens, max_seq_len, doc_stride)
 
 
@@ -257,7 +257,7 @@ def test_a_window_that_advances_by_one_token_is_enough(featurizer: Featurizer) -
     assert [window.first_token for window in windows] == list(range(11))
 
 
-def test_truncation_and_padding_of_the_tokenizers_file_do_not_count(tmp_path: Path, featurizer: Featurizer) -> None:
+def test_truncation_and_padding_in_the_tokenizers_file_are_ignored(tmp_path: Path, featurizer: Featurizer) -> None:
     tokenizer = Tokenizer.from_file(str(ROOT / "models" / "demo" / "tokenizer.json"))
     tokenizer.enable_truncation(8)
     tokenizer.enable_padding(length=64)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from serve.errors import InferenceFailed
 from serve.qa.features import Document, Window
-from serve.qa.spans import Answer, Logits, SpanRules, rank
+from serve.qa.spans import Logits, SpanRules, rank
+from serve.qa.types import Answer
 
 QUESTION_TOKENS = 4
 OFFSET = QUESTION_TOKENS + 2  # [CLS] question [SEP]
@@ -94,7 +95,7 @@ def cases(draw: st.DrawFn) -> tuple[list[int], int, int, int, bool, SpanRules]:
 
 @settings(database=None, deadline=None, max_examples=300)
 @given(cases())
-def test_answers_are_those_of_a_search_through_everything(
+def test_answers_equal_those_of_an_exhaustive_search(
     case: tuple[list[int], int, int, int, bool, SpanRules],
 ) -> None:
     sizes, capacity, overlap, seed, whole, rules = case
@@ -130,7 +131,7 @@ def test_scores_are_probabilities_best_first(case: tuple[list[int], int, int, in
 
 
 @pytest.mark.parametrize("words", [1, 40, 384, 2000])
-def test_all_answers_together_are_certain(words: int) -> None:
+def test_the_scores_of_all_answers_add_up_to_one(words: int) -> None:
     context, document = text_and_document([1] * words)
     windows = cut(words, 384, 128)
     rules = SpanRules(words, 1, True, True)
@@ -150,7 +151,7 @@ def test_an_answer_is_widened_to_whole_words_only_when_asked(align_to_words: boo
 
 
 @pytest.mark.parametrize("top_k", [1, 2, 5, 10])
-def test_top_k_is_honoured_though_the_best_spans_are_all_one_word(top_k: int) -> None:
+def test_top_k_answers_come_back_although_the_best_spans_are_all_one_word(top_k: int) -> None:
     context, document = text_and_document([20, *[1] * 15])
     windows = cut(35, 50, 0)
     logits = flat(windows)
@@ -203,7 +204,7 @@ def test_an_answer_never_ends_before_it_starts() -> None:
 
 
 @pytest.mark.parametrize("handle_impossible_answer", [True, False])
-def test_an_answer_never_comes_from_the_question_or_the_marks(handle_impossible_answer: bool) -> None:
+def test_an_answer_never_comes_from_the_question_or_the_special_tokens(handle_impossible_answer: bool) -> None:
     context, document = text_and_document([1] * 20)
     windows = cut(20, 8, 3)
     logits = flat(windows)
@@ -218,7 +219,7 @@ def test_an_answer_never_comes_from_the_question_or_the_marks(handle_impossible_
     assert answer.score > 0.99
 
 
-def test_a_certain_answer_that_two_windows_see_is_certain() -> None:
+def test_a_certain_answer_that_two_windows_contain_is_certain() -> None:
     context, document = text_and_document([1] * 12)
     windows = cut(12, 8, 4)
     assert [window.first_token for window in windows] == [0, 4]
@@ -231,7 +232,7 @@ def test_a_certain_answer_that_two_windows_see_is_certain() -> None:
 
 
 @pytest.mark.parametrize("surer", [0, 1])
-def test_of_two_windows_the_one_that_is_surer_counts(surer: int) -> None:
+def test_the_better_sum_of_two_windows_counts(surer: int) -> None:
     context, document = text_and_document([1] * 12)
     windows = cut(12, 8, 4)
     logits = flat(windows, 0)
@@ -243,7 +244,7 @@ def test_of_two_windows_the_one_that_is_surer_counts(surer: int) -> None:
     assert answer.score > 0.98
 
 
-def test_an_answer_that_no_window_holds_whole_is_none() -> None:
+def test_a_span_that_no_window_holds_whole_is_no_answer() -> None:
     context, document = text_and_document([1] * 8)
     windows = cut(8, 4, 0)
     logits = flat(windows)
@@ -263,14 +264,14 @@ def no_answer_case(*null_logits: float) -> tuple[str, Document, list[Window], li
     return context, document, windows, logits
 
 
-def test_no_answer_wins_where_every_window_is_surer_of_it() -> None:
+def test_no_answer_wins_where_every_window_prefers_it() -> None:
     case = no_answer_case(9, 8)
     [answer] = rank(*case, replace(PLAIN, handle_impossible_answer=True))
     assert (answer.answer, answer.start, answer.end) == ("", 0, 0)
     assert answer.score > 0.99
 
 
-def test_no_answer_loses_where_one_window_has_seen_an_answer() -> None:
+def test_no_answer_loses_where_one_window_contains_an_answer() -> None:
     case = no_answer_case(-9, 9)
     answers = rank(*case, replace(PLAIN, handle_impossible_answer=True, top_k=100))
     assert answers[0].answer == "aa"
@@ -292,7 +293,7 @@ def test_a_context_without_tokens_has_the_empty_answer_with_score_0(top_k: int) 
 
 
 @pytest.mark.parametrize("top_k", [1, 5])
-def test_a_context_without_tokens_certainly_has_no_answer_where_that_competes(top_k: int) -> None:
+def test_a_context_without_tokens_has_no_answer_with_score_1_where_no_answer_competes(top_k: int) -> None:
     _, document = text_and_document([])
     windows = cut(0, 8, 4)
     rules = replace(PLAIN, top_k=top_k, handle_impossible_answer=True)
@@ -302,12 +303,12 @@ def test_a_context_without_tokens_certainly_has_no_answer_where_that_competes(to
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("part", [0, 1], ids=["start", "end"])
 @pytest.mark.parametrize("position", [0, 2, OFFSET, OFFSET + 3, -1])
-def test_a_logit_that_is_no_finite_number_is_a_failure(bad: float, part: int, position: int) -> None:
+def test_a_logit_that_is_nan_or_infinity_is_a_failure(bad: float, part: int, position: int) -> None:
     context, document = text_and_document([1] * 12)
     windows = cut(12, 8, 4)
     logits = flat(windows)
     logits[1][part][position] = bad
-    with pytest.raises(InferenceFailed, match="not a finite number"):
+    with pytest.raises(InferenceFailed, match="NaN or infinity"):
         rank(context, document, windows, logits, PLAIN)
 
 
@@ -319,7 +320,7 @@ def test_large_logits_do_not_overflow() -> None:
     assert rank(context, document, windows, logits, PLAIN) == [Answer("bb", 1.0, 3, 5)]
 
 
-def test_the_logits_are_left_as_they_were() -> None:
+def test_ranking_does_not_change_the_logits() -> None:
     context, document = text_and_document([2, 1, 3, 1, 1, 2])
     windows = cut(10, 8, 4)
     logits = random_logits(windows, 1)

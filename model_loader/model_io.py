@@ -1,0 +1,25 @@
+"""What a model reads for one window and what it returns. Plain data: both sides of the lanes' socket use it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class ModelInput:
+    """The tokens of one window, unpadded.
+
+    input_ids: (T,) int32, [CLS] question [SEP] context [SEP]. context_offset: the position where the context begins;
+    the tokens from there on have token type 1.
+    """
+
+    input_ids: np.ndarray
+    context_offset: int
+
+
+@dataclass(frozen=True, eq=False)
+class WindowLogits:
+    """The start and end logits of one window, (T,) float32 each."""
+
+    start: np.ndarray
+    end: np.ndarray

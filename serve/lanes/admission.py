@@ -1,0 +1,121 @@
+"""Admission: the only place that refuses work because it would wait too long or run too long.
+
+Each request gets one permit before its text costs anything, and must show the permit with its work when that is known.
+Limits on sizes and the validation of requests are in serve/api.
+"""
+
+import asyncio
+import math
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from serve.errors import DocumentTooLong, Overloaded
+from serve.lanes.core_arbiter import CoreArbiter, CoreUser
+from serve.lanes.cost import BACKGROUND_SHARE, BusyShare
+from serve.lanes.fair_queue import FOREGROUND_WINDOWS, Ticket
+
+WINDOWS_PER_SECOND_GUESS = 1000  # no CPU core runs more; it bounds the tokenizing of a document of hopeless length
+
+
+@dataclass(frozen=True)
+class AdmissionLimits:
+    """timeout_seconds: for a request from its permit to its answer. max_queue_seconds: for its wait in the queue.
+
+    can_streams_wait: JSON Lines are accepted however long the queue is, because a batch has the time to wait.
+    """
+
+    timeout_seconds: float
+    max_queue_seconds: float
+    can_streams_wait: bool = False
+
+
+@dataclass(eq=False)
+class Permit:
+    """Permission for one request to use the lanes. deadline: in the event loop's time, seconds.
+
+    is_stream: the request has many lines, and was admitted as a whole; its lines are never refused one by one.
+    """
+
+    deadline: float
+    is_stream: bool = False
+    ticket: Ticket = field(default_factory=Ticket)
+
+
+class Workload(CoreUser, Protocol):
+    """What admission asks of the pool. parallel: how many windows run at once; busy: by foreground windows."""
+
+    parallel: int
+    has_background: bool
+    busy: BusyShare
+    cores: CoreArbiter
+
+
+class Admission:
+    """Decides whether a request may use the lanes."""
+
+    def __init__(self, pool: Workload, limits: AdmissionLimits) -> None:
+        self._pool = pool
+        self.limits = limits
+
+    def issue_permit(self, *, is_stream: bool = False) -> Permit:
+        """Return the permit of a new request, whose work is not known yet.
+
+        Raises: Overloaded where the queue is too long already.
+        """
+        if not (is_stream and self.limits.can_streams_wait):
+            self._check_wait(windows=1, alone_ms=0.0)
+        return Permit(asyncio.get_running_loop().time() + self.limits.timeout_seconds, is_stream)
+
+    def approve(self, permit: Permit, windows: int, cost_ms: float) -> None:
+        """Accept or refuse a request's work, now that it is known. cost_ms: of all windows, in lane-milliseconds.
+
+        Raises: DocumentTooLong where even an idle server would need too long, Overloaded where this one would.
+        """
+        if permit.is_stream:
+            return
+        windows = max(1, windows)
+        alone_ms = cost_ms / max(1, min(self._pool.parallel, windows))
+        timeout_ms = self.limits.timeout_seconds * 1000
+        if alone_ms > timeout_ms:
+            raise DocumentTooLong(
+                f"context: its {windows} windows need about {alone_ms / 1000:.0f} s even on an idle server, and the "
+                f"limit is {self.limits.timeout_seconds:g} s. Send at most about "
+                f"{int(windows * timeout_ms / alone_ms)} windows of text in one request"
+            )
+        self._check_wait(windows, alone_ms)
+
+    def max_tokens(self, max_seq_len: int) -> int:
+        """Return the number of tokens beyond which no machine could answer in time."""
+        return int(self.limits.timeout_seconds * WINDOWS_PER_SECOND_GUESS * max_seq_len)
+
+    def check_tokens(self, tokens: int, max_seq_len: int) -> None:
+        """Refuse a document that was not even tokenized to its end.
+
+        Raises: DocumentTooLong.
+        """
+        limit = self.max_tokens(max_seq_len)
+        if tokens > limit:
+            raise DocumentTooLong(f"context: has more than {limit} tokens, too many to answer in time")
+
+    def queueing_delay_ms(self, windows: int) -> float:
+        """Estimated queueing delay, in milliseconds, for a request of `windows` windows."""
+        own_ms = self._pool.work_ahead_ms(windows)
+        others_ms = self._pool.cores.work_of_others_ms(self._pool, windows, own_ms)
+        return (own_ms + others_ms) / self._pool.parallel
+
+    def _check_wait(self, windows: int, alone_ms: float) -> None:
+        wait_ms = self.queueing_delay_ms(windows)
+        total_ms = wait_ms + alone_ms * self._slowdown(windows)
+        too_much_ms = max(wait_ms - self.limits.max_queue_seconds * 1000, total_ms - self.limits.timeout_seconds * 1000)
+        if too_much_ms > 0:
+            raise Overloaded(
+                f"the queue is {wait_ms / 1000:.1f} s long, and {windows} windows would take {total_ms / 1000:.1f} s "
+                "with it. Try again later",
+                retry_after_seconds=math.ceil(too_much_ms / 1000),
+            )
+
+    def _slowdown(self, windows: int) -> float:
+        """Return how many times longer than alone a request takes beside what runs in the foreground."""
+        if windows <= FOREGROUND_WINDOWS or not self._pool.has_background:
+            return 1.0
+        return 1 / max(1 - self._pool.busy.share(), BACKGROUND_SHARE)

@@ -1,0 +1,114 @@
+"""Which free lane gets which work next. It decides; pool.py starts the work.
+
+A core runs one foreground lane at a time. When few windows wait, wide lanes run them; otherwise narrow lanes do. The
+later windows of a long request go to background lanes, and the guard lane runs only while its core is idle. A wide lane
+without windows warms its next rung.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from model_loader.ladder import WarmStep
+from serve.lanes.fair_queue import Job, Priority, PriorityQueues, Ticket
+from serve.lanes.lane import Lane
+from serve.lanes.plan import LaneKind
+from serve.lanes.precisions import Precisions
+from serve.lanes.warmup import WarmupOrder, count_rungs
+
+WINDOWS_PER_WARMUP = 4  # that a wide lane runs between two rungs that it warms, until all of its rungs are warm
+PRIORITY_OF = {
+    LaneKind.NARROW: Priority.FOREGROUND,
+    LaneKind.WIDE: Priority.FOREGROUND,
+    LaneKind.BACKGROUND: Priority.BACKGROUND,
+    LaneKind.GUARD: Priority.IDLE,
+}
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Work for a lane: a rung to warm, or a window with its request's ticket and the rung that it is padded to."""
+
+    lane: Lane
+    work: WarmStep | tuple[Ticket, Job, int]
+
+
+class LaneChoice:
+    """Chooses among the lanes of one model."""
+
+    def __init__(
+        self, lanes: Sequence[Lane], queues: PriorityQueues, precisions: Precisions, rungs: tuple[int, ...]
+    ) -> None:
+        self.warmup_order = WarmupOrder(rungs)
+        self._lanes = lanes
+        self._foreground = [lane for lane in lanes if PRIORITY_OF[lane.spec.kind] is Priority.FOREGROUND]
+        self._wide = [lane for lane in lanes if lane.spec.kind is LaneKind.WIDE]
+        self._queues = queues
+        self._precisions = precisions
+        self._rungs = rungs
+
+    @property
+    def has_work(self) -> bool:
+        """Whether windows wait or a wide lane is not warm. Where many models are loaded, most have no work."""
+        return bool(self._queues.waiting or self._queues[Priority.IDLE]) or any(map(self.is_cold, self._wide))
+
+    def is_cold(self, lane: Lane) -> bool:
+        """Whether a rung of a served precision is not warm on this lane."""
+        served = self._precisions.files
+        return count_rungs(lane.warm, served) < len(self._rungs) * len(served)
+
+    def next(self, taken: frozenset[int]) -> Assignment | None:
+        """Return the next work; None where no free lane has anything to do.
+
+        taken: the cores that other models' foreground lanes use.
+        """
+        free = list(self._free_lanes(taken))
+        for lane in free:
+            if lane.windows_since_warmup >= WINDOWS_PER_WARMUP and (step := self._next_step(lane)):
+                return Assignment(lane, step)
+            if work := self._next_window(lane):
+                return Assignment(lane, work)
+        return next((Assignment(lane, step) for lane in free if (step := self._next_step(lane))), None)
+
+    def busy_cores(self) -> frozenset[int]:
+        """Return the cores on which foreground windows run now.
+
+        A warm-up, which can take a second, does not keep other models from its cores: it shares them with their lanes.
+        """
+        return frozenset().union(*(lane.spec.cores for lane in self._foreground if lane.jobs))
+
+    def _free_lanes(self, taken: frozenset[int]) -> Iterator[Lane]:
+        """Yield the idle lanes whose cores no foreground lane uses, in the order in which they get work.
+
+        Wide lanes come first where they are enough for all waiting windows. Background lanes follow, and then the guard
+        lane, if nothing waits and all lanes of its core are idle.
+        """
+        busy = taken.union(*(lane.spec.cores for lane in self._foreground if lane.has_work))
+        free = [lane for lane in self._foreground if lane.is_idle and not lane.spec.cores & busy]
+        is_wide_enough = len(self._queues[Priority.FOREGROUND]) <= sum(lane.spec.kind is LaneKind.WIDE for lane in free)
+        yield from sorted(free, key=lambda lane: lane.spec.width, reverse=is_wide_enough)
+        yield from (lane for lane in self._lanes if lane.spec.kind is LaneKind.BACKGROUND and lane.is_idle)
+        if self._queues[Priority.IDLE] and not self._queues.waiting:
+            yield from (lane for lane in self._lanes if lane.spec.kind is LaneKind.GUARD and self._is_undisturbed(lane))
+
+    def _is_undisturbed(self, lane: Lane) -> bool:
+        return lane.is_idle and not any(other.has_work for other in self._lanes if other.spec.cores & lane.spec.cores)
+
+    def _next_window(self, lane: Lane) -> tuple[Ticket, Job, int] | None:
+        """Take the next window that fits a warm rung of this lane out of its queue."""
+        found = self._queues[PRIORITY_OF[lane.spec.kind]].pop(lambda job: _rung_for(lane, job) is not None)
+        if found is None:
+            return None
+        ticket, job = found
+        rung = _rung_for(lane, job)
+        assert rung is not None  # the queue gave a window that fits
+        return ticket, job, rung
+
+    def _next_step(self, lane: Lane) -> WarmStep | None:
+        """Return what a wide lane warms next. Lanes of one core are forked warm."""
+        if lane.spec.kind is not LaneKind.WIDE:
+            return None
+        return self.warmup_order.next(lane.warm, self._precisions.accepted)
+
+
+def _rung_for(lane: Lane, job: Job) -> int | None:
+    return lane.rung_for(job.precision, len(job.input.input_ids))

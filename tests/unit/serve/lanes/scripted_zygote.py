@@ -1,0 +1,119 @@
+"""A zygote and its lanes at the far end of the real socket protocol, without torch: what they do is in the token ids.
+
+A lane answers a window with start logits equal to its token ids and end logits equal to their negatives, so that a test
+can tell whose logits came back. Some first token ids make a lane misbehave. A model file whose path names an error of
+the loader makes the zygote reply with that error.
+
+Run as a program: `python scripted_zygote.py FD`, as serve/lanes/zygote_client.py starts a zygote.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[4]))  # the program's root: this file is run by its path
+
+import numpy as np
+
+from model_loader import wire
+from model_loader.errors import ArtifactInvalid
+from model_loader.model_io import WindowLogits
+from model_loader.wire import FrameKind, RunResult
+
+CRASH, HANG, FAIL, SLOW = 9001, 9002, 9003, 9004  # first token ids that a lane obeys
+SLOW_SECONDS = 0.2
+INVALID_FILE = "invalid.pt"
+COLD_RUNG = 32  # cannot be warmed in a model file of this name
+COLD_FILE = "cold.pt"
+COST_MS = 2.0
+
+
+def run_lane(sock: socket.socket, cold: set[str]) -> None:
+    """Answer frames until the socket closes."""
+    while message := wire.receive(sock):
+        kind, body, _ = message
+        if kind is FrameKind.WARM:
+            sock.sendall(warmed(body, cold))
+            continue
+        run = wire.parse_run(body)
+        first = int(run.inputs[0].input_ids[0])
+        if first == CRASH:
+            os._exit(1)
+        if first == HANG:
+            signal.pause()
+        if first == FAIL:
+            sock.sendall(wire.json_frame(FrameKind.FAILED, error="the script says so"))
+            continue
+        if first == SLOW:
+            time.sleep(SLOW_SECONDS)
+        logits = [WindowLogits(*(sign * each.input_ids.astype(np.float32) for sign in (1, -1))) for each in run.inputs]
+        sock.sendall(wire.logits_frame(RunResult(logits, COST_MS)))
+
+
+def warmed(body: bytes, cold: set[str]) -> bytes:
+    """Answer a WARM frame."""
+    precision, rung = wire.parse_warm(body)
+    if precision in cold and rung == COLD_RUNG:
+        return wire.json_frame(FrameKind.FAILED, error=f"{precision} cannot run {rung} tokens")
+    return wire.json_frame(FrameKind.WARMED, cost_ms=COST_MS, fused_groups=0)
+
+
+class Zygote:
+    """What the scripted zygote has loaded and warmed."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._warm: dict[str, list[int]] = {}
+        self._cold: set[str] = set()
+
+    def load(self, body: bytes) -> bytes:
+        file = wire.parse_load(body)
+        if file.path == INVALID_FILE:
+            return wire.load_failed_frame(ArtifactInvalid("the script says so"))
+        if file.path == COLD_FILE:
+            self._cold.add(file.precision)
+        self._warm[file.precision] = []
+        return wire.json_frame(FrameKind.LOADED, load_ms=1.0)
+
+    def warm(self, body: bytes) -> bytes:
+        precision, rung = wire.parse_warm(body)
+        self._warm[precision].append(rung)
+        return warmed(body, self._cold)
+
+    def fork(self, body: bytes, lane_fd: int) -> bytes:
+        pid = os.fork()
+        if not pid:
+            self._control.close()
+            run_lane(socket.socket(fileno=lane_fd), self._cold)
+            os._exit(0)
+        os.close(lane_fd)
+        is_narrow = len(json.loads(body)["cores"]) == 1
+        return wire.json_frame(FrameKind.FORKED, pid=pid, warm=self._warm if is_narrow else {})
+
+
+def main(control_fd: int) -> None:
+    """Serve the control socket until it closes."""
+    control = socket.socket(fileno=control_fd)
+    zygote = Zygote(control)
+    while message := wire.receive(control):
+        kind, body, fds = message
+        if kind is FrameKind.LOAD:
+            control.sendall(zygote.load(body))
+        elif kind is FrameKind.WARM:
+            control.sendall(zygote.warm(body))
+        elif kind is FrameKind.FORK:
+            control.sendall(zygote.fork(body, fds[0]))
+        elif kind is FrameKind.KILL:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(json.loads(body)["pid"], signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended lanes leave no zombies
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the HTTP process is gone
+        main(int(sys.argv[1]))
