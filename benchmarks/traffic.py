@@ -23,12 +23,10 @@ def read(data: str, questions: int) -> list[Example]:
     return examples[:: max(1, len(examples) // questions)][:questions]
 
 
-def bodies(examples: Sequence[Example], precision: str) -> list[bytes]:
-    """One request for each question."""
-    return [
-        json.dumps({"question": each.question, "context": each.context, "version": precision}).encode()
-        for each in examples
-    ]
+def bodies(examples: Sequence[Example], precision: str | None = None) -> list[bytes]:
+    """Return one request for each question. Without a precision, the server chooses it."""
+    version = {} if precision is None else {"version": precision}
+    return [json.dumps({"question": each.question, "context": each.context, **version}).encode() for each in examples]
 
 
 def windows(examples: Sequence[Example], cutter: Cutter) -> list[Window]:
