@@ -1,4 +1,4 @@
-"""Start a server of any kind in a process group of its own, wait until it is ready, and end it with its children."""
+"""Start a server for a benchmark: this project's server with its whole ladder warm, or any other command."""
 
 import os
 import signal
@@ -11,16 +11,34 @@ from pathlib import Path
 import httpx
 
 from tools.errors import ToolError
+from tools.local_server import LocalServer
 
+WARM_SECONDS = 600
 POLL_SECONDS = 0.5
 STOP_SECONDS = 30
+
+
+@contextmanager
+def warm_server(
+    model_dir: Path, settings: Mapping[str, str] | None = None, log: Path | None = None
+) -> Iterator[LocalServer]:
+    """Run this project's server until the block ends. The block starts when the whole ladder is warm."""
+    with LocalServer(model_dir, settings, log) as server:
+        server.wait_until_warm(WARM_SECONDS)
+        yield server
 
 
 @contextmanager
 def server_process(
     command: Sequence[str], environment: Mapping[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command with these variables added to the environment. Its output goes to the file `log`."""
+    """Run a command in a process group of its own, and end the whole group when the block ends.
+
+    Args:
+        command: the program and its arguments.
+        environment: variables that are added to this process's own.
+        log: the file that the output is written to.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as log_file:
         process = subprocess.Popen(

@@ -5,9 +5,10 @@
     python -m benchmarks.compare_commits 5bbb80e ../other     # a revision against another working tree
 
 Each side is extracted into build/compare, quantizes the demo model with its own code, and is served. Both servers run
-all the time; one of them is measured while the other is idle. A pair of measurements is one ratio. Pairs are added
-until the 95 % interval of the mean ratio lies on one side of --limit. The exit code is 1 if the ratio is above the
-limit, else 0. The interval is examined after every pair, so a wrong decision is somewhat more likely than 5 %.
+all the time. A pair sends all questions to both sides, in blocks that alternate between the sides, so that other work
+on the machine disturbs both alike. Each pair is one ratio. Pairs are added until the 95 % interval of the mean ratio
+lies on one side of --limit. The exit code is 1 if the ratio is above the limit, else 0. The interval is examined after
+every pair, so a wrong decision is somewhat more likely than 5 %.
 """
 
 import argparse
@@ -29,11 +30,12 @@ from benchmarks.compare_commits.checkout import CACHE_DIR, Checkout, prepare, pr
 from benchmarks.compare_commits.http_processes import CpuClock
 from benchmarks.compare_commits.paired_ratio import MAX_PAIRS, MIN_PAIRS, Decision, RatioInterval, ratio_interval
 from benchmarks.server_process import server_process, wait_until
-from tools.benchmark.load import closed_loop
-from tools.errors import ToolError, run
+from tools.benchmark.load import Load, closed_loop
+from tools.errors import run
 from tools.local_server import free_port
 
 START_SECONDS = 600
+BLOCK = 50  # questions that one side answers before the other side is measured: one or two seconds
 
 
 @dataclass(frozen=True)
@@ -133,16 +135,15 @@ def _serve(checkout: Checkout, log: Path) -> Iterator[Server]:
 
 
 def _measure_pairs(given: argparse.Namespace, servers: Sequence[Server], bodies: Sequence[bytes]) -> RatioInterval:
-    """Measure pairs in the order ABBA until the interval decides or --max-pairs are measured."""
+    """Measure pairs until the interval decides or --max-pairs are measured."""
     metric = METRICS[given.metric]
-    for server in servers:
-        _measure(server, bodies, given.clients)  # The first round fills caches; it is not counted.
+    _measure_pair(servers, bodies, given.clients, first=0)  # This pair fills caches and is not counted.
     ratios: list[float] = []
     while True:
-        order = (0, 1) if len(ratios) % 2 == 0 else (1, 0)
-        values = {side: metric.value(_measure(servers[side], bodies, given.clients)) for side in order}
-        ratios.append(values[1] / values[0])
-        line = f"pair {len(ratios)}: base {values[0]:.2f} {metric.unit}, candidate {values[1]:.2f} {metric.unit}"
+        pair = _measure_pair(servers, bodies, given.clients, first=len(ratios) % 2)
+        base, candidate = (metric.value(measured) for measured in pair)
+        ratios.append(candidate / base)
+        line = f"pair {len(ratios)}: base {base:.2f} {metric.unit}, candidate {candidate:.2f} {metric.unit}"
         line += f", ratio {ratios[-1]:.4f}"
         if len(ratios) < MIN_PAIRS:
             print(line, flush=True)
@@ -153,17 +154,20 @@ def _measure_pairs(given: argparse.Namespace, servers: Sequence[Server], bodies:
             return interval
 
 
-def _measure(server: Server, bodies: Sequence[bytes], clients: int) -> Measured:
-    """Send each body once.
+def _measure_pair(servers: Sequence[Server], bodies: Sequence[bytes], clients: int, first: int) -> list[Measured]:
+    """Send each body once to each of the two servers, in blocks in the order ABBA, where A is server number `first`.
 
     Raises: ToolError if a request is not answered with 200.
     """
-    clock = CpuClock(server.gunicorn)
-    load = uvloop.run(closed_loop(server.url, bodies, clients, requests=len(bodies)))
-    measured = Measured(clock.seconds(), load.percentile(50))
-    if len(load.answered_ms) < len(bodies):
-        raise ToolError(f"{server.checkout.name}: {load.refused} requests were refused, other errors: {load.errors}")
-    return measured
+    clocks = [CpuClock(server.gunicorn) for server in servers]
+    loads = [Load(), Load()]
+    for number, start in enumerate(range(0, len(bodies), BLOCK)):
+        block = bodies[start : start + BLOCK]
+        for side in (first, 1 - first) if number % 2 == 0 else (1 - first, first):
+            loads[side] += uvloop.run(closed_loop(servers[side].url, block, clients, requests=len(block)))
+    for load in loads:
+        traffic.check_all_answered(load, len(bodies))
+    return [Measured(clock.seconds(), load.percentile(50)) for clock, load in zip(clocks, loads, strict=True)]
 
 
 def _print_circumstances(given: argparse.Namespace, servers: Sequence[Server]) -> None:
