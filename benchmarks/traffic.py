@@ -1,36 +1,59 @@
-"""Real questions as request bodies, and the windows that they become."""
+"""Request bodies, and the windows that the server cuts from them."""
 
 import json
-from argparse import ArgumentParser
 from collections.abc import Sequence
-from pathlib import Path
 
-from serve.qa.features import Window
+from model_loader.artifact import Artifact
+from serve.qa.features import Featurizer, Window, WindowLimits
+from tools.answers.source import MAX_QUESTION_LEN
+from tools.benchmark.load import Load
+from tools.errors import ToolError
 from tools.local_model import Cutter
 from tools.squad.examples import Example, read_examples
 
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """--model-dir, --data, --questions."""
-    parser.add_argument("--model-dir", type=Path, default=Path("build/bert-base"))
-    parser.add_argument("--data", default="models/demo/held_out.json", help="questions in SQuAD's format")
-    parser.add_argument("--questions", type=int, default=400, help="how many of them, evenly spread")
+TOKENS_BESIDE_THE_CONTEXT = 4  # [CLS] word [SEP] context [SEP]
 
 
 def read(data: str, questions: int) -> list[Example]:
-    """Evenly spread over the file."""
-    examples = read_examples(data)
-    return examples[:: max(1, len(examples) // questions)][:questions]
+    """Read so many questions, evenly spread over a file in SQuAD's format."""
+    return spread(read_examples(data), questions)
 
 
-def bodies(examples: Sequence[Example], precision: str) -> list[bytes]:
-    """One request for each question."""
-    return [
-        json.dumps({"question": each.question, "context": each.context, "version": precision}).encode()
-        for each in examples
-    ]
+def spread(examples: Sequence[Example], questions: int) -> list[Example]:
+    """Choose so many questions, evenly spread."""
+    return list(examples[:: max(1, len(examples) // questions)][:questions])
 
 
-def windows(examples: Sequence[Example], cutter: Cutter) -> list[Window]:
-    """What the model sees of them."""
-    return [window for each in examples for window in cutter.cut(each)[1]]
+def bodies(examples: Sequence[Example], precision: str | None = None) -> list[bytes]:
+    """Return one request for each question. Without a precision, the server chooses it."""
+    return [_body(each.question, each.context, precision) for each in examples]
+
+
+def body_of_length(tokens: int, precision: str | None = None) -> bytes:
+    """Return a request whose single window has exactly so many tokens, if the model's maximum allows it."""
+    return _body("word", "word " * (tokens - TOKENS_BESIDE_THE_CONTEXT), precision)
+
+
+def open_cutter(artifact: Artifact) -> Cutter:
+    """Return what cuts windows exactly as a server of this artifact does."""
+    limits = WindowLimits(artifact.max_seq_len, artifact.doc_stride, MAX_QUESTION_LEN)
+    return Cutter(Featurizer(artifact.tokenizer_file), limits)
+
+
+def windows(examples: Sequence[Example], cutter: Cutter) -> list[list[Window]]:
+    """Return the windows of each question."""
+    return [cutter.cut(each)[1] for each in examples]
+
+
+def check_all_answered(load: Load, requests: int) -> None:
+    """Raise ToolError unless the server answered every request with 200."""
+    if len(load.answered_ms) != requests:
+        raise ToolError(
+            f"{len(load.answered_ms)} of {requests} requests were answered, {load.refused} were refused; "
+            f"number of other errors by status: {load.errors}"
+        )
+
+
+def _body(question: str, context: str, precision: str | None) -> bytes:
+    version = {} if precision is None else {"version": precision}
+    return json.dumps({"question": question, "context": context, **version}).encode()

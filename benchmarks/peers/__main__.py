@@ -1,10 +1,10 @@
-"""What a user could pick instead, beside us: the same model, traffic and cores, in alternating rounds.
+"""Compare our server with other ways to serve the same model: the same traffic, the same cores, alternating rounds.
 
     python -m benchmarks.peers --checkpoint build/bert-base-checkpoint --model-dir build/bert-base --data FILE
-    python -m benchmarks.peers --check              # do all answer the same? on the demo model
-    python -m benchmarks.peers --trials openvino    # the settings of one peer that were tried, in the same rounds
+    python -m benchmarks.peers --check              # compare the answers of all servers, on the demo model
+    python -m benchmarks.peers --trials openvino    # compare the settings that were tried for one peer
 
-Makes the environments and converted models that are missing. README.md beside this file says what each peer is.
+Environments and converted models that are missing are made first. README.md in this folder describes the peers.
 """
 
 import argparse
@@ -20,32 +20,35 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import traffic
+from benchmarks.arguments import DEMO, HELD_OUT
 from benchmarks.peers import check, servers
-from benchmarks.peers.conversion import convert
+from benchmarks.peers.converted_models import convert
 from benchmarks.peers.environments import REQUIREMENTS
 from benchmarks.peers.measure import Figures, Traffic, measure, medians, warm
 from benchmarks.peers.question_answering import Reader
-from benchmarks.peers.servers import OURS, PEERS, Models, Peer, Running
+from benchmarks.peers.servers import OURS, PEERS, ModelFormats, Peer, RunningServer
+from container import cpu
 from tools.errors import ToolError, run
 from tools.squad.examples import Example, read_examples
 
-DEMO, DEMO_ARTIFACT = Path("models/demo"), Path("build/demo")
-Contender = Callable[[], AbstractContextManager[Running]]
+DEMO_CHECKPOINT = Path("models/demo")
+Contender = Callable[[], AbstractContextManager[RunningServer]]
 
 
 def main() -> None:
-    """Prepare what is missing, then measure or check."""
+    """Prepare what is missing, then measure the servers or compare their answers."""
     given = _parse()
-    models, chosen = _prepare(given)
+    models, peers = _prepare(given)
     examples = _examples(given)
-    question = _body(examples[0])
+    (question,) = traffic.bodies(examples[:1])
     if given.trials:
-        (peer,) = chosen
+        (peer,) = peers
         contenders = {"as configured": _start(peer, models, peer.settings, question)}
         contenders |= {_difference(one, peer.settings): _start(peer, models, one, question) for one in peer.tried}
     else:
         contenders = {name: _start_ours(name, models) for name in OURS if given.only is None or name in given.only}
-        contenders |= {peer.name: _start(peer, models, peer.settings, question) for peer in chosen}
+        contenders |= {peer.name: _start(peer, models, peer.settings, question) for peer in peers}
     if given.check:
         _check(contenders, examples)
     else:
@@ -57,87 +60,88 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.peers", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--checkpoint", type=Path, default=DEMO, help=f"Hugging Face's (default: {DEMO})")
-    parser.add_argument("--model-dir", type=Path, default=DEMO_ARTIFACT, help="our artifact of the same checkpoint")
-    parser.add_argument("--data", default="models/demo/held_out.json", help="questions in SQuAD's format")
-    parser.add_argument("--questions", type=int, default=200, help="how many of them, spread over the file")
-    parser.add_argument("--max-tokens", type=int, help="only questions that fit, with their context, into so many")
-    parser.add_argument("--only", type=lambda text: text.split(","), help=f"some of {','.join(names)}")
-    parser.add_argument("--clients", type=int, default=4, help="questions under way at once")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--check", action="store_true", help="compare answers on the demo model; measure nothing")
-    parser.add_argument("--trials", choices=[peer.name for peer in PEERS], help="compare the settings of one peer")
-    parser.add_argument("--output", type=Path, help="write the figures of all rounds to this JSON file")
+    add = parser.add_argument
+    add(
+        "--checkpoint", type=Path, default=DEMO_CHECKPOINT, help=f"Hugging Face checkpoint (default: {DEMO_CHECKPOINT})"
+    )
+    add("--model-dir", type=Path, default=DEMO, help=f"our artifact of the same checkpoint (default: {DEMO})")
+    add("--data", default=HELD_OUT, help=f"questions in SQuAD's format (default: {HELD_OUT})")
+    add("--questions", type=int, default=200, help="number of questions, spread over the file (default: 200)")
+    add("--max-tokens", type=int, help="take only questions that have, with their context, at most so many tokens")
+    add("--only", type=lambda text: text.split(","), help=f"some of {','.join(names)} (default: all)")
+    add("--clients", type=int, default=4, help="clients of the closed loop (default: 4)")
+    add("--rounds", type=int, default=3, help="number of rounds (default: 3)")
+    add("--check", action="store_true", help="compare answers on the demo model, and measure nothing")
+    add("--trials", choices=[peer.name for peer in PEERS], help="compare the settings of one peer")
+    add("--output", type=Path, help="write the figures of all rounds to this JSON file")
     given = parser.parse_args()
     if unknown := set(given.only or ()) - set(names):
-        parser.error(f"--only knows {', '.join(names)}; not {', '.join(sorted(unknown))}")
+        parser.error(f"--only: {', '.join(sorted(unknown))} is unknown; choose from {', '.join(names)}")
     if given.check:
-        given.checkpoint, given.model_dir = DEMO, DEMO_ARTIFACT
+        given.checkpoint, given.model_dir = DEMO_CHECKPOINT, DEMO
         given.only = given.only and [*OURS, *given.only]
     return given
 
 
-def _prepare(given: argparse.Namespace) -> tuple[Models, list[Peer]]:
+def _prepare(given: argparse.Namespace) -> tuple[ModelFormats, list[Peer]]:
     if not (given.model_dir / "manifest.json").is_file():
-        raise ToolError(f"{given.model_dir} holds no artifact: make quantize")
+        raise ToolError(f"{given.model_dir} holds no artifact; make one with `make quantize`")
     wanted = [given.trials] if given.trials else given.only
-    chosen = [peer for peer in PEERS if wanted is None or peer.name in wanted]
-    converted = convert(given.checkpoint, {peer.environment for peer in chosen})
-    return Models(given.checkpoint, given.model_dir, converted), chosen
+    peers = [peer for peer in PEERS if wanted is None or peer.name in wanted]
+    converted = convert(given.checkpoint, {peer.environment for peer in peers})
+    return ModelFormats(given.checkpoint, given.model_dir, converted), peers
 
 
 def _examples(given: argparse.Namespace) -> list[Example]:
-    """A fixed choice, spread over the file, in a fixed order that has no long stretch of one article."""
+    """Choose questions that are spread over the file. The order is fixed, and mixes the articles."""
     examples = read_examples(given.data)
     if given.max_tokens:
         reader = Reader(given.checkpoint / "tokenizer.json")
         examples = [example for example in examples if max(_lengths(reader, example)) <= given.max_tokens]
     if not examples:
         raise ToolError(f"{given.data} holds no such questions")
-    chosen = examples[:: max(1, len(examples) // given.questions)][: given.questions]
+    chosen = traffic.spread(examples, given.questions)
     random.Random(0).shuffle(chosen)
     return chosen
 
 
-def _body(example: Example) -> bytes:
-    return json.dumps({"question": example.question, "context": example.context}).encode()
-
-
 def _lengths(reader: Reader, example: Example) -> tuple[int, ...]:
-    """The tokens of each of its windows."""
+    """Return the number of tokens of each of a question's windows."""
     return tuple(len(window.ids) for window in reader.windows(example.question, example.context))
 
 
 def _traffic(given: argparse.Namespace, examples: list[Example], checkpoint: Path) -> Traffic:
     reader = Reader(checkpoint / "tokenizer.json")
-    of_length = {_lengths(reader, example): _body(example) for example in examples}
-    return Traffic([_body(example) for example in examples], list(of_length.values()), given.clients)
+    bodies = traffic.bodies(examples)
+    of_length = {_lengths(reader, example): body for example, body in zip(examples, bodies, strict=True)}
+    return Traffic(bodies, list(of_length.values()), given.clients)
 
 
-def _start(peer: Peer, models: Models, settings: servers.Settings, question: bytes) -> Contender:
+def _start(peer: Peer, models: ModelFormats, settings: servers.Settings, question: bytes) -> Contender:
     return lambda: servers.running(peer, models, settings, question)
 
 
-def _start_ours(name: str, models: Models) -> Contender:
+def _start_ours(name: str, models: ModelFormats) -> Contender:
     return lambda: servers.ours(name, models)
 
 
 def _difference(settings: servers.Settings, configured: servers.Settings) -> str:
+    """Name a trial by the settings that differ from the configured ones."""
     different = {name: value for name, value in settings.items() if configured.get(name) != value}
     return " ".join(f"{name.removeprefix('OV_')}={value}" for name, value in different.items())
 
 
-def _measure(given: argparse.Namespace, contenders: dict[str, Contender], traffic: Traffic) -> None:
+def _measure(given: argparse.Namespace, contenders: dict[str, Contender], requests: Traffic) -> None:
     console = Console(width=120)
     rounds: dict[str, list[Figures]] = {name: [] for name in contenders}
     for number in range(given.rounds):
         for name, start in contenders.items():
             with start() as server:
-                warm(server, traffic)
-                figures = measure(server, traffic)
+                warm(server, requests)
+                figures = measure(server, requests)
             rounds[name].append(figures)
             speed, disturbed = figures.queries_per_second, figures.disturbed_percent
-            console.print(f"round {number + 1}: {name}: {speed:.2f} queries/s, disturbed by {disturbed:.0f} %")
+            console.print(f"round {number + 1}: {name}: {speed:.2f} queries/s, {disturbed:.0f} % disturbed")
     console.print(_table(given, {name: medians(of_name) for name, of_name in rounds.items()}))
     if given.output:
         report = _circumstances(given) | {"rounds": {name: [asdict(one) for one in of] for name, of in rounds.items()}}
@@ -148,17 +152,8 @@ def _table(given: argparse.Namespace, summary: dict[str, Figures]) -> Table:
     title = f"{given.checkpoint}, {given.questions} questions of {Path(given.data).name}, {given.clients} clients"
     table = Table(title=f"{title}, medians of {given.rounds} rounds")
     reference = next(iter(summary))
-    for column in (
-        "",
-        "queries/s",
-        f"{reference} / this",
-        "P50 ms",
-        "P90 ms",
-        "P99 ms",
-        "memory MB",
-        "disturbed",
-        "errors",
-    ):
+    figures_of = ("queries/s", f"{reference} / this", "P50 ms", "P90 ms", "P99 ms", "memory MB", "disturbed", "errors")
+    for column in ("", *figures_of):
         table.add_column(column, justify="right" if column else "left")
     best = summary[reference].queries_per_second
     for name, figures in summary.items():
@@ -173,10 +168,9 @@ def _table(given: argparse.Namespace, summary: dict[str, Figures]) -> Table:
 
 
 def _circumstances(given: argparse.Namespace) -> dict[str, object]:
-    cpu = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cpu": cpu.partition(":")[2].strip(),
+        "cpu": cpu.detect().model,
         "python": platform.python_version(),
         "pins": {file.stem: file.read_text().splitlines() for file in sorted(REQUIREMENTS.glob("*.txt"))},
         "arguments": {name: str(value) for name, value in vars(given).items()},
@@ -184,15 +178,16 @@ def _circumstances(given: argparse.Namespace) -> dict[str, object]:
 
 
 def _check(contenders: dict[str, Contender], examples: list[Example]) -> None:
-    given = {}
+    answers = {}
     for name, start in contenders.items():
         with start() as server:
-            given[name] = check.answers(server, examples)
+            answers[name] = check.answers(server, examples)
+    int8, fp32 = (answers[name] for name in OURS)
     table = Table(title=f"{len(examples)} questions on the demo model, percent")
     for column in ("", "exact match", "F1", *(f"agrees with {name}" for name in OURS)):
         table.add_column(column, justify="right" if column else "left")
-    for name, texts in given.items():
-        row = asdict(check.quality(texts, *(given[our] for our in OURS), examples))
+    for name, texts in answers.items():
+        row = asdict(check.quality(texts, int8, fp32, examples))
         table.add_row(name, *(f"{value:.1f}" for value in row.values()))
     Console(width=120).print(table)
 

@@ -1,11 +1,11 @@
-"""Do the peers answer as we do? The same questions to each, held against ours and against the gold answers."""
+"""Compare the answers of the peers with ours and with the gold answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
 
-from benchmarks.peers.servers import Running
+from benchmarks.peers.servers import RunningServer
 from serve.qa.answer_overlap import normalize_answer
 from tools.squad.examples import Example
 from tools.squad.metric import exact_match, f1
@@ -13,7 +13,7 @@ from tools.squad.metric import exact_match, f1
 
 @dataclass(frozen=True)
 class Quality:
-    """Percentages over the questions: agreement is equality after SQuAD's normalisation."""
+    """Percentages of the questions. Two answers agree if they are equal after SQuAD's normalization."""
 
     exact_match: float
     f1: float
@@ -21,8 +21,11 @@ class Quality:
     agrees_with_fp32: float
 
 
-def answers(server: Running, examples: Sequence[Example]) -> list[str]:
-    """A server's best answers. Ours is asked for bare token spans, as the peers give: it widens them to words else."""
+def answers(server: RunningServer, examples: Sequence[Example]) -> list[str]:
+    """Return a server's best answers.
+
+    Our server would widen spans to whole words. The request switches that off, because the peers do not do it.
+    """
     texts = []
     with httpx.Client(base_url=server.url, timeout=60) as client:
         for example in examples:
@@ -32,7 +35,7 @@ def answers(server: Running, examples: Sequence[Example]) -> list[str]:
 
 
 def quality(given: Sequence[str], int8: Sequence[str], fp32: Sequence[str], examples: Sequence[Example]) -> Quality:
-    """One server's answers against gold, and against our two precisions'."""
+    """Compare one server's answers with the gold answers and with those of our two precisions."""
     pairs = list(zip(given, examples, strict=True))
     return Quality(
         exact_match=_percent([exact_match(text, example.answers) for text, example in pairs]),

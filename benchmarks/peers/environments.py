@@ -1,7 +1,8 @@
-"""An environment of its own for each peer, under build/peers/env, from its pinned requirements.
+"""Make a virtual environment for each peer under build/peers/env, from its pinned requirements.
 
-Those that need torch see the project's environment behind their own, so that torch, 7 GB in its CUDA build, is there
-once. pip takes what it finds there at the pinned version as installed, and installs anything else into the peer's own.
+Environments that need torch also see the packages of the project's environment, so that torch (7 GB in its CUDA build)
+is installed only once. pip takes a package that it finds there at the pinned version as installed, and installs all
+other packages into the peer's own environment.
 """
 
 import subprocess
@@ -17,7 +18,10 @@ WITH_TORCH = ("article", "transformers", "torchserve")
 
 
 def python_of(name: str) -> Path:
-    """The interpreter of a peer's environment, which is made where it is missing or older than its requirements."""
+    """Return the interpreter of a peer's environment. Makes the environment if it is missing or older than its pins.
+
+    Raises: ToolError.
+    """
     environment = ENVIRONMENTS / name
     python, ready = environment / "bin" / "python", environment / "ready"
     requirements = REQUIREMENTS / f"{name}.txt"
@@ -25,15 +29,15 @@ def python_of(name: str) -> Path:
     if not ready.is_file() or any(file.stat().st_mtime > ready.stat().st_mtime for file in pins):
         print(f"making the environment of {name}: {environment}", flush=True)
         _run(sys.executable, "-m", "venv", "--clear", str(environment))
-        _show_torch(name, environment)
+        _show_project_packages(name, environment)
         pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         _run(str(python), *pip, "-r", str(requirements))
         ready.touch()
-    _show_torch(name, environment)  # again: the project's environment may be another one by now
+    _show_project_packages(name, environment)  # Again: the project's environment may have moved since.
     return python
 
 
-def _show_torch(name: str, environment: Path) -> None:
+def _show_project_packages(name: str, environment: Path) -> None:
     if name in WITH_TORCH:
         (site_packages,) = environment.glob("lib/python*/site-packages")
         (site_packages / "torch_of_the_project.pth").write_text(sysconfig.get_path("purelib") + "\n")
@@ -41,4 +45,4 @@ def _show_torch(name: str, environment: Path) -> None:
 
 def _run(*command: str) -> None:
     if subprocess.run(command).returncode:
-        raise ToolError(f"this failed: {' '.join(command)}")
+        raise ToolError(f"this command failed: {' '.join(command)}")

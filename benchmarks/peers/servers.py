@@ -1,58 +1,71 @@
-"""The peers: how each is started, with the settings that were best here, and those that were tried beside them."""
+"""The peers: how each is started, its settings, and the other settings that --trials compares with them.
+
+A setting is an environment variable. WORKERS is the number of processes, LANES the number of passes at once in each
+process, and THREADS the number of threads of a pass.
+"""
 
 import os
-import signal
-import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
-from benchmarks.peers.conversion import STORE
+from benchmarks.peers.converted_models import STORE
 from benchmarks.peers.environments import python_of
-from tools.errors import ToolError
-from tools.local_server import LocalServer, free_port
+from benchmarks.server_process import server_process, wait_until, warm_server
+from tools.local_server import free_port
 
 START_SECONDS = 180
-STOP_SECONDS = 20
-WARM_SECONDS = 600
 LOGS = Path("build/peers/logs")
 Settings = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Models:
-    """One model in all formats."""
+class ModelFormats:
+    """Directories of one model: the Hugging Face checkpoint, our artifact, and the peers' formats."""
 
-    checkpoint: Path  # Hugging Face's
-    artifact: Path  # ours
-    converted: Path  # the peers'
+    checkpoint: Path
+    artifact: Path
+    converted: Path
 
 
 @dataclass(frozen=True)
-class Running:
-    """A server that answers."""
+class RunningServer:
+    """A server that answers questions.
+
+    Attributes:
+        path: where it takes questions.
+        pid: its first process.
+        warm_passes: how often it must see each length before it is warm.
+    """
 
     url: str
     path: str
     pid: int
-    warm_passes: int = 1  # over one question of each length
+    warm_passes: int = 1
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A server to compare. Settings are environment variables; WORKERS: processes, LANES: passes at once in each,
-    THREADS: of a pass."""
+    """A server to compare ours with.
+
+    Attributes:
+        environment: name of its requirements file and virtual environment.
+        command: returns the command line for models, port and settings.
+        settings: the settings that were fastest here.
+        tried: the other settings that --trials compares.
+        variables: returns further environment variables for the models.
+        path, warm_passes: see RunningServer.
+    """
 
     name: str
     environment: str
-    command: Callable[[Models, int, Settings], list[str]]
+    command: Callable[[ModelFormats, int, Settings], list[str]]
     settings: Settings
-    tried: tuple[Settings, ...] = ()  # the alternatives of --trials
-    variables: Callable[[Models], dict[str, str]] = field(default=lambda models: {})
+    tried: tuple[Settings, ...] = ()
+    variables: Callable[[ModelFormats], dict[str, str]] = field(default=lambda models: {})
     path: str = "/invocations"
     warm_passes: int = 1
 
@@ -60,23 +73,23 @@ class Peer:
 OURS = ("ours-int8", "ours-fp32")
 
 
-def _uvicorn(environment: str) -> Callable[[Models, int, Settings], list[str]]:
-    def command(models: Models, port: int, settings: Settings) -> list[str]:
-        app = ["--factory", f"benchmarks.peers.serve_{environment}:create_app", "--port", str(port)]
+def _uvicorn(environment: str) -> Callable[[ModelFormats, int, Settings], list[str]]:
+    def command(models: ModelFormats, port: int, settings: Settings) -> list[str]:
+        app = ["--factory", f"benchmarks.peers.serving.{environment}_app:create_app", "--port", str(port)]
         logging = ["--log-level", "warning", "--no-access-log"]
         return [str(python_of(environment)), "-m", "uvicorn", *app, *logging, "--workers", settings["WORKERS"]]
 
     return command
 
 
-def _gunicorn(models: Models, port: int, settings: Settings) -> list[str]:
-    app = ["benchmarks.peers.serve_article:create_app()", "--bind", f"127.0.0.1:{port}"]
-    how = ["--worker-class", "sync", "--workers", settings["WORKERS"], "--timeout", "120"]
-    return [str(python_of("article")), "-m", "gunicorn", *app, *how]
+def _gunicorn(models: ModelFormats, port: int, settings: Settings) -> list[str]:
+    app = ["benchmarks.peers.serving.article_app:create_app()", "--bind", f"127.0.0.1:{port}"]
+    workers = ["--worker-class", "sync", "--workers", settings["WORKERS"], "--timeout", "120"]
+    return [str(python_of("article")), "-m", "gunicorn", *app, *workers]
 
 
-def _torchserve(models: Models, port: int, settings: Settings) -> list[str]:
-    """Writes the configuration, which TorchServe wants in a file: two settings of its page on IPEX, and ports."""
+def _torchserve(models: ModelFormats, port: int, settings: Settings) -> list[str]:
+    """Return the command, after writing the configuration file that TorchServe requires."""
     store = models.converted / STORE
     lines = ["ipex_enable=true", "disable_token_authorization=true", "async_logging=true"]
     lines += [f"cpu_launcher_enable={settings['LAUNCHER']}", f"default_workers_per_model={settings['WORKERS']}"]
@@ -90,7 +103,7 @@ def _torchserve(models: Models, port: int, settings: Settings) -> list[str]:
     return [str(python_of("torchserve")), str(binary), "--start", "--foreground", "--ncs", *where]
 
 
-def _onnx(precision: str) -> Callable[[Models], dict[str, str]]:
+def _onnx(precision: str) -> Callable[[ModelFormats], dict[str, str]]:
     return lambda models: {"MODEL": str(models.converted / f"onnxruntime_{precision}.onnx")}
 
 
@@ -116,7 +129,7 @@ PEERS = (
             THROUGHPUT | {"WORKERS": "2", "OV_INFERENCE_NUM_THREADS": "1", "OV_ENABLE_CPU_PINNING": "NO"},
         ),
         lambda models: {"MODEL": str(models.converted / "openvino_int8.xml")},
-        warm_passes=5,  # each of its streams compiles each length; with fewer passes it was up to a quarter slower
+        warm_passes=5,  # Each stream compiles each length. With fewer passes it was up to a quarter slower.
     ),
     Peer(
         "torchserve",
@@ -130,67 +143,43 @@ PEERS = (
 
 
 @contextmanager
-def ours(name: str, models: Models) -> Iterator[Running]:
-    """Our server with one precision, its whole ladder warm."""
+def ours(name: str, models: ModelFormats) -> Iterator[RunningServer]:
+    """Run our server with one precision; the block starts when its whole ladder is warm."""
     LOGS.mkdir(parents=True, exist_ok=True)
     precision = {"PRECISIONS": name.removeprefix("ours-").upper()}
-    with LocalServer(models.artifact, precision, LOGS / f"{name}.log") as server:
-        server.wait_until_warm(WARM_SECONDS)
-        yield Running(server.url, "/invocations", server.process.pid)
+    with warm_server(models.artifact, precision, LOGS / f"{name}.log") as server:
+        yield RunningServer(server.url, "/invocations", server.process.pid)
 
 
 @contextmanager
-def running(peer: Peer, models: Models, settings: Settings, question: bytes) -> Iterator[Running]:
-    """A peer that has answered a question; ended, with all its processes, afterwards."""
-    LOGS.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+def running(peer: Peer, models: ModelFormats, settings: Settings, question: bytes) -> Iterator[RunningServer]:
+    """Run a peer; the block starts when the peer has answered the question."""
+    port, log = free_port(), LOGS / f"{peer.name}.log"
     command = peer.command(models, port, settings)
-    environment = python_of(peer.environment).parents[1].absolute()
-    places = {"CHECKPOINT": str(models.checkpoint.absolute()), "ARTIFACT": str(models.artifact.absolute())}
-    path = {"PATH": f"{environment / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(Path.cwd())}
-    path["VIRTUAL_ENV"] = str(environment)  # TorchServe's launcher looks for libiomp5.so there
-    threads = {"OMP_NUM_THREADS": settings["THREADS"]} if "THREADS" in settings else {}
-    logs = {"LOG_LOCATION": str(LOGS.absolute()), "METRICS_LOCATION": str(LOGS.absolute())}  # TorchServe's
-    log = LOGS / f"{peer.name}.log"
-    with log.open("wb") as log_file:
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, **path, **places, **logs, **threads, **peer.variables(models), **settings},
-            stdin=subprocess.DEVNULL,
-            stdout=log_file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    server = Running(f"http://127.0.0.1:{port}", peer.path, process.pid, peer.warm_passes)
-    try:
-        _wait_for_an_answer(server, process, question, log)
+    environment = {**_environment(peer, models), **peer.variables(models), **settings}
+    if "THREADS" in settings:
+        environment["OMP_NUM_THREADS"] = settings["THREADS"]
+    with server_process(command, environment, log) as process:
+        server = RunningServer(f"http://127.0.0.1:{port}", peer.path, process.pid, peer.warm_passes)
+        wait_until(lambda: _answers(server, question), process, log, START_SECONDS)
         yield server
-    finally:
-        _end(process)
 
 
-def _wait_for_an_answer(server: Running, process: subprocess.Popen[bytes], question: bytes, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    json_type = {"Content-Type": "application/json"}
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            answer = httpx.post(server.url + server.path, content=question, headers=json_type, timeout=60)
-            if answer.status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError:
-            pass  # the port is not bound yet
-        time.sleep(0.5)
-    raise ToolError(f"{log.stem} gave no answer within {START_SECONDS} s; its log says why: {log}")
+def _environment(peer: Peer, models: ModelFormats) -> dict[str, str]:
+    environment = python_of(peer.environment).parents[1].absolute()
+    logs = str(LOGS.absolute())
+    return {
+        "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
+        "PYTHONPATH": str(Path.cwd()),
+        "VIRTUAL_ENV": str(environment),  # TorchServe's launcher looks for libiomp5.so there.
+        "CHECKPOINT": str(models.checkpoint.absolute()),
+        "ARTIFACT": str(models.artifact.absolute()),
+        "LOG_LOCATION": logs,  # TorchServe reads this variable and the next.
+        "METRICS_LOCATION": logs,
+    }
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM to all processes of the server's own group, SIGKILL to those that do not end."""
-    deadline = time.monotonic() + STOP_SECONDS
-    with suppress(ProcessLookupError):  # all have ended
-        os.killpg(process.pid, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            process.poll()  # an ended leader counts until it is asked for
-            os.killpg(process.pid, 0)
-            time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _answers(server: RunningServer, question: bytes) -> bool:
+    headers = {"Content-Type": "application/json"}
+    response = httpx.post(server.url + server.path, content=question, headers=headers, timeout=60)
+    return response.status_code == httpx.codes.OK

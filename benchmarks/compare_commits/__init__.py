@@ -1,0 +1,1 @@
+"""Compare what the server of two commits costs."""

@@ -1,0 +1,1 @@
+"""Whether memory stays the same while the server works."""

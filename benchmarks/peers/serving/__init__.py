@@ -1,0 +1,1 @@
+"""The peers' servers. Each module runs in the environment of its peer."""

@@ -1,0 +1,1 @@
+"""How many windows a second the server computes."""
