@@ -1,6 +1,6 @@
 """The fingerprint of a measurement: CPU, instruction set, cores, versions, commit and date.
 
-A figure means little without these, so every report holds its fingerprint.
+A figure means little without these, so every report contains its fingerprint.
 """
 
 import os

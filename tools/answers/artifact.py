@@ -22,7 +22,7 @@ PACKAGES = ("torch", "intel-extension-for-pytorch", "tokenizers", "numpy")
 
 
 class ArtifactSource:
-    """An AnswerSource. A precision's model is loaded when its first answer is asked for."""
+    """An artifact as an AnswerSource. A precision's model is loaded when its first answer is asked for."""
 
     def __init__(self, model_dir: Path, wanted: tuple[Precision, ...] | None) -> None:
         """Check the artifact. wanted: the precisions to answer in; None: all that the artifact has.

@@ -13,11 +13,13 @@ from tools.squad.examples import Example
 from tools.squad.rules import EVALUATION_RULES
 
 FIRST_QUESTION = Example("first question", "Who built it?", "Zoë Müller built it.", ("Zoë Müller",))
-_UNKNOWN = "an endpoint does not say"
+_UNKNOWN = "unknown"
 
 
 class EndpointSource:
-    """An AnswerSource. If a variant has the name of a precision, questions in that precision go to that variant.
+    """A SageMaker endpoint as an AnswerSource.
+
+    If a variant has the name of a precision, questions in that precision go to that variant.
 
     Attributes:
         precisions: the precisions to answer in.
@@ -25,7 +27,8 @@ class EndpointSource:
         instance_type: the type of the instances that answer for one precision; "" if unknown.
         instances: the number of these instances; 0 if unknown.
 
-    The instances are unknown if the endpoint is serverless, its variants differ, or the caller may not describe it.
+    The instances are unknown if the endpoint is serverless, its variants differ, or the caller lacks the
+    permission to describe it.
     """
 
     def __init__(self, endpoint: Endpoint, wanted: tuple[Precision, ...] | None) -> None:

@@ -18,7 +18,7 @@ POLL_SECONDS = 0.5
 
 
 class ServerSource:
-    """An AnswerSource."""
+    """A running server as an AnswerSource."""
 
     def __init__(self, url: str, wanted: tuple[Precision, ...] | None) -> None:
         """Wait until the server is warm. wanted: the precisions to answer in; None: all that are served.

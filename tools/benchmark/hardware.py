@@ -11,7 +11,8 @@ from tools.remote.instance_prices import DEFAULT_INSTANCE, Price, price_of
 
 CLIENTS_PER_CORE = 2  # one is served while the other one waits, so that no core is idle between two questions
 _UNKNOWN_HARDWARE = (
-    "the hardware of the endpoint is unknown (it is serverless, its variants differ, or you may not describe it)"
+    "the hardware of the endpoint is unknown (it is serverless, its variants differ, or you lack the permission to "
+    "describe it)"
 )
 
 

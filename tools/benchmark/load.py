@@ -154,7 +154,7 @@ async def open_loop(  # noqa: PLR0913  the caller chooses the target, the bodies
         bodies: sent one after the other, again and again.
         rate: arrivals per second.
         seconds: how long requests arrive.
-        seed: of the arrivals; the same seed gives the same pattern.
+        seed: for the arrivals; the same seed gives the same pattern.
         path: the path to send to.
         api: how the container is reached at that URL.
         on_done: called after each request.
@@ -185,9 +185,9 @@ def poisson_arrivals(rate: float, seconds: float, seed: int) -> list[float]:
 
 
 async def _sleep_until(moment: float) -> None:
-    """Sleep until a moment of time.perf_counter, and wake up to 0.8 ms late under uvloop; asyncio wakes up later.
+    """Sleep until a moment of time.perf_counter. uvloop wakes up at most 0.8 ms late, asyncio later.
 
-    uvloop's timers may also end 1 ms early, hence the loop.
+    uvloop's timers may also end 1 ms early, so the remaining time is checked again.
     """
     while (delay := moment - time.perf_counter()) > 0:
         await asyncio.sleep(delay)

@@ -19,19 +19,23 @@ FILE_NAME = "benchmark.json"
 
 @dataclass(frozen=True)
 class Row:
-    """One precision under one load. A figure is None if the kind of load, or a server elsewhere, does not have it.
+    """One precision under one load.
+
+    A figure is None if it makes no sense for the kind of load, or if the server runs on another machine.
 
     Attributes:
-        clients: of a closed loop.
-        offered_per_second, share_of_saturation: of an open loop.
-        errors: the number of requests by status, 0 if there was no HTTP response. Refusals (429) are counted apart.
-        dollars_per_million: the price of a million queries; of a closed loop.
-        relative_performance_per_dollar: compared with the first row of the same load, which is FP32's if it was
-            measured; of a closed loop.
-        server_memory_bytes: the proportional set size of all the server's processes, with all precisions they hold.
+        clients: the number of clients (closed loops only).
+        offered_per_second: the rate of the arrivals (open loops only).
+        share_of_saturation: this rate as a share of the best rate of the closed loops (open loops only).
+        errors: the number of requests by status; the status is 0 if there was no HTTP response. Refusals (429) are not
+            among them.
+        dollars_per_million: the price of a million queries (closed loops only).
+        relative_performance_per_dollar: compared with the first row of the same load, which is FP32's if FP32 was
+            measured (closed loops only).
+        server_memory_bytes: the proportional set size of all processes of the server, with every precision it serves.
         generator_cores: how many cores of this machine the load generator used.
-        sent_late_p99_ms: how late the load generator sent its requests; of an open loop.
-        rounds: the throughput and the median of each round.
+        sent_late_p99_ms: how late the load generator sent its requests (open loops only).
+        rounds: throughput and median latency of each round.
     """
 
     precision: Precision

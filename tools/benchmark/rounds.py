@@ -34,7 +34,7 @@ class OpenLoop:
 
     Attributes:
         rate: arrivals per second.
-        share: the share of the saturated rate that this is, if the rate was chosen so.
+        share: the rate as a share of the saturated rate, if it was chosen as one; else None.
     """
 
     rate: float
@@ -63,7 +63,7 @@ class Duration:
 
 @dataclass(frozen=True)
 class Round:
-    """The result of one round. The server's figures are None if it runs on another machine."""
+    """The result of one round. The server's figures are None if the server runs on another machine."""
 
     load: Load
     server_cpu_seconds: float | None
@@ -93,7 +93,8 @@ class RoundRunner:
         Args:
             target: what to measure.
             duration: how long to measure.
-            advance: called with what is measured now, and with the number of rounds done, the present one in part.
+            advance: called after each request with a description of the load, and with the number of rounds done so
+                far, which includes the finished part of the current round.
         """
         self._target = target
         self._duration = duration

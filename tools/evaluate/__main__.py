@@ -5,7 +5,7 @@
     python -m tools.evaluate --endpoint bert-qa --data models/demo/held_out.json
 
 If the file has questions without an answer, it is scored by SQuAD v2.0's rules, else by v1.1's.
-The brackets are the 95 % interval of the difference to FP32 (paired bootstrap).
+The brackets are the 95 % interval of the difference from FP32 (paired bootstrap).
 After an interruption, the same command continues where it stopped.
 """
 

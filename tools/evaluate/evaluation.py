@@ -1,4 +1,4 @@
-"""Scores of each precision, differences between INT8 or BF16 and FP32, and the questions whose answer changed."""
+"""Scores of each precision, the differences of INT8 and BF16 from FP32, and the questions whose answer changed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class Evaluation:
 
     @cached_property
     def differences(self) -> dict[Precision, dict[str, Any]]:
-        """The difference of each precision to FP32 in points, with its 95 % interval."""
+        """The difference of each precision from FP32 in points, with its 95 % interval."""
         differences: dict[Precision, dict[str, Any]] = {}
         for precision, changed in self.changed.items():
             ours, reference = self.scores[precision], self.scores[REFERENCE]

@@ -18,7 +18,7 @@ def read_calibration(source: str, steps: int, *, holds_back: bool) -> list[Examp
 
     Args:
         source: a file in SQuAD's format, or `squad`.
-        steps: how many windows the run wants.
+        steps: how many calibration windows the user has asked for.
         holds_back: whether a part of the contexts is held back for the search.
 
     Raises: ToolError if there are too few examples.

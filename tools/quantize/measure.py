@@ -34,7 +34,7 @@ class MeasuredFile:
         entry: the entry in the manifest.
         golden_results: answers and logits of the golden examples.
         median_ms: the median time of a forward pass, by the tokens of the window.
-        largest_difference: the largest difference of a logit of the golden examples to the checkpoint's own.
+        largest_difference: the largest difference of a logit of the golden examples from the checkpoint's own.
     """
 
     entry: PrecisionEntry

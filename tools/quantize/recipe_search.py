@@ -40,8 +40,8 @@ class TriedRecipe:
     Attributes:
         recipe: what was tried.
         cost: the cost of the linear layers, if the cost with all of them in INT8 is 1.
-        rms_difference: the root-mean-square difference to FP32's logits over the contexts.
-        f1_drop: the loss of expected F1 to FP32, in points.
+        rms_difference: the root-mean-square difference from FP32's logits over the contexts.
+        f1_drop: the loss of expected F1 against FP32, in points.
     """
 
     recipe: Recipe
@@ -128,7 +128,7 @@ class RecipeSearch:
         return self.tried[-1]
 
     def _measure(self, recipe: Recipe, description: str | None = None) -> tuple[float, float]:
-        """Return the root-mean-square difference to FP32's logits over the contexts, and the expected F1."""
+        """Return the root-mean-square difference from FP32's logits over the contexts, and the expected F1."""
         on_step = self._show_step(f"auto: {description or recipe.name}", len(self._windows))
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "model.pt"

@@ -1,4 +1,4 @@
-"""What quantize shows on the terminal: the present step under a progress bar, and the tables of its results."""
+"""What quantize shows on the terminal: the current step under a progress bar, and the tables of its results."""
 
 from collections.abc import Callable, Mapping, Sequence
 
