@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from model_loader.artifact import Artifact
 from serve.qa.features import Featurizer, Window, WindowLimits
-from tools.answers.source import MAX_QUESTION_LEN
 from tools.benchmark.load import Load
 from tools.errors import ToolError
 from tools.local_model import Cutter
 from tools.squad.examples import Example, read_examples
+from tools.squad.rules import MAX_QUESTION_LEN
 
 TOKENS_BESIDE_THE_CONTEXT = 4  # [CLS] word [SEP] context [SEP]
 

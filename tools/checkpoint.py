@@ -1,4 +1,7 @@
-"""Load a Hugging Face question-answering checkpoint, from a directory or the hub. The only importer of transformers."""
+"""Load a Hugging Face question-answering checkpoint from a directory or from the hub.
+
+In this program, only this module and tools.train_demo.trainer import transformers.
+"""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# transformers reads these at import: one model is no progress worth showing, and its advice is for training.
+# transformers reads this variable when it is imported. Its warnings are advice for training, which does not apply here.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import numpy as np
@@ -18,7 +21,7 @@ from model_loader.model_file import InputName
 from serve.qa.features import Window
 from tools.errors import ToolError
 
-# Tensors of each architecture in the order of its forward().
+# For each architecture, the tensors that its forward() takes, in that order.
 INPUTS: dict[str, tuple[InputName, ...]] = {
     "bert": ("input_ids", "attention_mask", "token_type_ids"),
     "electra": ("input_ids", "attention_mask", "token_type_ids"),
@@ -28,7 +31,7 @@ INPUTS: dict[str, tuple[InputName, ...]] = {
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint is; its weights are loaded afresh for each precision, since exporting changes a model."""
+    """The configuration of a checkpoint. Each export loads the weights again, since an export changes the model."""
 
     source: str
     model_type: str
@@ -37,14 +40,14 @@ class Checkpoint:
 
     @property
     def inputs(self) -> tuple[InputName, ...]:
-        """The tensors that its forward() takes, in order."""
+        """The tensors that the model's forward() takes, in that order."""
         return INPUTS[self.model_type]
 
     def load_model(self) -> torch.nn.Module:
-        """The model in float32, which returns (start_logits, end_logits), (B, T) each.
+        """Load the model in float32. It returns (start_logits, end_logits), (B, T) each.
 
-        NOTE: attention must be eager: IPEX fuses the INT8 attention of that form only, SDPA is 25 % slower.
-        Raises: ToolError where weights are missing.
+        NOTE: attention must be eager. IPEX fuses INT8 attention in no other form, and SDPA is 25 % slower.
+        Raises: ToolError if weights are missing.
         """
         with _as_tool_error(self.source):
             model, report = AutoModelForQuestionAnswering.from_pretrained(
@@ -60,7 +63,7 @@ class Checkpoint:
         return evaluated
 
     def save_tokenizer(self, directory: Path) -> None:
-        """Write tokenizer.json, its companions and config.json.
+        """Write tokenizer.json, the other tokenizer files and config.json into a directory.
 
         Raises: ToolError.
         """
@@ -73,17 +76,19 @@ class Checkpoint:
 
 
 def open_checkpoint(source: str) -> Checkpoint:
-    """Read a checkpoint's configuration.
+    """Read the configuration of a checkpoint.
 
-    Raises: ToolError where it cannot be had, or is not a question-answering model of a kind that we know.
+    Raises: ToolError if it cannot be loaded, or is not a question-answering model of a known architecture.
     """
     with _as_tool_error(source):
         config = AutoConfig.from_pretrained(source)
     if config.model_type not in INPUTS:
-        raise ToolError(f"{source} is a {config.model_type} model; these are known: {', '.join(INPUTS)}")
-    architecture = (config.architectures or ["nothing named"])[0]
+        raise ToolError(f"{source} is a {config.model_type} model; the known architectures are {', '.join(INPUTS)}")
+    architecture = (config.architectures or ["of no named class"])[0]
     if not architecture.endswith("ForQuestionAnswering"):
-        raise ToolError(f"{source} is not for question answering but {architecture}. Fine-tune it on SQuAD first")
+        raise ToolError(
+            f"{source} is not a question-answering model: it is {architecture}. Fine-tune it on SQuAD first"
+        )
     return Checkpoint(source, config.model_type, config.num_hidden_layers, config.max_position_embeddings)
 
 
@@ -97,7 +102,7 @@ def _as_tool_error(source: str) -> Iterator[None]:
 
 
 def tensors(window: Window, inputs: Sequence[InputName]) -> tuple[Any, ...]:
-    """A window's tensors at its real length, (1, T) int64 each."""
+    """Return a window's tensors without padding, (1, T) int64 each."""
     tokens = len(window.input_ids)
     arrays = {
         "input_ids": window.input_ids,
@@ -108,7 +113,11 @@ def tensors(window: Window, inputs: Sequence[InputName]) -> tuple[Any, ...]:
 
 
 def checkpoint_forward(checkpoint: Checkpoint) -> Callable[[Window], tuple[np.ndarray, np.ndarray]]:
-    """The checkpoint itself, in FP32 and unpadded, without TorchScript or IPEX's kernels: what all are held against."""
+    """Load the checkpoint and return a function from a window to its start and end logits, (T,) float32 each.
+
+    The function runs the original model in FP32, unpadded, without TorchScript and without IPEX's kernels. It is the
+    reference that every exported file is compared with.
+    """
     model = checkpoint.load_model()
 
     def forward(window: Window) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What a tool tells its user when it cannot go on, and how it ends then."""
+"""The error that every command reports to its user, and how a command ends."""
 
 import sys
 from collections.abc import Callable
@@ -8,11 +8,14 @@ from rich.markup import escape
 
 
 class ToolError(Exception):
-    """The tool cannot do what was asked; the message says why and what to do."""
+    """The command cannot do what was asked. The message says why, and what to do."""
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a tool: one line and exit code 1 for a ToolError, 130 for Ctrl-C."""
+    """Run a command's main function and turn its errors into exit codes.
+
+    A ToolError becomes one line on the standard error stream and exit code 1. Ctrl-C becomes exit code 130.
+    """
     try:
         main()
     except ToolError as error:

@@ -1,4 +1,7 @@
-"""What a figure was measured on: CPU, instruction set, cores, versions, commit, date. Figures without it say little."""
+"""The fingerprint of a measurement: CPU, instruction set, cores, versions, commit and date.
+
+A figure means little without these, so every report contains its fingerprint.
+"""
 
 import os
 import platform
@@ -15,17 +18,17 @@ from tools.remote.instance_prices import physical_cores
 GENERATOR_PACKAGES = ("aiohttp", "uvloop", "numpy")
 
 
-def fingerprint(info: Mapping[str, Any], module: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """One JSON object.
+def take_fingerprint(info: Mapping[str, Any], command: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the fingerprint as a JSON object.
 
     Args:
-        info: the server's /info; CPU and versions are the server's, which may be another machine.
-        module: the tool that measured, such as tools.benchmark.
-        arguments: its command line.
+        info: the body of the server's /info. CPU and versions are the server's, which may run on another machine.
+        command: the package of the command that measured, such as tools.benchmark.
+        arguments: the command line of that command.
     """
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["python", "-m", module, *arguments]),
+        "command": shlex.join(["python", "-m", command, *arguments]),
         "commit": _commit(),
         "cpu": {**info["cpu"], "cores": server_cores(info)},
         "versions": info["versions"],
@@ -39,20 +42,20 @@ def fingerprint(info: Mapping[str, Any], module: str, arguments: Sequence[str]) 
 
 
 def server_cores(info: Mapping[str, Any]) -> int:
-    """How many cores the server's lanes run on; of an endpoint, those of its instances. 0 where that is unknown."""
+    """Return how many cores the server's lanes run on, or an endpoint's instances have; 0 if that is unknown."""
     if endpoint := info.get("endpoint"):
         return physical_cores(endpoint["instance_type"]) * int(endpoint["instances"])
     return len({core for lane in info["lanes"] for core in lane["cores"]})
 
 
-def one_line(of: Mapping[str, Any]) -> str:
-    """A fingerprint's model, CPU and date, for titles."""
-    cpu = of["cpu"]
-    return f"{of['server']['model']['name']} on {cpu['model']}, {cpu['isa']}, {cpu['cores']} cores, {of['date'][:10]}"
+def summary_line(fingerprint: Mapping[str, Any]) -> str:
+    """Return model, CPU and date of a fingerprint in one line, for titles."""
+    cpu, name = fingerprint["cpu"], fingerprint["server"]["model"]["name"]
+    return f"{name} on {cpu['model']}, {cpu['isa']}, {cpu['cores']} cores, {fingerprint['date'][:10]}"
 
 
 def _commit() -> str | None:
-    """The checkout's commit, `-dirty` where files differ from it; None outside a checkout."""
+    """Return the commit of the checkout, with `-dirty` if files differ from it; None outside a checkout."""
     if not (PROGRAM_DIR / ".git").exists():
         return None
     command = ["git", "-C", str(PROGRAM_DIR), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]

@@ -1,4 +1,7 @@
-"""A server process of one's own on a free port of this machine: for the benchmark, and for the tests."""
+"""A server process of this program, started on a free port of this machine.
+
+The benchmark, the scripts under benchmarks/ and the tests start their servers with it.
+"""
 
 import os
 import signal
@@ -22,7 +25,7 @@ POLL_SECONDS = 0.1
 
 
 class LocalServer:
-    """`./entrypoint.sh serve` as a context manager; its output goes to log, or nowhere."""
+    """Run `./entrypoint.sh serve` as a context manager. The server's output goes to the file `log`, if one is given."""
 
     def __init__(self, model_dir: Path, environment: Mapping[str, str] | None = None, log: Path | None = None) -> None:
         self.port = free_port()
@@ -49,26 +52,26 @@ class LocalServer:
         self.stop()
 
     def wait_until_ready(self) -> None:
-        """Wait for /ping to say 200.
+        """Wait until /ping answers with status 200.
 
-        Raises: ToolError where the process ends before.
+        Raises: ToolError if the process ends first, or the time is up.
         """
         self._wait_for("answer /ping with 200", lambda: httpx.get(f"{self.url}/ping").status_code == 200, START_SECONDS)
 
     def wait_until_warm(self, seconds: float = START_SECONDS) -> None:
-        """Wait until every rung is warm on every lane.
+        """Wait until every rung is warm in every lane.
 
-        Raises: ToolError where the process ends before.
+        Raises: ToolError if the process ends first, or the time is up.
         """
         self._wait_for("warm its ladder", lambda: bool(self.info()["is_warm"]), seconds)
 
     def info(self) -> dict[str, Any]:
-        """The body of /info."""
+        """Return the body of /info."""
         body: dict[str, Any] = httpx.get(f"{self.url}/info").raise_for_status().json()
         return body
 
     def stop(self) -> int:
-        """SIGTERM, as a platform stops it; gives the exit code."""
+        """Send SIGTERM, as a platform does, and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -81,24 +84,24 @@ class LocalServer:
                 self._log_file.close()
         return code
 
-    def _wait_for(self, what: str, is_so: Callable[[], bool], seconds: float) -> None:
+    def _wait_for(self, action: str, is_done: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise ToolError(f"the server ended with exit code {self.process.returncode}; its log says why")
             try:
-                if is_so():
+                if is_done():
                     return
             except httpx.TransportError:
-                pass  # the port is not bound yet
+                pass  # the server has not opened its port yet
             time.sleep(POLL_SECONDS)
         self.stop()
-        raise ToolError(f"the server did not {what} within {seconds:g} s")
+        raise ToolError(f"the server did not {action} within {seconds:g} s")
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """Return a port of 127.0.0.1 on which nothing listens at the moment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
         return port

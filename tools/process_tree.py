@@ -1,4 +1,4 @@
-"""CPU time and memory of a server on this machine: all its processes, from the one that was started or that listens."""
+"""CPU time and memory of all processes of a server on this machine."""
 
 import ipaddress
 from collections.abc import Callable
@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ProcessTree:
-    """A process and all that it started; what of it has ended counts as nothing."""
+    """A process and all its descendants. Descendants that have ended are not counted."""
 
     root: psutil.Process
 
     @classmethod
     def behind(cls, url: str) -> "ProcessTree | None":
-        """The tree that listens at a URL of this machine; None for another machine's, or another user's."""
+        """Return the processes that listen at a URL; None if they run on another machine or as another user."""
         parts = urlsplit(url)
         if not _is_loopback(parts.hostname or ""):
             return None
@@ -28,18 +28,18 @@ class ProcessTree:
         if not pids:
             return None
         root = psutil.Process(min(pids))
-        # Workers inherit their parent's socket, and any one of those who share it is told.
+        # Workers inherit the listening socket of their parent, and the system names any one of the processes.
         while (parent := root.parent()) and _listens(parent, port):
             root = parent
-        # A container engine's proxy listens for a server that is none of its children.
+        # If a container engine's proxy listens, the server is not among its descendants.
         return None if "proxy" in root.name() else cls(root)
 
     def cpu_seconds(self) -> float:
-        """User and system time so far."""
+        """Return user and system time so far."""
         return sum((float(t.user + t.system) for process in self._all() if (t := _read(process.cpu_times))), 0.0)
 
     def memory_bytes(self) -> int:
-        """Proportional set size: a page that n processes share counts 1/n for each, so the sum counts it once."""
+        """Return the sum of the proportional set sizes, which counts each shared page once."""
         return sum(int(memory.pss) for process in self._all() if (memory := _read(process.memory_full_info)))
 
     def _all(self) -> list[psutil.Process]:
@@ -49,14 +49,14 @@ class ProcessTree:
 def _read(figure: Callable[[], T]) -> T | None:
     try:
         return figure()
-    except psutil.NoSuchProcess:  # it ended meanwhile
+    except psutil.NoSuchProcess:  # the process has ended in the meantime
         return None
 
 
 def _listens(process: psutil.Process, port: int) -> bool:
     try:
         return any(_is_listening(connection, port) for connection in process.net_connections("tcp"))
-    except psutil.Error:  # another user's, such as the system's first
+    except psutil.Error:  # the process belongs to another user, as the system's first process does
         return False
 
 

@@ -1,11 +1,9 @@
-"""evaluate as its users run it: in process and over HTTP, on v1.1 and v2.0, interrupted, and on bad input."""
+"""The command evaluate: in process and over HTTP, by v1.1 and v2.0, after interruptions, and with bad input."""
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,27 +15,21 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.tools.command import command_line, error_of, run_tool
+from tests.tools.demo_files import HELD_OUT
 from tools.answers.artifact import ArtifactSource
-from tools.answers.source import RULES, remote_answers
-from tools.errors import ToolError
+from tools.answers.source import remote_answers
 from tools.local_server import PROGRAM_DIR, LocalServer
-from tools.squad.examples import Example, read_examples
+from tools.squad.examples import read_examples
 from tools.squad.metric import exact_match, exact_match_v2, f1, f1_v2
-
-HELD_OUT = PROGRAM_DIR / "models" / "demo" / "held_out.json"
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "tools.evaluate", *map(str, arguments)]
+from tools.squad.rules import EVALUATION_RULES
 
 
 def evaluate(directory: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run it with files that lie in a directory."""
+    """Run evaluate with all its files in one directory."""
     files = ("--journal", directory / "journal", "--output", directory / "report.json")
     files = (*files, "--changed", directory / "changed.jsonl")
-    return subprocess.run(
-        command(*arguments, *files), cwd=PROGRAM_DIR, capture_output=True, text=True, timeout=300, check=False
-    )
+    return run_tool("evaluate", *arguments, *files)
 
 
 def report_of(directory: Path) -> dict[str, Any]:
@@ -45,12 +37,12 @@ def report_of(directory: Path) -> dict[str, Any]:
     return content
 
 
-# All held-out questions, once in process and once over HTTP
+# Two runs with all held-out questions: one in process, one over HTTP
 
 
 @pytest.fixture(scope="module")
 def runs(demo_dir: Path, server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Directories with what each run wrote, and its output in `printed`."""
+    """For each run, the directory with its files; the file `printed` has its output."""
     directories = {}
     for name, source in (("process", ("--model-dir", demo_dir)), ("http", ("--url", server.url))):
         directories[name] = directory = tmp_path_factory.mktemp(name)
@@ -60,7 +52,7 @@ def runs(demo_dir: Path, server: LocalServer, tmp_path_factory: pytest.TempPathF
     return directories
 
 
-def test_in_process_and_over_http_agree_to_the_last_question(runs: dict[str, Path]) -> None:
+def test_every_answer_is_the_same_in_process_and_over_http(runs: dict[str, Path]) -> None:
     here, there = (report_of(runs[name]) for name in ("process", "http"))
     assert list(here["answers"]) == ["FP32", "INT8"]
     assert all(len(answers) == 196 for answers in here["answers"].values())
@@ -70,7 +62,7 @@ def test_in_process_and_over_http_agree_to_the_last_question(runs: dict[str, Pat
     assert tables[0] == tables[1]
 
 
-def test_scores_are_those_of_the_answers(runs: dict[str, Path]) -> None:
+def test_the_scores_in_the_report_are_those_of_its_answers(runs: dict[str, Path]) -> None:
     report = report_of(runs["process"])
     examples = read_examples(str(HELD_OUT))
     each = {}
@@ -89,7 +81,7 @@ def test_scores_are_those_of_the_answers(runs: dict[str, Path]) -> None:
         assert lower < upper
 
 
-def test_the_changed_questions_are_listed_worst_first(runs: dict[str, Path]) -> None:
+def test_questions_whose_answer_changed_are_listed_with_the_largest_loss_first(runs: dict[str, Path]) -> None:
     report = report_of(runs["process"])
     listed = [json.loads(line) for line in (runs["process"] / "changed.jsonl").read_text().splitlines()]
     answers = report["answers"]
@@ -106,7 +98,7 @@ def test_the_changed_questions_are_listed_worst_first(runs: dict[str, Path]) -> 
         assert one["exact_match"]["INT8"] == 100 * exact_match(one["answers"]["INT8"], one["gold"])
 
 
-def test_the_table_shows_the_figures_on_80_columns(runs: dict[str, Path]) -> None:
+def test_the_table_shows_the_figures_in_80_columns(runs: dict[str, Path]) -> None:
     printed = (runs["process"] / "printed").read_text()
     report = report_of(runs["process"])
     assert "held_out.json: 196 questions, SQuAD v1.1" in printed
@@ -120,7 +112,7 @@ def test_the_table_shows_the_figures_on_80_columns(runs: dict[str, Path]) -> Non
     assert f"{f1_difference['difference']:+.2f} [{lower:+.2f}, {upper:+.2f}]" in printed
 
 
-def test_the_fingerprint_tells_what_answered(runs: dict[str, Path], server: LocalServer) -> None:
+def test_the_fingerprint_describes_what_answered(runs: dict[str, Path], server: LocalServer) -> None:
     here, there = (report_of(runs[name])["fingerprint"] for name in ("process", "http"))
     assert there["server"]["rungs"] == server.info()["rungs"]
     assert here["cpu"] == there["cpu"]
@@ -135,12 +127,12 @@ def test_a_complete_run_leaves_no_journal(runs: dict[str, Path]) -> None:
     assert [list((directory / "journal").iterdir()) for directory in runs.values()] == [[], []]
 
 
-# v2.0
+# SQuAD v2.0
 
 
 @pytest.fixture(scope="module")
 def with_impossible(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some held-out questions, and the same ones asked of another's context, where they have no answer."""
+    """Some held-out questions, each asked about its own context and about another one, which does not answer it."""
     examples = read_examples(str(HELD_OUT))[::8]
     strangers = examples[7:] + examples[:7]
     paragraphs = []
@@ -154,7 +146,7 @@ def with_impossible(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_v2_lets_no_answer_compete_and_scores_both_kinds(
+def test_v2_allows_no_answer_and_scores_questions_with_and_without_an_answer(
     demo_dir: Path, server: LocalServer, with_impossible: Path, tmp_path: Path
 ) -> None:
     done = evaluate(tmp_path, "--model-dir", demo_dir, "--data", with_impossible)
@@ -174,24 +166,29 @@ def test_v2_lets_no_answer_compete_and_scores_both_kinds(
             assert kind["questions"] == len(chosen)
             assert kind["exact_match"] == pytest.approx(100 * np.mean([exact_match_v2(*pair) for pair in pairs]))
             assert kind["f1"] == pytest.approx(100 * np.mean([f1_v2(*pair) for pair in pairs]))
-        assert scores["has_answer"]["f1"] > scores["no_answer"]["f1"]  # the demo model was never shown the second kind
+        assert (
+            scores["has_answer"]["f1"] > scores["no_answer"]["f1"]
+        )  # the demo model was not trained on questions without an answer
     assert "SQuAD v2.0" in done.stdout
-    assert "right without" in done.stdout
+    assert "correct without answer" in done.stdout
     over_http = evaluate(tmp_path, "--url", server.url, "--data", with_impossible)
     assert over_http.returncode == 0, over_http.stderr
     assert report_of(tmp_path)["answers"] == report["answers"]
 
 
-# Interrupted
+# Interruptions
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_run_goes_on_where_it_stopped(
+def test_the_same_command_continues_an_interrupted_run(
     demo_dir: Path, tmp_path: Path, runs: dict[str, Path], how: signal.Signals
 ) -> None:
     arguments = ("--model-dir", demo_dir, "--data", HELD_OUT, "--limit", 60)
     running = subprocess.Popen(
-        command(*arguments, "--journal", tmp_path / "journal"), cwd=PROGRAM_DIR, stdout=subprocess.PIPE, text=True
+        command_line("evaluate", *arguments, "--journal", tmp_path / "journal"),
+        cwd=PROGRAM_DIR,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         wait_for(lambda: any(lines_in(tmp_path / "journal", at_least=20)), seconds=120)
@@ -200,15 +197,15 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     finally:
         running.kill()
     assert running.returncode == (130 if how == signal.SIGINT else -how)
-    assert ("goes on from here" in printed) == (how == signal.SIGINT)
+    assert ("to continue from here" in printed) == (how == signal.SIGINT)
     (path,) = lines_in(tmp_path / "journal", at_least=20)
     kept = path.read_bytes().count(b"\n") - 1
     with path.open("ab") as journal:
-        journal.write(b'{"id": "demo-0')  # torn
+        journal.write(b'{"id": "demo-0')  # an incomplete line
     done = evaluate(tmp_path, *arguments)
     assert done.returncode == 0, done.stderr
-    assert f"FP32: goes on after {kept} of 60 questions of an earlier run" in done.stdout
-    assert "INT8: goes on" not in done.stdout
+    assert f"FP32: continues after {kept} of 60 questions, which an earlier run has asked" in done.stdout
+    assert "INT8: continues" not in done.stdout
     whole = report_of(runs["process"])["answers"]
     for precision, answers in report_of(tmp_path)["answers"].items():
         assert answers == dict(list(whole[precision].items())[:60])
@@ -225,8 +222,9 @@ def lines_in(directory: Path, at_least: int) -> list[Path]:
     return [path for path in directory.glob("*.jsonl") if path.read_bytes().count(b"\n") > at_least]
 
 
-def test_another_model_or_server_is_another_key(demo_dir: Path, server: LocalServer, tmp_path: Path) -> None:
-    """What a server says of itself tells its model's bytes apart; so does an artifact in process."""
+def test_the_identity_of_a_source_depends_on_its_files_and_precision(
+    demo_dir: Path, server: LocalServer, tmp_path: Path
+) -> None:
     here = ArtifactSource(demo_dir, None)
     assert here.identity("INT8") != here.identity("FP32")
     assert here.identity("INT8") == ArtifactSource(demo_dir, ("INT8",)).identity("INT8")
@@ -240,39 +238,22 @@ def test_another_model_or_server_is_another_key(demo_dir: Path, server: LocalSer
     assert server.info()["precisions"]["INT8"]["sha256"] == here.info()["precisions"]["INT8"]["sha256"]
 
 
-# Any other source
+# Sources
 
 
-def test_a_source_is_no_more_than_bytes_to_bytes(client: httpx.Client, runs: dict[str, Path]) -> None:
+def test_any_function_from_request_body_to_response_body_is_a_source(
+    client: httpx.Client, runs: dict[str, Path]
+) -> None:
     def ask(body: bytes) -> bytes:
         return client.post("/invocations", content=body).raise_for_status().content
 
     examples = read_examples(str(HELD_OUT))[:12]
-    answers = list(remote_answers(ask, "INT8", examples, RULES))
+    answers = list(remote_answers(ask, "INT8", examples, EVALUATION_RULES))
     assert answers == [report_of(runs["http"])["answers"]["INT8"][example.id] for example in examples]
 
 
-@pytest.mark.parametrize("response", [b"", b"{", b"[]", b'{"predictions": []}'])
-def test_a_response_that_is_no_answer_is_told_with_its_question(response: bytes) -> None:
-    with pytest.raises(ToolError, match="question q7: the response is not an answer of this project's server"):
-        list(remote_answers(lambda body: response, "INT8", [Example("q7", "Who?", "Zoë did.", ())], RULES))
-
-
-def test_an_error_ends_the_run_without_asking_the_rest() -> None:
-    asked = []
-
-    def ask(body: bytes) -> bytes:
-        asked.append(body)
-        raise ToolError("no")
-
-    examples = [Example(f"q{number}", "Who?", "Zoë did.", ()) for number in range(1000)]
-    with pytest.raises(ToolError, match="question q0: no"):
-        list(remote_answers(ask, "INT8", examples, RULES))
-    assert len(asked) < 1000
-
-
 class Proxy(BaseHTTPRequestHandler):
-    """Passes requests on to the real server, but refuses every other one as a busy one does."""
+    """Pass requests on to the real server, but refuse the first five as a busy server does."""
 
     target = ""
     refused: list[str] = []
@@ -310,7 +291,7 @@ def busy_url(server: LocalServer) -> Iterator[str]:
         proxy.shutdown()
 
 
-def test_a_busy_servers_refusals_are_asked_again(busy_url: str, runs: dict[str, Path], tmp_path: Path) -> None:
+def test_refused_questions_are_asked_again(busy_url: str, runs: dict[str, Path], tmp_path: Path) -> None:
     done = evaluate(tmp_path, "--url", busy_url, "--data", HELD_OUT, "--limit", 10, "--precisions", "int8")
     assert done.returncode == 0, done.stderr
     whole = report_of(runs["http"])["answers"]["INT8"]
@@ -319,40 +300,48 @@ def test_a_busy_servers_refusals_are_asked_again(busy_url: str, runs: dict[str, 
     assert (tmp_path / "changed.jsonl").read_text() == ""
 
 
-# What cannot be evaluated
+# Errors
 
 
-def test_what_cannot_be_evaluated_is_said_in_a_line(demo_dir: Path, server: LocalServer, tmp_path: Path) -> None:
+def test_each_error_is_one_line_that_says_what_to_do(demo_dir: Path, server: LocalServer, tmp_path: Path) -> None:
     empty, long = tmp_path / "empty.json", tmp_path / "long.json"
     empty.write_text('{"data": []}')
     question = {"id": "long-one", "question": "why " * 70, "answers": [{"text": "so"}]}
     long.write_text(json.dumps({"data": [{"paragraphs": [{"context": "so", "qas": [question]}]}]}))
     here, there = ("--model-dir", demo_dir), ("--url", server.url)
     for arguments, message in (
-        ((*here, "--data", empty), "holds no questions"),
+        ((*here, "--data", empty), "contains no questions"),
         ((*here, "--data", tmp_path / "missing.json"), "cannot read"),
         ((*here, "--data", long), "question long-one: question: has 70 tokens"),
         ((*there, "--data", long), "long-one"),
-        ((*here, "--data", HELD_OUT, "--precisions", "int4"), "--precisions takes some of"),
-        ((*there, "--data", HELD_OUT, "--precisions", "bf16"), "the server has no BF16: it serves INT8, FP32"),
+        ((*here, "--data", HELD_OUT, "--precisions", "int4"), "--precisions int4: must be auto, or some of"),
+        ((*there, "--data", HELD_OUT, "--precisions", "bf16"), "the server does not serve BF16: it serves INT8, FP32"),
         (("--url", f"{server.url}/docs", "--data", HELD_OUT), "is another server running there?"),
         (("--model-dir", tmp_path / "missing", "--data", HELD_OUT), "is not a directory"),
         ((*here, "--data", HELD_OUT, "--limit", 1, "--output", tmp_path / "empty.json" / "x"), "cannot write"),
         ((*here, "--data", HELD_OUT, "--limit", 1, "--journal", tmp_path / "empty.json" / "x"), "--journal"),
     ):
         own = () if "--journal" in arguments else ("--journal", tmp_path / "journal")
-        done = subprocess.run(
-            command(*arguments, *own),
-            cwd=PROGRAM_DIR,
-            env={**os.environ, "COLUMNS": "400"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 1, arguments
-        assert "Traceback" not in done.stderr
-        (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-        assert message in line
+        done = run_tool("evaluate", *arguments, *own, environment={"COLUMNS": "400"})
+        assert message in error_of(done), arguments
     refused = evaluate(tmp_path, *here, "--data", HELD_OUT, "--limit", 0)
     assert refused.returncode == 2
-    assert re.search(r"--limit must be at least 1", refused.stderr)
+    assert re.search(r"--limit: '0' is not a number above 0", refused.stderr)
+
+
+# A SageMaker endpoint
+
+
+def test_an_endpoint_gives_the_same_report_as_its_server(
+    local_endpoint: str, server: LocalServer, tmp_path: Path
+) -> None:
+    reports = []
+    for number, where in enumerate((["--endpoint", "bert-qa"], ["--url", server.url])):
+        output = tmp_path / f"{number}.json"
+        files = ("--output", output, "--journal", tmp_path / "journal")
+        done = run_tool("evaluate", *where, "--data", HELD_OUT, "--limit", 20, *files)
+        assert done.returncode == 0, done.stderr
+        report = json.loads(output.read_text())
+        del report["fingerprint"]
+        reports.append(report)
+    assert reports[0] == reports[1]

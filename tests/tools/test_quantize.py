@@ -1,7 +1,6 @@
-"""quantize, evaluate and benchmark as their users run them, and the demo artifact that they make."""
+"""The command quantize, and the demo artifact that it makes."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,26 +13,12 @@ from container import cpu
 from model_loader import golden_examples, manifest, torchscript
 from model_loader.artifact import open_artifact
 from model_loader.model_file import ModelFile
+from tests.tools.command import error_of, run_entrypoint
+from tests.tools.demo_files import CALIBRATION, DEMO
 from tools.local_server import PROGRAM_DIR, LocalServer
-from tools.squad.examples import read_examples
-
-DEMO = PROGRAM_DIR / "models" / "demo"
-CALIBRATION = DEMO / "calibration.json"
 
 
-def run_tool(tool: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    command = [PROGRAM_DIR / "entrypoint.sh", tool, *map(str, arguments)]
-    return subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False)
-
-
-def error_of(ended: subprocess.CompletedProcess[str]) -> str:
-    assert ended.returncode == 1, ended.stderr
-    assert "Traceback" not in ended.stderr
-    return " ".join(line for line in ended.stderr.splitlines() if line.startswith("error:"))
-
-
-def test_the_demo_artifact_is_whole_and_fused(demo_dir: Path) -> None:
+def test_the_demo_artifact_is_complete_fused_and_accurate(demo_dir: Path) -> None:
     made = manifest.read(demo_dir)
     assert list(made.precisions) == ["INT8", "FP32"]
     assert made.precisions["INT8"].fused_groups == 7 * made.layers + 2
@@ -48,21 +33,14 @@ def test_the_demo_artifact_is_whole_and_fused(demo_dir: Path) -> None:
     assert scores[1]["f1"] > 60  # type: ignore[index]
 
 
-def test_calibration_and_held_out_questions_are_many_and_apart() -> None:
-    calibration, held_out = read_examples(str(CALIBRATION)), read_examples(str(DEMO / "held_out.json"))
-    assert len(calibration) + len(held_out) >= 300
-    assert not {example.context for example in calibration} & {example.context for example in held_out}
-    assert all(answer in example.context for example in calibration + held_out for answer in example.answers)
-
-
 @pytest.mark.parametrize(("model_type", "inputs"), [("electra", 3), ("distilbert", 2)])
-def test_other_architectures_are_quantized_and_served(
+def test_other_architectures_can_be_quantized_and_served(
     small_checkpoint: Any, model_type: str, inputs: int, tmp_path: Path
 ) -> None:
     import httpx
 
     output = tmp_path / "artifact"
-    ended = run_tool(
+    ended = run_entrypoint(
         "quantize", "--model", small_checkpoint(model_type), "--calibration", CALIBRATION, "--output", output,
         "--steps", 20, "--max-seq-len", 128, "--doc-stride", 32, "--precisions", "int8,bf16,fp32",
         "--fp32-engine", "torch",
@@ -84,7 +62,7 @@ def test_other_architectures_are_quantized_and_served(
         assert ("BF16" in server.info()["precisions"]) == has_bf16
 
 
-def test_the_portable_engine_needs_no_ipex(small_checkpoint: Any, tmp_path: Path) -> None:
+def test_plain_torchscript_runs_without_ipex(small_checkpoint: Any, tmp_path: Path) -> None:
     import torch
 
     path = tmp_path / "model_fp32.pt"
@@ -104,7 +82,7 @@ def test_the_portable_engine_needs_no_ipex(small_checkpoint: Any, tmp_path: Path
     assert torch.jit.load(str(path)) is not None
 
 
-def test_the_warm_model_gives_the_manifests_logits(demo_dir: Path) -> None:
+def test_a_warm_model_returns_the_logits_in_the_manifest(demo_dir: Path) -> None:
     artifact = open_artifact(demo_dir, None, cpu.detect())
     assert artifact.manifest
     for file in artifact.models:
@@ -119,23 +97,27 @@ def test_the_warm_model_gives_the_manifests_logits(demo_dir: Path) -> None:
         assert golden_examples.rms_difference(artifact.manifest.golden_examples, logits, file.precision) < 1e-3
 
 
-def test_what_is_no_question_answering_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_not_for_question_answering_is_refused(tmp_path: Path) -> None:
     config = json.loads((DEMO / "config.json").read_text())
     checkpoint = tmp_path / "checkpoint"
     checkpoint.mkdir()
     for change, reason in (
-        ({"architectures": ["BertForMaskedLM"]}, "not for question answering"),
-        ({"model_type": "roberta"}, "these are known: bert"),
+        ({"architectures": ["BertForMaskedLM"]}, "is not a question-answering model: it is BertForMaskedLM"),
+        ({"model_type": "roberta"}, "the known architectures are bert"),
     ):
         (checkpoint / "config.json").write_text(json.dumps({**config, **change}))
-        ended = run_tool("quantize", "--model", checkpoint, "--calibration", CALIBRATION, "--output", tmp_path / "out")
+        ended = run_entrypoint(
+            "quantize", "--model", checkpoint, "--calibration", CALIBRATION, "--output", tmp_path / "out"
+        )
         assert reason in error_of(ended)
         assert not (tmp_path / "out").exists()
         assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
-def test_a_checkpoint_that_is_nowhere_is_refused(tmp_path: Path) -> None:
-    ended = run_tool("quantize", "--model", tmp_path / "no", "--calibration", CALIBRATION, "--output", tmp_path / "out")
+def test_a_missing_checkpoint_is_refused(tmp_path: Path) -> None:
+    ended = run_entrypoint(
+        "quantize", "--model", tmp_path / "no", "--calibration", CALIBRATION, "--output", tmp_path / "out"
+    )
     assert "cannot load checkpoint" in error_of(ended)
 
 
@@ -149,43 +131,11 @@ def test_bad_arguments_are_refused_before_torch_is_loaded(tmp_path: Path) -> Non
         (few, out, "calibration needs at least 20"),
         (tmp_path / "missing.json", out, "cannot read"),
         (DEMO / "config.json", out, "not in SQuAD's format"),
-        (CALIBRATION, tmp_path / "full", "holds other things than an artifact"),
+        (CALIBRATION, tmp_path / "full", "holds files that are not an artifact"),
         (CALIBRATION, few, "is a file"),
         (CALIBRATION, Path("/proc/artifact"), "cannot be written"),
     ):
-        ended = run_tool("quantize", "--model", DEMO, "--calibration", calibration, "--output", output)
+        ended = run_entrypoint("quantize", "--model", DEMO, "--calibration", calibration, "--output", output)
         assert reason in error_of(ended)
     assert (tmp_path / "full" / "thesis.txt").read_text() == "do not delete"
     assert not out.exists()
-
-
-def test_benchmark_measures_a_running_server(server: LocalServer, tmp_path: Path) -> None:
-    output = tmp_path / "figures"
-    ended = run_tool(
-        "benchmark",
-        "--url",
-        server.url,
-        "--requests",
-        20,
-        "--clients",
-        2,
-        "--load",
-        "none",
-        "--dollars-per-hour",
-        0.4,
-        "--output",
-        output,
-    )
-    assert ended.returncode == 0, ended.stderr
-    measured = json.loads((output / "benchmark.json").read_text())["rows"]
-    assert [row["precision"] for row in measured] == ["FP32", "INT8"]
-    for row in measured:
-        assert row["errors"] == {}
-        assert row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"]
-        assert row["dollars_per_million"] == pytest.approx(0.4 / 3600 / row["queries_per_second"] * 1e6)
-
-
-def test_tools_say_so_where_no_server_runs() -> None:
-    for tool in ("evaluate", "benchmark"):
-        ended = run_tool(tool, "--url", "http://127.0.0.1:9", "--data", DEMO / "held_out.json")
-        assert "Is the server running?" in error_of(ended)

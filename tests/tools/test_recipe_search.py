@@ -1,4 +1,4 @@
-"""--recipe auto, and what it chooses from."""
+"""The command quantize with --recipe auto."""
 
 import json
 import subprocess
@@ -7,36 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from model_loader import manifest
-from tests.tools.test_quantize import CALIBRATION, DEMO, error_of, run_tool
+from tests.tools.command import error_of, run_entrypoint
+from tests.tools.demo_files import CALIBRATION, DEMO
 from tools.local_server import PROGRAM_DIR
-from tools.quantize.recipe_search import split
-from tools.quantize.recipes import STATIC, Recipe, smoothquant
-from tools.squad.examples import read_examples
 
 
 def quantize(checkpoint: Path, output: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return run_tool(
+    return run_entrypoint(
         "quantize", "--model", checkpoint, "--calibration", CALIBRATION, "--output", output, "--precisions", "int8",
         "--steps", 20, "--max-seq-len", 128, "--doc-stride", 32, *arguments,
     )  # fmt: skip
 
 
-def test_whole_contexts_are_held_back() -> None:
-    examples = read_examples(str(CALIBRATION))
-    calibrating, held_back = split(examples)
-    assert len(calibrating) + len(held_back) == len(examples)
-    assert not {one.context for one in calibrating} & {one.context for one in held_back}
-    assert 0.15 < len(held_back) / len(examples) < 0.35
-
-
-def test_names_of_recipes() -> None:
-    assert STATIC.name == "static"
-    assert Recipe(centred=True).name == "static, centred"
-    assert smoothquant(0.5).name == "smoothquant 0.5"
-    assert Recipe(True, 0.5, ("a", "b")).name == "smoothquant 0.5, 2 in FP32"
-
-
-def test_auto_tells_what_it_tried_and_repeats_itself(small_checkpoint: Any, tmp_path: Path) -> None:
+def test_auto_records_every_recipe_that_it_tried_and_repeats_its_choice(small_checkpoint: Any, tmp_path: Path) -> None:
     checkpoint = small_checkpoint("distilbert")
     made = []
     for name in ("first", "second"):
@@ -64,16 +47,17 @@ from tools.checkpoint import open_checkpoint
 from tools.errors import ToolError
 from tools.local_model import Cutter
 from tools.checkpoint import tensors
-from tools.quantize.recipe_search import Search, split
+from tools.quantize.calibration import split_by_context
+from tools.quantize.recipe_search import RecipeSearch
 from tools.squad.examples import read_examples
 
 checkpoint = open_checkpoint(sys.argv[1])
 directory = Path(tempfile.mkdtemp(dir=sys.argv[3]))
 checkpoint.save_tokenizer(directory)
 cutter = Cutter(Featurizer(directory / "tokenizer.json"), WindowLimits(128, 32, 64))
-calibrating, held_back = split(read_examples(sys.argv[2]))
+calibrating, held_back = split_by_context(read_examples(sys.argv[2]))
 windows = [tensors(cutter.cut(example)[1][0], checkpoint.inputs) for example in calibrating[:20]]
-search = Search(checkpoint, cutter, windows, held_back[:8], lambda what, steps: lambda: None)
+search = RecipeSearch(checkpoint, cutter, windows, held_back[:8], lambda description, parts: lambda: None)
 try:
     search.best(-100)
 except ToolError as error:
@@ -81,24 +65,24 @@ except ToolError as error:
 """
 
 
-def test_where_none_is_good_enough_layers_return_to_fp32_and_then_it_says_so(
+def test_layers_return_to_fp32_and_then_the_search_fails_if_every_recipe_loses_too_much(
     small_checkpoint: Any, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-c", SEARCH, small_checkpoint("distilbert"), CALIBRATION, tmp_path]
     ended = subprocess.run(command, cwd=PROGRAM_DIR, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    told = json.loads(ended.stdout.splitlines()[-1])
-    assert "raise --max-f1-drop" in told["error"]
+    result = json.loads(ended.stdout.splitlines()[-1])
+    assert "raise --max-f1-drop" in result["error"]
     without, *with_fp32 = (
-        [one for one in told["tried"] if not one["fp32_linears"]],
-        *[one for one in told["tried"] if one["fp32_linears"]],
+        [one for one in result["tried"] if not one["fp32_linears"]],
+        *[one for one in result["tried"] if one["fp32_linears"]],
     )
     assert [len(one["fp32_linears"]) for one in with_fp32] == [1, 2]
     assert all(one["cost"] > 1 for one in with_fp32)
     assert with_fp32[-1]["rms_difference"] < min(one["rms_difference"] for one in without)
 
 
-def test_bad_recipes_are_refused(tmp_path: Path) -> None:
+def test_invalid_recipe_arguments_are_refused(tmp_path: Path) -> None:
     for arguments in (("--alpha", 1.5), ("--recipe", "magic"), ("--max-f1-drop", -1)):
         ended = quantize(DEMO, tmp_path / "out", *arguments)
         assert ended.returncode == 2, ended.stderr
@@ -109,7 +93,7 @@ def test_bad_recipes_are_refused(tmp_path: Path) -> None:
     one_context = {"title": "one", "paragraphs": [{**article["paragraphs"][0]}]}
     one_context["paragraphs"][0]["qas"] = [{**article["paragraphs"][0]["qas"][0], "id": str(i)} for i in range(30)]
     few.write_text(json.dumps({"data": [one_context]}))
-    ended = run_tool(
+    ended = run_entrypoint(
         "quantize", "--model", DEMO, "--calibration", few, "--output", tmp_path / "out", "--recipe", "auto"
     )
     assert "add examples of more contexts" in error_of(ended)

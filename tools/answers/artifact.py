@@ -1,4 +1,4 @@
-"""Answers of an artifact in this process, without a server."""
+"""Answers of an artifact that runs in this process, without a server."""
 
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,19 +13,19 @@ from model_loader.errors import ModelLoadError
 from serve.errors import RequestError
 from serve.qa.features import Featurizer, WindowLimits
 from serve.qa.spans import SpanRules
-from tools.answers.source import MAX_QUESTION_LEN
 from tools.errors import ToolError
 from tools.local_model import Cutter, LocalModel
 from tools.squad.examples import Example
+from tools.squad.rules import MAX_QUESTION_LEN
 
 PACKAGES = ("torch", "intel-extension-for-pytorch", "tokenizers", "numpy")
 
 
 class ArtifactSource:
-    """An AnswerSource. A model is loaded when its first answer is asked for."""
+    """An artifact as an AnswerSource. A precision's model is loaded when its first answer is asked for."""
 
     def __init__(self, model_dir: Path, wanted: tuple[Precision, ...] | None) -> None:
-        """Verify the artifact.
+        """Check the artifact. wanted: the precisions to answer in; None: all that the artifact has.
 
         Raises: ToolError.
         """
@@ -41,7 +41,7 @@ class ArtifactSource:
         self.precisions: Sequence[Precision] = list(self._files)
 
     def info(self) -> Mapping[str, Any]:
-        """As the server's: one lane over all cores."""
+        """Describe this process in the form of the server's /info, as one lane over all cores."""
         artifact = self._artifact
         return {
             "version": contract.VERSION,
@@ -68,7 +68,7 @@ class ArtifactSource:
         }
 
     def identity(self, precision: Precision) -> Mapping[str, Any]:
-        """Its bytes, and what runs them."""
+        """Return the hashes of the model and the tokenizer, and the CPU and versions that run them."""
         info = self.info()
         return {
             "sha256": self._sha256[precision],
@@ -77,7 +77,7 @@ class ArtifactSource:
         }
 
     def answers(self, precision: Precision, examples: Sequence[Example], rules: SpanRules) -> Iterator[str]:
-        """One after the other, on all cores.
+        """Yield one answer after the other. Each is computed on all cores.
 
         Raises: ToolError.
         """

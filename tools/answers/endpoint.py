@@ -6,26 +6,35 @@ from typing import Any
 
 from container.precision import PRECISIONS, Precision
 from serve.qa.spans import SpanRules
-from tools.answers.source import RULES, remote_answers, request_body
+from tools.answers.source import remote_answers, request_body
 from tools.errors import ToolError
 from tools.remote.client import Endpoint
 from tools.squad.examples import Example
+from tools.squad.rules import EVALUATION_RULES
 
-PROBE = Example("probe", "Who built it?", "Zoë Müller built it.", ("Zoë Müller",))
-_UNKNOWN = "not told by an endpoint"
+FIRST_QUESTION = Example("first question", "Who built it?", "Zoë Müller built it.", ("Zoë Müller",))
+_UNKNOWN = "unknown"
 
 
 class EndpointSource:
-    """An AnswerSource. Where a variant is named as a precision, it is the one that is asked for that precision.
+    """A SageMaker endpoint as an AnswerSource.
 
-    instances: how many answer for one precision; instance_type: theirs. 0 and empty where that cannot be told: it is
-    serverless, its variants differ, or the caller may not describe it.
+    If a variant has the name of a precision, questions in that precision go to that variant.
+
+    Attributes:
+        precisions: the precisions to answer in.
+        endpoints: for each precision, the endpoint with the variant to ask.
+        instance_type: the type of the instances that answer for one precision; "" if unknown.
+        instances: the number of these instances; 0 if unknown.
+
+    The instances are unknown if the endpoint is serverless, its variants differ, or the caller lacks the
+    permission to describe it.
     """
 
     def __init__(self, endpoint: Endpoint, wanted: tuple[Precision, ...] | None) -> None:
-        """Find out what it serves by asking: an endpoint passes on no other path than /invocations.
+        """Ask one question in each precision, since an endpoint passes on no other request than /invocations.
 
-        Raises: ToolError where it serves none, or not what is wanted.
+        Raises: ToolError if the endpoint answers in no precision, or not in all that are wanted.
         """
         self._name = endpoint.name
         self._configuration = endpoint.configuration()
@@ -35,9 +44,11 @@ class EndpointSource:
         for precision in wanted or PRECISIONS:
             one = endpoint.only(precision) if precision in variants and not endpoint.variant else endpoint
             try:
-                found = json.loads(one(request_body(precision, PROBE, RULES)))
+                found = json.loads(one(request_body(precision, FIRST_QUESTION, EVALUATION_RULES)))
                 if found["version"] == precision:
                     self.endpoints[precision] = one
+                else:
+                    refusals.append(f"{precision}: {endpoint.name} answers in {found['version']} instead")
             except ToolError as error:
                 refusals.append(f"{precision}: {error}")
             except (ValueError, KeyError, TypeError):
@@ -48,7 +59,10 @@ class EndpointSource:
         self.instance_type, self.instances = self._hardware(variants)
 
     def _hardware(self, variants: Mapping[str, tuple[str, int]]) -> tuple[str, int]:
-        """Where the weights choose a variant, all of them answer for one precision."""
+        """Return type and number of the instances that answer for one precision; ("", 0) if precisions differ.
+
+        If no variant is named in the request, SageMaker chooses one by the traffic's weights, so all variants count.
+        """
         of_each = set()
         for endpoint in self.endpoints.values():
             asked = [variants[name] for name in variants if endpoint.variant in (name, None)]
@@ -57,7 +71,7 @@ class EndpointSource:
         return of_each.pop() if len(of_each) == 1 else ("", 0)
 
     def info(self) -> Mapping[str, Any]:
-        """In the shape of /info, which an endpoint does not pass on."""
+        """Describe the endpoint in the form of the server's /info, which an endpoint does not pass on."""
         found = self._configuration
         about = {"arn": found.arn, "configuration": found.name} if found else {}
         return {
@@ -70,12 +84,12 @@ class EndpointSource:
         }
 
     def identity(self, precision: Precision) -> Mapping[str, Any] | None:
-        """Its ARN and configuration, which a new artifact changes; None where they may not be read."""
+        """Return the endpoint's ARN and configuration, which changes with the artifact; None if they are unreadable."""
         found = self._configuration
         return {"arn": found.arn, "configuration": found.name} if found else None
 
     def answers(self, precision: Precision, examples: Sequence[Example], rules: SpanRules) -> Iterator[str]:
-        """A few requests at once, which are answered in order.
+        """Yield the answers in the order of the examples. A few requests are sent at the same time.
 
         Raises: ToolError.
         """

@@ -13,32 +13,34 @@ from tools.errors import ToolError
 from tools.remote.client import Server
 from tools.squad.examples import Example
 
-WARM_UP_SECONDS = 600  # a large model's whole ladder on one core
+WARM_UP_SECONDS = 600  # enough for the whole ladder of a large model on one core
 POLL_SECONDS = 0.5
 
 
 class ServerSource:
-    """An AnswerSource."""
+    """A running server as an AnswerSource."""
 
     def __init__(self, url: str, wanted: tuple[Precision, ...] | None) -> None:
-        """Wait until the server is warm: a window on a cold ladder is padded further, and rounds differently.
+        """Wait until the server is warm. wanted: the precisions to answer in; None: all that are served.
+
+        While the ladder is cold, the server pads windows to longer rungs, which changes the rounding of the logits.
 
         Raises: ToolError.
         """
         self._server = Server(url)
-        with Console(stderr=True).status("the server warms its ladder"):
+        with Console(stderr=True).status("waiting until the server has warmed its ladder"):
             self._info = self._warm_info()
         served = [precision for precision in PRECISIONS if precision in self._info["precisions"]]
         if missing := [precision for precision in wanted or () if precision not in served]:
-            raise ToolError(f"the server has no {', '.join(missing)}: it serves {', '.join(served)}")
+            raise ToolError(f"the server does not serve {', '.join(missing)}: it serves {', '.join(served)}")
         self.precisions: Sequence[Precision] = wanted or served
 
     def info(self) -> Mapping[str, Any]:
-        """The server's own, when it was warm."""
+        """Return the server's /info as it was when the server became warm."""
         return self._info
 
     def identity(self, precision: Precision) -> Mapping[str, Any] | None:
-        """Its address, the file that it serves and what runs it; None for a model without a manifest."""
+        """Return the server's address, the model file's hash and what runs it; None if the model has no manifest."""
         sha256 = self._info["precisions"][precision].get("sha256")
         if sha256 is None:
             return None
@@ -46,7 +48,7 @@ class ServerSource:
         return {"url": self._server.url, "sha256": sha256, **about}
 
     def answers(self, precision: Precision, examples: Sequence[Example], rules: SpanRules) -> Iterator[str]:
-        """A few requests at once, which are answered in order.
+        """Yield the answers in the order of the examples. A few requests are sent at the same time.
 
         Raises: ToolError.
         """

@@ -1,7 +1,8 @@
-"""Where answers come from: the seam between evaluate and an artifact, a server, or whatever speaks /invocations.
+"""Where answers come from: the interface between a command and an artifact, a server or a SageMaker endpoint.
 
-A new source is one class with these four members, a line in tools.evaluate's `_open`, and its argument. One that takes
-the bytes of POST /invocations and gives back its answer's needs only `Ask`: `remote_answers` does the rest.
+To add a source, write a class with the members of AnswerSource, add its argument to tools/evaluate/arguments.py, and
+open it in tools/evaluate/__main__.py. If the source takes the body of POST /invocations and returns the body of the
+response, pass it to `remote_answers`, which does the rest.
 """
 
 import json
@@ -13,13 +14,11 @@ from container.precision import Precision
 from serve.qa.spans import SpanRules
 from tools.errors import ToolError
 from tools.squad.examples import Example
+from tools.squad.rules import MAX_QUESTION_LEN
 
-# run_qa's rules: answers of at most 30 tokens, not widened to words.
-RULES = SpanRules(top_k=1, max_answer_len=30, handle_impossible_answer=False, align_to_words=False)
-MAX_QUESTION_LEN = 64
 CLIENTS = 4
 
-Ask = Callable[[bytes], bytes]  # the body of POST /invocations -> that of its 200; raises ToolError
+Ask = Callable[[bytes], bytes]  # the body of POST /invocations -> the body of its 200 response; raises ToolError
 
 
 class AnswerSource(Protocol):
@@ -27,24 +26,24 @@ class AnswerSource(Protocol):
 
     @property
     def precisions(self) -> Sequence[Precision]:
-        """Those to evaluate."""
+        """The precisions that the source answers in, or those of them that the user asked for."""
 
     def info(self) -> Mapping[str, Any]:
-        """What answers and where it runs, in the shape of the server's /info."""
+        """Describe what answers and where it runs, in the form of the server's /info."""
 
     def identity(self, precision: Precision) -> Mapping[str, Any] | None:
-        """What must be the same for two runs to give the same answers; None where that cannot be told."""
+        """Return everything that two runs must have in common to give the same answers; None if that is unknown."""
 
     def answers(self, precision: Precision, examples: Sequence[Example], rules: SpanRules) -> Iterator[str]:
-        """Answers in the order of the examples, as they come."""
+        """Yield the answers in the order of the examples, each as soon as it is there."""
 
 
 def remote_answers(
     ask: Ask, precision: Precision, examples: Sequence[Example], rules: SpanRules, clients: int = CLIENTS
 ) -> Iterator[str]:
-    """Answers over the wire, so many requests at once.
+    """Yield the answers in the order of the examples. Several clients ask at the same time.
 
-    Raises: ToolError, which names the question.
+    Raises: ToolError, whose message names the question.
     """
 
     def answer(example: Example) -> str:
@@ -60,11 +59,12 @@ def remote_answers(
     try:
         yield from pool.map(answer, examples)
     finally:
-        pool.shutdown(cancel_futures=True)  # an error or Ctrl-C waits for those under way, not for thousands
+        # After an error or Ctrl-C, wait for the requests that were sent, but do not send the thousands that remain.
+        pool.shutdown(cancel_futures=True)
 
 
 def request_body(precision: Precision, example: Example, rules: SpanRules) -> bytes:
-    """One question in the sample's form, as bytes of JSON."""
+    """Return the body of POST /invocations for one question, in the form that the AWS sample uses."""
     parameters = {
         "max_answer_len": rules.max_answer_len,
         "max_question_len": MAX_QUESTION_LEN,

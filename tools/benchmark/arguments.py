@@ -1,48 +1,49 @@
-"""The benchmark's command line."""
+"""The command line of benchmark."""
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.arguments import add_precisions, add_source, command_parser, positive_number, whole_number
 from tools.remote.instance_prices import DEFAULT_INSTANCE
 
 DEFAULT_DATA = "models/demo/held_out.json"
 DEFAULT_OUTPUT = "build/benchmark"
 DEFAULT_LOAD = "0.3,0.5,0.7,0.9"
 DEFAULT_SECONDS = 12.0
-MAX_RATE = 5000  # a second; the generator, one process, sends some 1,000
+MAX_RATE = 5000  # requests per second; the load generator is one process, which sends about 1,000
 MAX_SHARE = 20
 MAX_CLIENTS = 10_000
 
 
-def parse(arguments: Sequence[str], description: str | None) -> argparse.Namespace:
-    """Ends the process with a message where the arguments make no sense."""
-    parser = argparse.ArgumentParser(
-        prog="benchmark", description=description, formatter_class=argparse.RawTextHelpFormatter
+def parse_arguments(arguments: Sequence[str], description: str | None) -> argparse.Namespace:
+    """Read the command line. The process ends with a message if it makes no sense."""
+    parser = command_parser("benchmark", description)
+    add_source(parser, model_dir_help="an artifact; the benchmark starts a server on it")
+    parser.add_argument(
+        "--data",
+        default=DEFAULT_DATA,
+        metavar="FILE",
+        help=f"questions in SQuAD's format (default: {DEFAULT_DATA})",
     )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--model-dir", type=Path, help="artifact to start a server on")
-    source.add_argument("--url", help="a running server")
-    source.add_argument("--endpoint", metavar="NAME", help="a SageMaker endpoint; needs boto3 and credentials")
-    parser.add_argument("--region", help="of the endpoint (default: AWS's own settings)")
-    parser.add_argument("--data", default=DEFAULT_DATA, help=f"questions in SQuAD's format (default: {DEFAULT_DATA})")
-    parser.add_argument("--precisions", default="auto", help="such as int8,fp32 (default: all that are served)")
+    add_precisions(parser, "auto", "all that are served")
     _add_loads(parser)
     cost = parser.add_mutually_exclusive_group()
     cost.add_argument(
-        "--dollars-per-hour", "--price", type=_positive, metavar="D", help="an instance's price, for the cost"
+        "--dollars-per-hour", "--price", type=positive_number, metavar="D", help="what one instance costs per hour"
     )
     cost.add_argument(
         "--instance",
-        help=f"take its price from tools/prices.py (default: the endpoint's, for others {DEFAULT_INSTANCE})",
+        metavar="TYPE",
+        help="take the price of this instance type from tools/remote/instance_prices.py\n"
+        f"(default: the endpoint's type; for a server, {DEFAULT_INSTANCE})",
     )
     parser.add_argument(
         "--output",
         type=Path,
         default=Path(DEFAULT_OUTPUT),
         metavar="DIR",
-        help=f"where figures (JSON) and plots (PNG) go (default: {DEFAULT_OUTPUT})",
+        help=f"the directory for the report (JSON) and the plots (PNG) (default: {DEFAULT_OUTPUT})",
     )
     given = parser.parse_args(arguments)
     if given.requests is not None and given.clients and given.requests < max(given.clients):
@@ -53,9 +54,9 @@ def parse(arguments: Sequence[str], description: str | None) -> argparse.Namespa
 def _add_loads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clients",
-        type=_integers,
+        type=_whole_numbers,
         metavar="N,...",
-        help="closed loops, of so many clients each (default: 1, and two for each physical core of the server)",
+        help="closed loops with this many clients each (default: 1, and two for each physical core of the server)",
     )
     arrivals = parser.add_mutually_exclusive_group()
     arrivals.add_argument(
@@ -63,24 +64,29 @@ def _add_loads(parser: argparse.ArgumentParser) -> None:
         type=_shares,
         default=DEFAULT_LOAD,
         metavar="SHARE,...",
-        help=f"open loops, at shares of the best rate of the closed loops, or none (default: {DEFAULT_LOAD})",
+        help="open loops at these shares of the best rate of the closed loops; or none for no open loop\n"
+        f"(default: {DEFAULT_LOAD})",
     )
-    arrivals.add_argument("--rates", type=_rates, metavar="R,...", help="open loops, at so many questions a second")
+    arrivals.add_argument(
+        "--rates", type=_rates, metavar="R,...", help="open loops at these rates, in questions per second"
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
         "--seconds",
-        type=_positive,
+        type=positive_number,
         default=DEFAULT_SECONDS,
         metavar="S",
-        help=f"for each precision under each load (default: {DEFAULT_SECONDS:g})",
+        help=f"how long each precision is measured under each load (default: {DEFAULT_SECONDS:g})",
     )
-    length.add_argument("--requests", type=_count, metavar="N", help="questions for each precision under each load")
+    length.add_argument(
+        "--requests", type=whole_number, metavar="N", help="how many questions each precision gets under each load"
+    )
 
 
-def _integers(text: str) -> tuple[int, ...]:
+def _whole_numbers(text: str) -> tuple[int, ...]:
     numbers = _numbers(text, MAX_CLIENTS)
     if any(number != int(number) for number in numbers):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers")
     return tuple(int(number) for number in numbers)
 
 
@@ -92,28 +98,13 @@ def _rates(text: str) -> tuple[float, ...]:
     return _numbers(text, MAX_RATE)
 
 
-def _numbers(text: str, most: float) -> tuple[float, ...]:
+def _numbers(text: str, largest: float) -> tuple[float, ...]:
     try:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
         numbers = ()
-    if not numbers or not all(0 < number <= most for number in numbers):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers above 0 and up to {most:,}, such as 1,2,4")
+    if not numbers or not all(0 < number <= largest for number in numbers):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of numbers above 0 and up to {largest:,}, such as 1,2,4"
+        )
     return numbers
-
-
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return number
-
-
-def _count(text: str) -> int:
-    number = _positive(text)
-    if number != int(number):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
-    return int(number)

@@ -1,33 +1,37 @@
-"""Load on a server, from one process and one event loop: a closed loop of clients, or an open loop of arrivals.
+"""Generate load on a server from one process with one event loop.
 
-Knows nothing of questions, precisions or tables: bytes go out, times and statuses come back. tools.benchmark and the
-comparisons under benchmarks/ call it, with uvloop.run: a sixth less CPU than asyncio.run, and arrivals more on time.
+A closed loop is a number of clients that each wait for the answer before they send the next request. An open loop is a
+sequence of arrivals at a given rate, which wait for nothing.
+
+The module sends bytes, and records times and status codes. It knows nothing about questions, precisions or tables. Run
+the loops with uvloop.run: it takes a sixth less CPU than asyncio.run, and its requests go out closer to their time.
 """
 
 import asyncio
 import resource
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Protocol
 
 import aiohttp
 import numpy as np
 from yarl import URL
 
+from tools.benchmark.invocation_api import InvocationApi, PlainHttp
+
 OK, REFUSED, TRANSPORT_ERROR = 200, 429, 0
-TIMEOUT_SECONDS = 60  # SageMaker gives an invocation as long
-# A server that closes an idle connection just when a request goes out on it would count as an error. gunicorn closes
-# after 2 s, the shortest of what we measure.
+TIMEOUT_SECONDS = 60  # SageMaker's limit for an invocation
+# An idle connection must not be closed by the server while a request goes out on it, since this would count as an
+# error. Of all servers that are measured, gunicorn closes connections first, after 2 s.
 KEEP_ALIVE_SECONDS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One request. Times in seconds of time.perf_counter; status 0 where no HTTP answer came."""
+    """One request. Times are seconds of time.perf_counter; the status is 0 if there was no HTTP response."""
 
     intended_at: float
     sent_at: float
@@ -36,13 +40,19 @@ class Sample:
 
     @property
     def latency_ms(self) -> float:
-        """From the intended arrival: a request that could not go out in time has waited all the same."""
+        """Time from the intended arrival to the answer. It includes the delay of a request that went out late."""
         return (self.finished_at - self.intended_at) * 1000
 
 
 @dataclass
 class Load:
-    """What one run saw, samples in order of arrival. seconds: until the last answer; an open loop's own at least."""
+    """The result of one run.
+
+    Attributes:
+        samples: one for each request, in order of arrival.
+        seconds: the time until the last answer; in an open loop, at least the time of the arrivals.
+        generator_cpu_seconds: the CPU time that this process took.
+    """
 
     samples: list[Sample] = field(default_factory=list)
     seconds: float = 0.0
@@ -50,31 +60,31 @@ class Load:
 
     @property
     def answered_ms(self) -> list[float]:
-        """Latencies of the requests that got a 200."""
+        """Latencies of the requests that were answered with 200."""
         return [sample.latency_ms for sample in self.samples if sample.status == OK]
 
     @property
     def queries_per_second(self) -> float:
-        """Requests that got a 200, over the whole time."""
+        """Requests that were answered with 200, divided by the whole time."""
         return len(self.answered_ms) / self.seconds if self.seconds else 0.0
 
     @property
     def refused(self) -> int:
-        """Requests that got a 429."""
+        """Number of requests that were refused with 429."""
         return sum(sample.status == REFUSED for sample in self.samples)
 
     @property
     def errors(self) -> dict[int, int]:
-        """How many requests got which status, of those that are neither answered nor refused."""
+        """Number of requests by status, of those that were neither answered nor refused."""
         return dict(Counter(sample.status for sample in self.samples if sample.status not in (OK, REFUSED)))
 
     def percentile(self, q: float) -> float:
-        """Latency in ms that q percent of the answered requests kept to; NaN where none was answered."""
+        """Return the latency in ms within which q percent of the answers came; NaN if there were no answers."""
         answered = self.answered_ms
         return float(np.percentile(answered, q)) if answered else float("nan")
 
     def __add__(self, other: "Load") -> "Load":
-        """Two runs of the same kind as one."""
+        """Return two runs of the same kind as one run."""
         return Load(
             self.samples + other.samples,
             self.seconds + other.seconds,
@@ -82,33 +92,11 @@ class Load:
         )
 
 
-class Wire(Protocol):
-    """What stands around a body on its way, and around its answer."""
-
-    def headers(self, url: str, body: bytes) -> Mapping[str, str]:
-        """Of the request; asked for each just before it goes out."""
-
-    def status(self, status: int, content: bytes) -> int:
-        """What the server said, where another HTTP status stands around it."""
-
-
-class Plain:
-    """A Wire that adds nothing."""
-
-    def headers(self, url: str, body: bytes) -> Mapping[str, str]:
-        """JSON's alone."""
-        return {"Content-Type": "application/json"}
-
-    def status(self, status: int, content: bytes) -> int:
-        """HTTP's own."""
-        return status
-
-
 OnDone = Callable[[Sample], None]
 _Send = Callable[[int, float], Coroutine[None, None, None]]
 
 
-async def closed_loop(  # noqa: PLR0913  where to, what, and when to end are all the caller's
+async def closed_loop(  # noqa: PLR0913  the caller chooses the target, the bodies and the end
     url: str,
     bodies: Sequence[bytes],
     clients: int,
@@ -116,21 +104,29 @@ async def closed_loop(  # noqa: PLR0913  where to, what, and when to end are all
     requests: int | None = None,
     seconds: float | None = None,
     path: str = "/invocations",
-    wire: Wire | None = None,
+    api: InvocationApi | None = None,
     on_done: OnDone | None = None,
 ) -> Load:
-    """Clients that each send their next request when they have the answer to the last.
+    """Run clients that each send the next request when they have the answer to the last one.
 
-    Ends after so many requests, or sends no more after so many seconds, whichever is given or comes first.
+    Args:
+        url: the server, without the path.
+        bodies: sent one after the other, again and again.
+        clients: how many requests are under way at the same time.
+        requests: the loop ends after this number of requests.
+        seconds: no request is sent after this time. If requests is given too, the first limit counts.
+        path: the path to send to.
+        api: how the container is reached at that URL.
+        on_done: called after each request.
     """
     if requests is None and seconds is None:
-        raise ValueError("a closed loop ends by requests or by seconds: give one")
+        raise ValueError("a closed loop ends after a number of requests or seconds: give at least one of the two")
     indices = count() if requests is None else iter(range(requests))
-    async with _sender(url + path, bodies, wire or Plain(), on_done) as (load, send):
+    async with _sender(url + path, bodies, api or PlainHttp(), on_done) as (load, send):
         end = time.perf_counter() + (seconds if seconds is not None else float("inf"))
 
         async def client() -> None:
-            for index in indices:  # one iterator for all clients
+            for index in indices:  # all clients share one iterator
                 now = time.perf_counter()
                 if now >= end:
                     return
@@ -140,7 +136,7 @@ async def closed_loop(  # noqa: PLR0913  where to, what, and when to end are all
     return load
 
 
-async def open_loop(  # noqa: PLR0913  as above
+async def open_loop(  # noqa: PLR0913  the caller chooses the target, the bodies and the arrivals
     url: str,
     bodies: Sequence[bytes],
     rate: float,
@@ -148,25 +144,39 @@ async def open_loop(  # noqa: PLR0913  as above
     seconds: float,
     seed: int = 0,
     path: str = "/invocations",
-    wire: Wire | None = None,
+    api: InvocationApi | None = None,
     on_done: OnDone | None = None,
 ) -> Load:
-    """Poisson arrivals, rate a second for so many seconds, whatever the answers do; then waits for the last answer."""
+    """Send requests at Poisson arrivals, without waiting for answers; at the end, wait for the last answer.
+
+    Args:
+        url: the server, without the path.
+        bodies: sent one after the other, again and again.
+        rate: arrivals per second.
+        seconds: how long requests arrive.
+        seed: for the arrivals; the same seed gives the same pattern.
+        path: the path to send to.
+        api: how the container is reached at that URL.
+        on_done: called after each request.
+    """
     arrivals = poisson_arrivals(rate, seconds, seed)
-    async with _sender(url + path, bodies, wire or Plain(), on_done) as (load, send), asyncio.TaskGroup() as under_way:
+    async with (
+        _sender(url + path, bodies, api or PlainHttp(), on_done) as (load, send),
+        asyncio.TaskGroup() as under_way,
+    ):
         begin = time.perf_counter()
         for index, arrival in enumerate(arrivals):
             await _sleep_until(begin + arrival)
             under_way.create_task(send(index, begin + arrival))
-    load.seconds = max(load.seconds, seconds)  # the last answer may come before that
+    load.seconds = max(load.seconds, seconds)  # the last answer may come before the time is over
     return load
 
 
 def poisson_arrivals(rate: float, seconds: float, seed: int) -> list[float]:
-    """Arrival times in seconds from the start: a Poisson process, given that rate * seconds arrive.
+    """Return the arrival times, in seconds from the start, of a Poisson process with exactly rate * seconds arrivals.
 
-    Exponential gaps, scaled so that their number is no matter of luck: a short run offers the rate that it says. One
-    seed gives one pattern, whatever the rate, as far as the number of arrivals is the same.
+    The gaps are exponential, and scaled to fit. So a short run offers exactly the rate that its report states. The same
+    seed gives the same pattern at every rate, as long as the number of arrivals is the same.
     """
     number = round(rate * seconds)
     gaps = np.random.default_rng(seed).exponential(size=number + 1)
@@ -175,17 +185,23 @@ def poisson_arrivals(rate: float, seconds: float, seed: int) -> list[float]:
 
 
 async def _sleep_until(moment: float) -> None:
-    """Late by up to 0.8 ms under uvloop, whose timers may also end 1 ms early, so ask again; asyncio's are later."""
+    """Sleep until a moment of time.perf_counter. uvloop wakes up at most 0.8 ms late, asyncio later.
+
+    uvloop's timers may also end 1 ms early, so the remaining time is checked again.
+    """
     while (delay := moment - time.perf_counter()) > 0:
         await asyncio.sleep(delay)
-    await asyncio.sleep(0)  # when all arrivals are late, what is under way must go on all the same
+    await asyncio.sleep(0)  # lets the requests under way continue, even if every arrival is late
 
 
 @asynccontextmanager
 async def _sender(
-    url: str, bodies: Sequence[bytes], wire: Wire, on_done: OnDone | None
+    url: str, bodies: Sequence[bytes], api: InvocationApi, on_done: OnDone | None
 ) -> AsyncIterator[tuple[Load, _Send]]:
-    """An empty Load, and what sends body number `index` and adds its sample; fills in the totals at the end."""
+    """Yield an empty Load, and a function that sends body number `index` and adds its sample to the Load.
+
+    At the end, the totals of the Load are filled in.
+    """
     load, target = Load(), URL(url)
     _allow_many_connections()
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS)
@@ -199,8 +215,8 @@ async def _sender(
             body = bodies[index % len(bodies)]
             sent_at = time.perf_counter()
             try:
-                async with session.post(target, data=body, headers=wire.headers(url, body)) as response:
-                    status = wire.status(response.status, await response.read())
+                async with session.post(target, data=body, headers=api.headers(url, body)) as response:
+                    status = api.status(response.status, await response.read())
             except (aiohttp.ClientError, TimeoutError):
                 status = TRANSPORT_ERROR
             sample = Sample(intended_at, sent_at, time.perf_counter(), status)
@@ -216,6 +232,9 @@ async def _sender(
 
 
 def _allow_many_connections() -> None:
-    """An overloaded open loop holds a connection for each request under way; 1,024 files is a common soft limit."""
+    """Raise the limit of open files: an overloaded open loop has a connection for each request under way.
+
+    A common soft limit is 1,024.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

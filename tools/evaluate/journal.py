@@ -1,7 +1,7 @@
-"""The answers that an evaluation has so far, on disk, so that an interrupted one goes on where it stopped.
+"""The answers that an evaluation has so far, on disk, so that an interrupted run continues where it stopped.
 
-One file of JSON Lines for each key: the key itself, then an answer a line, in the questions' order. Another model, data
-set or setting is another key, so another file.
+There is one file of JSON Lines for each key. Its first line is the key, and each further line is the answer to the next
+question. Another model, data set or setting makes another key, and so another file.
 """
 
 import fcntl
@@ -15,17 +15,18 @@ from tools.errors import ToolError
 
 
 class Journal:
-    """One file, locked while it is open. answers: those found in it, and those added."""
+    """One file, locked while it is open. `answers` holds the answers found in the file and the ones added since."""
 
     def __init__(self, directory: Path, key: Mapping[str, Any], *, resumes: bool = True) -> None:
-        """Open or begin the file, and drop what an interruption left of a last line.
+        """Open or create the file, and remove a last line that an interrupted run has left incomplete.
 
         Args:
-            directory: is made where it is missing.
-            key: JSON; what the answers depend on.
-            resumes: false where the key does not tell all of that: the file is begun anew.
+            directory: where the file is; created if it is missing.
+            key: everything that the answers depend on, as JSON.
+            resumes: False if the key does not contain everything that the answers depend on; then the answers in the
+                file are discarded.
 
-        Raises: ToolError where it cannot be written, or another process writes it.
+        Raises: ToolError if the file cannot be written, or another process writes it.
         """
         head = json.dumps(key, sort_keys=True)
         self.path = directory / f"{hashlib.sha256(head.encode()).hexdigest()[:16]}.jsonl"
@@ -35,7 +36,9 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            raise ToolError(f"{self.path} is being written: the same evaluation runs already") from None
+            raise ToolError(
+                f"the same evaluation is already running: another process writes {self.path}. Wait until it ends"
+            ) from None
         except OSError as error:
             raise ToolError(f"cannot write {directory}: {error.strerror}. Name a directory with --journal") from None
         self.answers: list[str] = []
@@ -49,17 +52,17 @@ class Journal:
         self.answers.append(answer)
 
     def close(self) -> None:
-        """Keep it for a later run."""
+        """Close the file and keep it for a later run."""
         self._file.close()
 
     def remove(self) -> None:
-        """It has served: the next run asks anew."""
+        """Delete the file, because the evaluation is complete: the next run asks all questions again."""
         self.path.unlink(missing_ok=True)
         self.close()
 
     def _read(self, head: str) -> None:
         self._file.seek(0)
-        whole = 0
+        valid_bytes = 0
         for number, line in enumerate(self._file):
             try:
                 content = json.loads(line)
@@ -69,11 +72,11 @@ class Journal:
                     self.answers.append(content["answer"])
             except (ValueError, KeyError, TypeError):
                 break
-            whole += len(line)
-        self._file.truncate(whole)
-        if whole == 0:
+            valid_bytes += len(line)
+        self._file.truncate(valid_bytes)
+        if valid_bytes == 0:
             self._write(json.loads(head))
 
     def _write(self, content: object) -> None:
         self._file.write(json.dumps(content, ensure_ascii=False).encode() + b"\n")
-        self._file.flush()  # the system has it, whatever becomes of this process
+        self._file.flush()  # hands the line to the operating system, so it survives a crash of this process

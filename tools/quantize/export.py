@@ -1,4 +1,7 @@
-"""Checkpoint -> TorchScript, traced and frozen, in FP32, BF16 and INT8. Imports IPEX; the server never does."""
+"""Write a checkpoint as TorchScript, traced and frozen, in FP32, BF16 or INT8.
+
+This module imports the Python package of IPEX, which the server never does.
+"""
 
 import json
 import tempfile
@@ -12,24 +15,24 @@ from intel_extension_for_pytorch.quantization import convert, prepare
 from tools.checkpoint import Checkpoint
 from tools.quantize import rewrites
 from tools.quantize.recipes import Recipe
+from tools.quantize.rewrites import Tensors
 
-Tensors = tuple[torch.Tensor, ...]
-FUSING_PASSES = 2  # pass 1 profiles, pass 2 fuses: the saved graph is the one that serving runs
+FUSING_PASSES = 2  # the first pass profiles the graph, the second fuses it; so the saved graph is the one to be served
 
 
 def export_fp32(checkpoint: Checkpoint, example: Tensors, path: Path) -> None:
-    """FP32 with IPEX's packed weights: the fastest FP32 here, but it loads only with IPEX."""
+    """Write FP32 with weights that IPEX has packed: the fastest FP32, but it needs IPEX to load."""
     model = ipex.optimize(checkpoint.load_model(), dtype=torch.float32, auto_kernel_selection=True)
     _trace_and_save(model, example, path)
 
 
 def export_portable_fp32(checkpoint: Checkpoint, example: Tensors, path: Path) -> None:
-    """FP32 as plain TorchScript: loads wherever torch does."""
+    """Write FP32 as plain TorchScript, which loads wherever torch does."""
     _trace_and_save(checkpoint.load_model(), example, path)
 
 
 def export_bf16(checkpoint: Checkpoint, example: Tensors, path: Path) -> None:
-    """BF16 weights and products, by IPEX."""
+    """Write BF16, both weights and products, with IPEX."""
     model = ipex.optimize(checkpoint.load_model(), dtype=torch.bfloat16)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         _trace_and_save(model, example, path)
@@ -38,9 +41,16 @@ def export_bf16(checkpoint: Checkpoint, example: Tensors, path: Path) -> None:
 def export_int8(
     checkpoint: Checkpoint, windows: Sequence[Tensors], path: Path, recipe: Recipe, on_step: Callable[[], None]
 ) -> dict[str, object]:
-    """Static INT8: activations per tensor by histogram, weights per channel; gives the recipe for the manifest.
+    """Write static INT8: one scale for a tensor of activations, by histogram; one for each channel of the weights.
 
-    windows: calibration windows at their real lengths, one forward pass each (two where the recipe rewrites the model).
+    Args:
+        checkpoint: the model to quantize.
+        windows: the calibration windows, unpadded. Each takes a forward pass, or two if the recipe rewrites the model.
+        path: the file to write.
+        recipe: how to quantize.
+        on_step: called after each calibration window.
+
+    Returns: the recipe as the manifest stores it.
     """
     model = checkpoint.load_model()
     _rewrite(model, checkpoint.model_type, windows, recipe)
@@ -58,7 +68,7 @@ def export_int8(
 
 
 def linear_sizes(checkpoint: Checkpoint) -> dict[str, int]:
-    """Paths of the linear layers in the checkpoint's model, and their multiply-adds for a token."""
+    """Return the path of each linear layer in the checkpoint's model, with its multiply-adds for one token."""
     modules = checkpoint.load_model().named_modules()
     return {name: module.weight.numel() for name, module in modules if isinstance(module, torch.nn.Linear)}
 
@@ -66,10 +76,8 @@ def linear_sizes(checkpoint: Checkpoint) -> dict[str, int]:
 def _rewrite(model: torch.nn.Module, model_type: str, windows: Sequence[Tensors], recipe: Recipe) -> None:
     if not recipe.centred and recipe.alpha is None:
         return
-    layers = rewrites.layers(model, model_type)
-    ranges = rewrites.Ranges()
-    inputs = [module for layer in layers for module in (layer.query, layer.ffn_input, layer.ffn_output)]
-    ranges.observe(model, windows, inputs, [module for layer in layers for module in (layer.key, layer.value)])
+    layers = rewrites.encoder_layers(model, model_type)
+    ranges = rewrites.observe_ranges(model, layers, windows)
     for layer in layers:
         if recipe.centred:
             rewrites.centre(layer, ranges)
@@ -78,8 +86,8 @@ def _rewrite(model: torch.nn.Module, model_type: str, windows: Sequence[Tensors]
 
 
 def _keep_in_fp32(prepared: torch.nn.Module, linears: Collection[str]) -> None:
-    """Through IPEX's own summary of what it quantizes, which it can write and read back."""
-    kept = {name for linear in linears for name in (linear, f"{linear}.linear")}  # the second: a Smoothed's own
+    """Exclude linear layers from quantization, by editing the summary that IPEX writes of it and reads back."""
+    kept = {name for linear in linears for name in (linear, f"{linear}.linear")}  # the second is inside a ScaledLinear
     with tempfile.TemporaryDirectory() as directory:
         summary = Path(directory) / "summary.json"
         prepared.save_qconf_summary(str(summary))

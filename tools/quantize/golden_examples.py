@@ -1,27 +1,41 @@
-"""Golden examples: a few questions, with what each precision answers when the artifact is made."""
+"""Make golden examples: a few questions, with each precision's answer when the artifact was made.
+
+The server asks these questions again before it is ready, to find out whether the precision works on its CPU.
+"""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from container.precision import Precision
 from model_loader.manifest import GoldenExample, GoldenResult
 from serve.qa.features import Window
-from serve.qa.spans import SpanRules, rank
+from serve.qa.spans import rank
 from tools.errors import ToolError
 from tools.local_model import Cutter, Logits
+from tools.quantize.calibration import evenly_spread
 from tools.squad.examples import Example
+from tools.squad.rules import EVALUATION_RULES
 
-GOLDEN_EXAMPLES = 4  # the server answers them before it is ready
+GOLDEN_EXAMPLES = 4  # few, since the server answers all of them before it is ready
 MAX_TOKENS = 128
-DECIMALS = 5  # of a stored logit: beyond what kernels agree on
-RULES = SpanRules(top_k=1, max_answer_len=30, handle_impossible_answer=False, align_to_words=True)
+DECIMALS = 5  # of a stored logit; different kernels do not agree on more
+GOLDEN_RULES = replace(EVALUATION_RULES, align_to_words=True)
 
 
-def choose_examples(cutter: Cutter, examples: Sequence[Example]) -> list[Example]:
-    """A few short examples of one window, each from another context, spread over the file.
+@dataclass(frozen=True)
+class GoldenReference:
+    """The examples that were chosen, and the results of the checkpoint itself, in the same order."""
 
-    Raises: ToolError where there is none.
+    examples: Sequence[Example]
+    results: Sequence[GoldenResult]
+
+
+def choose_golden_examples(cutter: Cutter, examples: Sequence[Example]) -> list[Example]:
+    """Choose a few short examples of one window, each from another context, spread over the file.
+
+    Raises: ToolError if no example is short enough.
     """
     short: dict[str, Example] = {}
     for example in examples:
@@ -29,51 +43,57 @@ def choose_examples(cutter: Cutter, examples: Sequence[Example]) -> list[Example
         if len(windows) == 1 and len(windows[0].input_ids) <= min(MAX_TOKENS, cutter.limits.max_seq_len):
             short.setdefault(example.context, example)
     if not short:
-        raise ToolError(f"the calibration file has no question of at most {MAX_TOKENS} tokens for a golden example")
-    found = list(short.values())
-    return [found[i] for i in np.linspace(0, len(found) - 1, min(GOLDEN_EXAMPLES, len(found))).round().astype(int)]
+        raise ToolError(
+            f"the calibration file has no question that makes a golden example: with its context, it must have at most "
+            f"{MAX_TOKENS} tokens. Add a short one"
+        )
+    return evenly_spread(list(short.values()), GOLDEN_EXAMPLES)
 
 
-def results(cutter: Cutter, chosen: Sequence[Example], forward: Callable[[Window], Logits]) -> list[GoldenResult]:
-    """What a model answers to the golden examples."""
-    return [_result(cutter, example, forward) for example in chosen]
+def golden_results(
+    cutter: Cutter, examples: Sequence[Example], forward: Callable[[Window], Logits]
+) -> list[GoldenResult]:
+    """Return a model's answer and logits for each golden example."""
+    return [_golden_result(cutter, example, forward) for example in examples]
 
 
-def _result(cutter: Cutter, example: Example, forward: Callable[[Window], Logits]) -> GoldenResult:
+def _golden_result(cutter: Cutter, example: Example, forward: Callable[[Window], Logits]) -> GoldenResult:
     document, windows = cutter.cut(example)
     logits = forward(windows[0])
-    best = rank(example.context, document, windows, [logits], RULES)[0]
+    best = rank(example.context, document, windows, [logits], GOLDEN_RULES)[0]
     start, end = (np.round(part.astype(float), DECIMALS).tolist() for part in logits)
     return GoldenResult(answer=best.answer, start_logits=start, end_logits=end)
 
 
-def differences(found: Sequence[GoldenResult], reference: Sequence[GoldenResult]) -> tuple[float, float]:
-    """Root-mean-square and largest difference of two sets of logits."""
-    gap = np.concatenate([np.array(r.start_logits + r.end_logits) for r in found]) - np.concatenate(
-        [np.array(r.start_logits + r.end_logits) for r in reference]
-    )
-    return float(np.sqrt(np.mean(gap**2))), float(np.abs(gap).max())
+def logit_difference(results: Sequence[GoldenResult], reference: Sequence[GoldenResult]) -> tuple[float, float]:
+    """Return the root-mean-square and the largest difference of the logits over all golden examples."""
+    difference = _all_logits(results) - _all_logits(reference)
+    return float(np.sqrt(np.mean(difference**2))), float(np.abs(difference).max())
 
 
-def same_answers(found: Sequence[GoldenResult], reference: Sequence[GoldenResult]) -> int:
-    """How many answers agree."""
-    return sum(a.answer == b.answer for a, b in zip(found, reference, strict=True))
+def _all_logits(results: Sequence[GoldenResult]) -> np.ndarray:
+    return np.concatenate([np.array(result.start_logits + result.end_logits) for result in results])
 
 
-def manifest_entries(
-    cutter: Cutter, chosen: Sequence[Example], by_precision: dict[Precision, list[GoldenResult]]
+def count_same_answers(results: Sequence[GoldenResult], reference: Sequence[GoldenResult]) -> int:
+    """Return how many golden examples have the same answer in both."""
+    return sum(ours.answer == theirs.answer for ours, theirs in zip(results, reference, strict=True))
+
+
+def golden_examples_for_manifest(
+    cutter: Cutter, examples: Sequence[Example], results: dict[Precision, Sequence[GoldenResult]]
 ) -> list[GoldenExample]:
-    """The manifest's golden examples; FP32's results are the checkpoint's own, so they are always there."""
-    made = []
-    for index, example in enumerate(chosen):
+    """Return the golden examples as the manifest stores them. results: each precision's, in the order of examples."""
+    stored = []
+    for index, example in enumerate(examples):
         window = cutter.cut(example)[1][0]
-        made.append(
+        stored.append(
             GoldenExample(
                 question=example.question,
                 context=example.context,
                 input_ids=window.input_ids.tolist(),
                 context_offset=window.context_offset,
-                results={precision: found[index] for precision, found in by_precision.items()},
+                results={precision: of_precision[index] for precision, of_precision in results.items()},
             )
         )
-    return made
+    return stored

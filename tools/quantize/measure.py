@@ -1,11 +1,11 @@
-"""What an exported file shows when it is loaded again: fusion, speed, golden examples, accuracy."""
+"""Load an exported file again, as the server does, and measure fusion, golden examples, accuracy and speed."""
 
 import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,46 +14,57 @@ from model_loader.errors import ModelLoadError
 from model_loader.manifest import GoldenResult, PrecisionEntry
 from model_loader.model_file import ModelFile
 from serve.qa.features import Window
-from tools.answers.source import RULES as EVALUATION_RULES
 from tools.errors import ToolError
 from tools.local_model import Cutter, LocalModel
-from tools.quantize import golden_examples as golden
+from tools.quantize.golden_examples import GoldenReference, golden_results, logit_difference
 from tools.squad.accuracy import accuracy
 from tools.squad.examples import Example
-
-if TYPE_CHECKING:
-    pass
+from tools.squad.rules import EVALUATION_RULES
 
 TIMED_TOKENS = (128, 384)
 TIMED_PASSES = 15
+ANY_TOKEN_ID = 1000  # the speed does not depend on which tokens a window holds
 
 
 @dataclass(frozen=True)
-class Built:
-    """One precision: its manifest entry, and what its saved file showed when it was loaded again."""
+class MeasuredFile:
+    """The file of one precision: its entry in the manifest, and what the file showed when it was loaded again.
+
+    Attributes:
+        entry: the entry in the manifest.
+        golden_results: answers and logits of the golden examples.
+        median_ms: the median time of a forward pass, by the tokens of the window.
+        largest_difference: the largest difference of a logit of the golden examples from the checkpoint's own.
+    """
 
     entry: PrecisionEntry
-    results: list[GoldenResult]
+    golden_results: list[GoldenResult]
     median_ms: dict[int, float]
     largest_difference: float
 
 
-def measure(
-    file: ModelFile,
-    recipe: dict[str, Any],
-    cutter: Cutter,
-    questions: tuple[Sequence[Example], Sequence[GoldenResult], Sequence[Example]],
-) -> Built:
-    """Load the saved file as the server does; fusion, speed, golden examples, accuracy."""
-    golden_questions, reference, held_out = questions
+def measure_file(
+    file: ModelFile, recipe: dict[str, Any], cutter: Cutter, golden: GoldenReference, held_out: Sequence[Example]
+) -> MeasuredFile:
+    """Measure one file.
+
+    Args:
+        file: the file that has just been written.
+        recipe: how it was made, for the manifest.
+        cutter: cuts examples into windows.
+        golden: the golden examples, with the checkpoint's results.
+        held_out: the examples to measure exact match and F1 on; may be empty.
+
+    Raises: ToolError if the file does not load, or INT8 is not fused.
+    """
     try:
         model = LocalModel(file, cutter)
     except ModelLoadError as error:
         raise ToolError(f"the {file.precision} file that was just written does not load: {error}") from None
     if file.precision == "INT8" and model.fused_groups == 0:
-        raise ToolError("the INT8 graph is not fused: it would be slower than FP32. Is IPEX 2.8.0 installed?")
-    results = golden.results(cutter, golden_questions, model.forward)
-    rms, largest = golden.differences(results, reference)
+        raise ToolError("the INT8 graph is not fused, so it would be slower than FP32. Is IPEX 2.8.0 installed?")
+    results = golden_results(cutter, golden.examples, model.forward)
+    rms, largest = logit_difference(results, golden.results)
     answers = [model.answer(example, EVALUATION_RULES).answer for example in held_out]
     path = Path(file.path)
     entry = PrecisionEntry(
@@ -67,14 +78,14 @@ def measure(
         accuracy=accuracy(held_out, answers) if held_out else None,
     )
     timed = [tokens for tokens in TIMED_TOKENS if tokens <= cutter.limits.max_seq_len]
-    return Built(entry, results, {tokens: _median_ms(model, tokens) for tokens in timed}, largest)
+    return MeasuredFile(entry, results, {tokens: _median_ms(model, tokens) for tokens in timed}, largest)
 
 
 def _median_ms(model: LocalModel, tokens: int) -> float:
-    window = Window(np.full(tokens, 1000, dtype=np.int32), tokens // 4, first_token=0)
+    window = Window(np.full(tokens, ANY_TOKEN_ID, dtype=np.int32), tokens // 4, first_token=0)
     times = []
     for _ in range(TIMED_PASSES + 1):
         start = time.perf_counter()
         model.forward(window)
         times.append((time.perf_counter() - start) * 1000)
-    return statistics.median(times[1:])  # the first may have warmed the rung
+    return statistics.median(times[1:])  # the first pass may have warmed the rung

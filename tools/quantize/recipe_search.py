@@ -1,42 +1,48 @@
-"""--recipe auto: tries recipes on examples that calibration did not see, and takes the fastest within --max-f1-drop.
+"""The search of --recipe auto: try recipes on examples that calibration has not seen, and choose one.
 
-docs/decisions/0008 tells why cost is counted and not timed, and why the loss is the expected F1's.
+It takes the cheapest recipe that loses at most --max-f1-drop. docs/decisions/0008 explains why the cost is counted
+instead of timed, and why the loss is measured in expected F1.
 """
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from model_loader.model_file import ModelFile
-from serve.qa.spans import SpanRules, rank
-from tools.checkpoint import checkpoint_forward
+from serve.qa.spans import rank
+from tools.checkpoint import Checkpoint, checkpoint_forward
 from tools.errors import ToolError
 from tools.local_model import Cutter, LocalModel, Logits
+from tools.quantize import export
 from tools.quantize.recipes import STATIC, Recipe, smoothquant
 from tools.squad.examples import Example
 from tools.squad.metric import f1
+from tools.squad.rules import EVALUATION_RULES
 
-if TYPE_CHECKING:
-    from tools.checkpoint import Checkpoint
-
-HELD_BACK = 4  # each so-manieth context is for the search, the others for calibration
 ALPHAS = (0.5, 0.6, 0.7, 0.8, 0.9)
-FP32_COST = 4.0  # of a multiply-add against INT8's, measured on AVX-512 VNNI
-MOST_IN_FP32 = 0.25  # of the linear layers: beyond it INT8 is hardly worth its loss
-RULES = SpanRules(top_k=20, max_answer_len=30, handle_impossible_answer=False, align_to_words=False)
+FP32_COST = 4.0  # of one multiply-add, if INT8's costs 1; measured on AVX-512 VNNI (docs/decisions/0008)
+MAX_SHARE_IN_FP32 = 0.25  # of the linear layers; with more of them in FP32, INT8 is hardly faster than FP32
+EXPECTED_F1_RULES = replace(EVALUATION_RULES, top_k=20)
 
-Show = Callable[[str, float | None], Callable[[], None]]  # what is done, its steps -> what marks one as done
+# Shows a step with its description and its number of parts; returns a function to call after each part.
+ShowStep = Callable[[str, float | None], Callable[[], None]]
 
 
 @dataclass(frozen=True)
-class Tried:
-    """A recipe and what it showed on the held-back examples. cost: of its linear layers against all in INT8."""
+class TriedRecipe:
+    """A recipe, and its figures on the held-back examples.
+
+    Attributes:
+        recipe: what was tried.
+        cost: the cost of the linear layers, if the cost with all of them in INT8 is 1.
+        rms_difference: the root-mean-square difference from FP32's logits over the contexts.
+        f1_drop: the loss of expected F1 against FP32, in points.
+    """
 
     recipe: Recipe
     cost: float
@@ -44,55 +50,44 @@ class Tried:
     f1_drop: float
 
     def as_json(self) -> dict[str, Any]:
-        """For the manifest."""
-        shown = {"cost": self.cost, "rms_difference": self.rms_difference, "f1_drop": self.f1_drop}
-        return {**self.recipe.as_json(), **{name: round(value, 6) for name, value in shown.items()}}
+        """Return recipe and figures as the manifest stores them."""
+        figures = {"cost": self.cost, "rms_difference": self.rms_difference, "f1_drop": self.f1_drop}
+        return {**self.recipe.as_json(), **{name: round(value, 6) for name, value in figures.items()}}
 
 
-def table(tried: Sequence[Tried], chosen: Recipe | None, examples: int) -> Table:
-    """What was tried, in that order."""
-    made = Table(title=f"recipes, on {examples} held-back calibration examples", title_justify="left")
-    for column in ("recipe", "cost", "logit rms", "expected F1 lost"):
-        made.add_column(column, justify="left" if column == "recipe" else "right")
-    for one in tried:
-        mark = " <-" if one.recipe == chosen else ""
-        made.add_row(one.recipe.name + mark, f"{one.cost:.2f}", f"{one.rms_difference:.4f}", f"{one.f1_drop:+.2f}")
-    return made
-
-
-def split(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
-    """Those for calibration, and those for the search. Neighbours share a context, so whole contexts are held back."""
-    contexts = list(dict.fromkeys(example.context for example in examples))
-    held_back = set(contexts[::HELD_BACK])
-    return (
-        [example for example in examples if example.context not in held_back],
-        [example for example in examples if example.context in held_back],
-    )
-
-
-class Search:
-    """One search."""
+class RecipeSearch:
+    """One search over the recipes for one checkpoint. `tried` holds the recipes tried so far, in that order."""
 
     def __init__(
         self,
-        checkpoint: "Checkpoint",
+        checkpoint: Checkpoint,
         cutter: Cutter,
         windows: Sequence[Any],
         examples: Sequence[Example],
-        show: Show,
+        show_step: ShowStep,
     ) -> None:
-        """windows: for calibration, tensors. examples: held back from it."""
+        """Prepare the search.
+
+        Args:
+            checkpoint: the model to quantize.
+            cutter: cuts examples into windows.
+            windows: the tensors of the calibration windows.
+            examples: the examples that were held back from calibration.
+            show_step: shows what the search does at the moment.
+        """
         self._checkpoint = checkpoint
         self._cutter = cutter
         self._windows = windows
         self._examples = examples
-        self._show = show
-        self.tried: list[Tried] = []
+        self._show_step = show_step
+        self.tried: list[TriedRecipe] = []
 
     def best(self, max_f1_drop: float) -> Recipe:
-        """The recipe of least cost whose loss stays inside the bound, and of least logit difference among these.
+        """Return the cheapest recipe that loses at most max_f1_drop points of expected F1.
 
-        Raises: ToolError where none is inside.
+        Of several recipes with the same cost, the one whose logits are nearest to FP32's is chosen.
+
+        Raises: ToolError if every recipe loses more.
         """
         without_fp32 = [STATIC, Recipe(centred=True), *(smoothquant(alpha) for alpha in ALPHAS)]
         best = min((self._try(recipe) for recipe in without_fp32), key=lambda tried: tried.rms_difference)
@@ -103,73 +98,76 @@ class Search:
                 return recipe
         least = min(self.tried, key=lambda tried: tried.f1_drop)
         raise ToolError(
-            f"no recipe loses at most {max_f1_drop:g} points of expected F1 on the held-back calibration examples: "
-            f"the best, {least.recipe.name}, loses {least.f1_drop:.2f}. Calibrate on more examples like your own "
-            "data, raise --max-f1-drop, or serve FP32"
+            f"every recipe loses more than {max_f1_drop:g} points of expected F1 on the held-back calibration "
+            f"examples: the best one, {least.recipe.name}, loses {least.f1_drop:.2f}. Calibrate on more examples like "
+            "your own data, raise --max-f1-drop, or serve FP32"
         )
 
     def _with_fp32(self, start: Recipe) -> Iterator[Recipe]:
-        """With 1, 2, 4, ... linear layers in FP32, first those that take off most squared difference for their cost."""
-        base = self._measure(start)[0] ** 2
+        """Yield the recipe with 1, 2, 4, ... linear layers in FP32.
+
+        The layers that reduce the squared logit difference most for their cost come first.
+        """
+        squared = self._measure(start)[0] ** 2
         gains = {}
         for number, name in enumerate(self._sizes, 1):
-            alone = Recipe(start.centred, start.alpha, (name,))
+            alone = replace(start, fp32_linears=(name,))
             left = self._measure(alone, f"sensitivity of layer {number} of {len(self._sizes)}")[0] ** 2
-            gains[name] = (base - left) / self._sizes[name]
+            gains[name] = (squared - left) / self._sizes[name]
         order = sorted(gains, key=lambda name: -gains[name])
         number = 1
-        while number <= MOST_IN_FP32 * len(order):
-            yield Recipe(start.centred, start.alpha, tuple(order[:number]))
+        while number <= MAX_SHARE_IN_FP32 * len(order):
+            yield replace(start, fp32_linears=tuple(order[:number]))
             number *= 2
 
-    def _try(self, recipe: Recipe) -> Tried:
+    def _try(self, recipe: Recipe) -> TriedRecipe:
         rms, expected = self._measure(recipe)
         in_fp32 = sum(self._sizes[name] for name in recipe.fp32_linears) / sum(self._sizes.values())
         drop = self._reference_f1 - expected
-        self.tried.append(Tried(recipe, 1 + (FP32_COST - 1) * in_fp32, rms, drop))
+        self.tried.append(TriedRecipe(recipe, 1 + (FP32_COST - 1) * in_fp32, rms, drop))
         return self.tried[-1]
 
-    def _measure(self, recipe: Recipe, what: str | None = None) -> tuple[float, float]:
-        """Root-mean-square difference to FP32's logits over the contexts, and the expected F1."""
-        from tools.quantize import export
-
-        advance = self._show(f"auto: {what or recipe.name}", len(self._windows))
+    def _measure(self, recipe: Recipe, description: str | None = None) -> tuple[float, float]:
+        """Return the root-mean-square difference from FP32's logits over the contexts, and the expected F1."""
+        on_step = self._show_step(f"auto: {description or recipe.name}", len(self._windows))
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "model.pt"
-            export.export_int8(self._checkpoint, self._windows, path, recipe, advance)
+            export.export_int8(self._checkpoint, self._windows, path, recipe, on_step)
             file = ModelFile("INT8", str(path), "ipex-torchscript", self._checkpoint.inputs, fused_groups=None)
-            forward = LocalModel(file, self._cutter).forward
-            found = [[forward(window) for window in self._cutter.cut(example)[1]] for example in self._examples]
+            logits = self._logits(LocalModel(file, self._cutter).forward)
         squares = [
             np.square(ours - theirs)[window.context_offset : window.context_offset + window.context_tokens]
-            for example, logits, reference in zip(self._examples, found, self._reference, strict=True)
-            for window, pair, other in zip(self._cutter.cut(example)[1], logits, reference, strict=True)
+            for example, of_example, reference in zip(self._examples, logits, self._reference, strict=True)
+            for window, pair, other in zip(self._cutter.cut(example)[1], of_example, reference, strict=True)
             for ours, theirs in zip(pair, other, strict=True)
         ]
-        return float(np.sqrt(np.concatenate(squares).mean())), self._expected_f1(found)
+        return float(np.sqrt(np.concatenate(squares).mean())), self._expected_f1(logits)
+
+    def _logits(self, forward: Callable[[Any], Logits]) -> list[list[Logits]]:
+        """Return the logits of all windows of each example."""
+        return [[forward(window) for window in self._cutter.cut(example)[1]] for example in self._examples]
 
     def _expected_f1(self, logits: Sequence[Sequence[Logits]]) -> float:
-        """In percent: F1 of the 20 best answers, weighted by their scores. It moves with the logits; the best answer's
-        own F1 jumps where two are near, and on some dozens of examples that noise is larger than the loss.
+        """Return the mean F1 of the 20 best answers, weighted by their scores, in percent.
+
+        Expected F1 changes smoothly with the logits. The F1 of the best answer alone jumps when two answers are close,
+        and on a few dozen examples this noise is larger than the loss to be measured.
         """
         total = 0.0
-        for example, of in zip(self._examples, logits, strict=True):
+        for example, of_example in zip(self._examples, logits, strict=True):
             document, windows = self._cutter.cut(example)
-            answers = rank(example.context, document, windows, of, RULES)
+            answers = rank(example.context, document, windows, of_example, EXPECTED_F1_RULES)
             weight = sum(answer.score for answer in answers)
             total += sum(answer.score * f1(answer.answer, example.answers) for answer in answers) / weight
         return 100 * total / len(self._examples)
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
-        from tools.quantize import export
-
         return export.linear_sizes(self._checkpoint)
 
     @cached_property
     def _reference(self) -> list[list[Logits]]:
-        forward = checkpoint_forward(self._checkpoint)
-        return [[forward(window) for window in self._cutter.cut(example)[1]] for example in self._examples]
+        return self._logits(checkpoint_forward(self._checkpoint))
 
     @cached_property
     def _reference_f1(self) -> float:

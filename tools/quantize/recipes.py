@@ -1,20 +1,21 @@
-"""How a model is made INT8: what a recipe is, and the names that --recipe takes."""
+"""What a recipe for INT8 is, and the names that --recipe takes."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
 RecipeName = Literal["static", "smoothquant", "auto"]
 DEFAULT_RECIPE: RecipeName = "smoothquant"
-DEFAULT_ALPHA = 0.7  # the demo model's best
+DEFAULT_ALPHA = 0.7  # the best strength for the demo model: docs/decisions/0008
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The default is plain static quantization.
+    """How a model is quantized to INT8. The default is plain static quantization.
 
-    centred: keys and values around 0 (tools.rewrites.centre).
-    alpha: SmoothQuant's strength, 0 to 1; None: not smoothed.
-    fp32_linears: paths of linear layers in the checkpoint's model that stay in FP32.
+    Attributes:
+        centred: whether keys and values are shifted to a mean of 0 (tools.quantize.rewrites.centre).
+        alpha: SmoothQuant's strength, 0 to 1; None: the model is not smoothed.
+        fp32_linears: paths of the linear layers in the checkpoint's model that stay in FP32.
     """
 
     centred: bool = False
@@ -23,7 +24,7 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """A short one, for tables."""
+        """A short name, for tables."""
         parts = ["static" if self.alpha is None else f"smoothquant {self.alpha:g}"]
         if self.centred and self.alpha is None:
             parts.append("centred")
@@ -32,7 +33,7 @@ class Recipe:
         return ", ".join(parts)
 
     def as_json(self) -> dict[str, Any]:
-        """For the manifest."""
+        """Return the recipe as the manifest stores it."""
         return {
             "method": "static" if self.alpha is None else "smoothquant",
             "centred": self.centred,
@@ -45,5 +46,5 @@ STATIC = Recipe()
 
 
 def smoothquant(alpha: float) -> Recipe:
-    """Centred and smoothed."""
+    """Return the recipe that centres keys and values, and smooths outlying channels."""
     return Recipe(centred=True, alpha=alpha)

@@ -1,7 +1,7 @@
-"""Rewrites of an encoder in FP32 that leave INT8 less to round. Exact: the logits stay, but for the last bits.
+"""Rewrites of an FP32 encoder that make INT8 more exact. They leave the logits unchanged, up to rounding in FP32.
 
-Activations are quantized per tensor, so one channel far from the others costs all of them their resolution, and a value
-far from 0 costs most where the softmax's small weights round to 0.
+A tensor of activations is quantized with one scale. So one channel far from the others costs all channels their
+resolution. A value far from 0 costs most where the softmax's small weights are rounded to 0.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 Tensors = tuple[torch.Tensor, ...]
-SMALLEST = 1e-5  # of a channel's range: a dead channel has none
-OTHERS = 0.99  # of the channels between the feed-forward layers are not outlying: docs/decisions/0008
+MIN_RANGE = 1e-5  # stands in for the range of a dead channel, which is 0
+INLIER_QUANTILE = 0.99  # of the channels between the two feed-forward layers: docs/decisions/0008
 
 
 @dataclass(frozen=True)
-class Layer:
-    """The linear layers of one encoder layer, (out, in) each."""
+class EncoderLayer:
+    """The linear layers of one encoder layer. The weight of each is (out, in)."""
 
     query: nn.Linear
     key: nn.Linear
@@ -27,7 +27,7 @@ class Layer:
     ffn_output: nn.Linear
 
 
-NAMES = {  # of Layer's linears, in its order
+LINEAR_NAMES = {  # the names of EncoderLayer's linear layers, in the same order, for each architecture
     "bert": (
         "attention.self.query",
         "attention.self.key",
@@ -45,17 +45,18 @@ NAMES = {  # of Layer's linears, in its order
         "ffn.lin2",
     ),
 }
-NAMES["electra"] = NAMES["bert"]
+LINEAR_NAMES["electra"] = LINEAR_NAMES["bert"]
 
 
-def layers(model: nn.Module, model_type: str) -> list[Layer]:
-    """The encoder's layers, first to last. model_type: one of NAMES."""
-    first = f".{NAMES[model_type][0]}"
+def encoder_layers(model: nn.Module, model_type: str) -> list[EncoderLayer]:
+    """Return the encoder's layers, first to last. model_type is a key of LINEAR_NAMES."""
+    names = LINEAR_NAMES[model_type]
+    first = f".{names[0]}"
     paths = [name.removesuffix(first) for name, _ in model.named_modules() if name.endswith(first)]
-    return [Layer(*(model.get_submodule(f"{path}.{name}") for name in NAMES[model_type])) for path in paths]
+    return [EncoderLayer(*(model.get_submodule(f"{path}.{name}") for name in names)) for path in paths]
 
 
-class Ranges:
+class ActivationRanges:
     """Mean and largest magnitude of each channel of the tensors that some modules take in or give out."""
 
     def __init__(self) -> None:
@@ -66,7 +67,7 @@ class Ranges:
     def observe(
         self, model: nn.Module, windows: Sequence[Tensors], inputs: Iterable[nn.Module], outputs: Iterable[nn.Module]
     ) -> None:
-        """Run the windows through the model."""
+        """Run the windows through the model; record the inputs of some modules and the outputs of others."""
         handles = [
             module.register_forward_pre_hook(lambda module, given: self._add(module, "in", given[0]))
             for module in inputs
@@ -81,63 +82,79 @@ class Ranges:
         for handle in handles:
             handle.remove()
 
-    def mean(self, module: nn.Module) -> torch.Tensor:
-        """Of its output, (C,)."""
+    def output_mean(self, module: nn.Module) -> torch.Tensor:
+        """Return the mean of each channel of the module's output, (C,)."""
         return self._sums[module, "out"] / self._tokens
 
-    def largest(self, module: nn.Module) -> torch.Tensor:
-        """Magnitude of its input, (C,)."""
-        return self._largest[module, "in"].clamp(min=SMALLEST)
+    def input_magnitude(self, module: nn.Module) -> torch.Tensor:
+        """Return the largest magnitude of each channel of the module's input, (C,)."""
+        return self._largest[module, "in"].clamp(min=MIN_RANGE)
 
     def _add(self, module: nn.Module, side: str, tensor: torch.Tensor) -> None:
-        tokens = tensor.flatten(0, -2)
+        tokens = tensor.flatten(0, -2)  # (B * T, C)
         at = module, side
         self._sums[at] = self._sums.get(at, torch.zeros(tokens.shape[1])) + tokens.sum(0)
         self._largest[at] = torch.maximum(self._largest.get(at, tokens[0].abs()), tokens.abs().amax(0))
 
 
-def centre(layer: Layer, ranges: Ranges) -> None:
-    """Keys and values with a mean of 0 in each channel; the logits stay.
+def observe_ranges(model: nn.Module, layers: Sequence[EncoderLayer], windows: Sequence[Tensors]) -> ActivationRanges:
+    """Run the windows through the model and return the ranges that `centre` and `smooth` need."""
+    ranges = ActivationRanges()
+    inputs = [module for layer in layers for module in (layer.query, layer.ffn_input, layer.ffn_output)]
+    outputs = [module for layer in layers for module in (layer.key, layer.value)]
+    ranges.observe(model, windows, inputs, outputs)
+    return ranges
 
-    Keys: a constant key adds the same to all scores of a query, and the softmax does not see it. Values: the weights of
-    a row sum to 1, so what is taken from each value is given back by the next layer's bias. What rounding takes from
-    the weights then falls on values around 0.
+
+def centre(layer: EncoderLayer, ranges: ActivationRanges) -> None:
+    """Shift keys and values so that each channel has a mean of 0.
+
+    The logits stay the same. A constant part of the keys adds the same number to all scores of a query, which the
+    softmax ignores. A constant part of the values passes through the attention unchanged, since the weights of a row
+    sum to 1, so the bias of the next linear layer can restore it. Around 0, a rounding error in the attention weights
+    does the least harm.
     """
     with torch.no_grad():
-        layer.key.bias -= ranges.mean(layer.key)
-        shift = ranges.mean(layer.value)
+        layer.key.bias -= ranges.output_mean(layer.key)
+        shift = ranges.output_mean(layer.value)
         layer.value.bias -= shift
         layer.attention_output.bias += layer.attention_output.weight @ shift
 
 
-def smooth(model: nn.Module, layer: Layer, ranges: Ranges, alpha: float) -> None:
-    """SmoothQuant at the inputs of attention and feed-forward: channels are divided, and the weights multiplied.
+def smooth(model: nn.Module, layer: EncoderLayer, ranges: ActivationRanges, alpha: float) -> None:
+    """Apply SmoothQuant at the inputs of attention and feed-forward: divide channels, and multiply the weights.
 
-    alpha: 0 leaves the range with the activations, 1 moves all of it into the weights.
-    Between the feed-forward block's two layers a handful of channels, of thousands, reach several times as far as all
-    others: these alone are divided, down to where the others end.
-    The division is a multiplication of its own before the linear layer: behind a LayerNorm whose output is also the
-    residual it can not be folded away. It costs little; IPEX's own SmoothQuant breaks fusions (docs/recipes.md).
+    alpha: 0 leaves the range in the activations, 1 moves all of it into the weights.
+
+    Between the two layers of the feed-forward block, a handful of the thousands of channels reach several times as far
+    as all others. Only these are divided, down to the range of the others.
+
+    The division is a separate multiplication before the linear layer. It cannot be folded into the LayerNorm in front,
+    whose output is the residual as well. The multiplication costs little, while IPEX's own SmoothQuant breaks fusions
+    (docs/decisions/0008).
+
     Source: Xiao et al. 2023, SmoothQuant, equation 4.
     """
     for linears in ((layer.query, layer.key, layer.value), (layer.ffn_input,)):
-        weights = torch.cat([linear.weight for linear in linears]).detach().abs().amax(0).clamp(min=SMALLEST)
-        _divide(model, linears, ranges.largest(linears[0]) ** alpha / weights ** (1 - alpha))
-    largest = ranges.largest(layer.ffn_output)
-    _divide(model, (layer.ffn_output,), (largest / largest.quantile(OTHERS)).clamp(min=1))
+        weights = torch.cat([linear.weight for linear in linears]).detach().abs().amax(0).clamp(min=MIN_RANGE)
+        factor = ranges.input_magnitude(linears[0]) ** alpha / weights ** (1 - alpha)
+        _divide_input_channels(model, linears, factor)
+    largest = ranges.input_magnitude(layer.ffn_output)
+    factor = (largest / largest.quantile(INLIER_QUANTILE)).clamp(min=1)
+    _divide_input_channels(model, (layer.ffn_output,), factor)
 
 
-def _divide(model: nn.Module, linears: Sequence[nn.Linear], factor: torch.Tensor) -> None:
-    """The channels of an input that some linear layers share; their weights make up for it."""
-    divisor = 1 / factor  # one tensor for all: the graph multiplies once
+def _divide_input_channels(model: nn.Module, linears: Sequence[nn.Linear], factor: torch.Tensor) -> None:
+    """Divide the channels of an input that some linear layers share, and multiply their weights by the same factor."""
+    scale = 1 / factor  # one tensor for all of them, so that the graph multiplies only once
     for linear in linears:
         with torch.no_grad():
             linear.weight *= factor
-        _replace(model, linear, Smoothed(linear, divisor))
+        _replace(model, linear, ScaledLinear(linear, scale))
 
 
-class Smoothed(nn.Module):  # type: ignore[misc]
-    """A linear layer whose input's channels are scaled first."""
+class ScaledLinear(nn.Module):  # type: ignore[misc]
+    """A linear layer that first multiplies each channel of its input by a scale."""
 
     def __init__(self, linear: nn.Linear, scale: torch.Tensor) -> None:
         super().__init__()

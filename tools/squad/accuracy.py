@@ -1,4 +1,4 @@
-"""Exact match and F1 of many answers, and how sure a difference between two precisions is. Pure numpy."""
+"""Exact match and F1 over many questions, and the confidence interval of a difference. Pure numpy."""
 
 from collections.abc import Sequence
 
@@ -10,34 +10,38 @@ from tools.squad.metric import exact_match, exact_match_v2, f1, f1_v2
 RESAMPLES = 10_000
 SEED = 0
 CONFIDENCE = 0.95
-DRAWN_AT_ONCE = 2_000_000  # indices: 16 MB
+DRAWN_AT_ONCE = 2_000_000  # indices, which take 16 MB
 
 
-def scores(examples: Sequence[Example], answers: Sequence[str], *, is_v2: bool) -> np.ndarray:
-    """Each question's exact match and F1 in percent, (N, 2), by v1.1's rules or v2.0's."""
+def score_answers(examples: Sequence[Example], answers: Sequence[str], *, is_v2: bool) -> np.ndarray:
+    """Return exact match and F1 of each question in percent, (N, 2), by the rules of v2.0 or of v1.1."""
     em, overlap = (exact_match_v2, f1_v2) if is_v2 else (exact_match, f1)
     pairs = zip(examples, answers, strict=True)
     return 100 * np.array([(em(answer, one.answers), overlap(answer, one.answers)) for one, answer in pairs])
 
 
 def accuracy(examples: Sequence[Example], answers: Sequence[str]) -> dict[str, float]:
-    """SQuAD v1.1's exact match and F1 in percent, and the number of questions."""
-    return means(scores(examples, answers, is_v2=False))
+    """Return the mean exact match and F1 in percent by v1.1's rules, and the number of questions."""
+    return mean_scores(score_answers(examples, answers, is_v2=False))
 
 
-def means(of: np.ndarray) -> dict[str, float]:
-    """Means of scores (N, 2), under the names that manifest and reports use."""
-    em, overlap = of.mean(axis=0).tolist()
-    return {"exact_match": em, "f1": overlap, "questions": len(of)}
+def mean_scores(scores: np.ndarray) -> dict[str, float]:
+    """Return the means of scores, (N, 2), under the names that the manifest and the reports use."""
+    em, overlap = scores.mean(axis=0).tolist()
+    return {"exact_match": em, "f1": overlap, "questions": len(scores)}
 
 
 def paired_interval(ours: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """The 95 % bootstrap interval of the mean difference of each column: (2, K), lower and upper, of scores (N, K).
+    """Return the 95 % bootstrap interval of the mean difference of each column.
 
-    Paired: both answered the same questions, and most of the spread between questions (easy, hard) is common to both.
-    So each resample draws questions, and takes both scores of each; drawn apart, the intervals would be several times
-    as wide and hide the small differences that quantization makes.
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap, percentile interval; seeded, so it repeats.
+    Shapes: ours and reference are scores of the same questions, (N, K). The result is (2, K): lower and upper bounds.
+
+    The bootstrap is paired: each resample draws questions, and takes both scores of each. Some questions are hard for
+    both precisions, and pairing removes this common spread. Two independent draws would make the interval several times
+    as wide, which would hide the small differences that quantization makes.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, percentile interval. The seed is fixed, so the same
+    scores give the same interval.
     """
     difference = ours - reference
     number = len(difference)

@@ -1,17 +1,22 @@
 """Questions with their gold answers, read from a file in SQuAD's format."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tools.errors import ToolError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Example:
-    """A question with its context and its gold answers, any of which is right; none: the context does not answer it."""
+    """A question with its context and its gold answers.
+
+    Any one of the gold answers is right. If there are none, the context does not answer the question.
+    """
 
     id: str
     question: str
@@ -20,7 +25,7 @@ class Example:
 
 
 def read_examples(source: str) -> list[Example]:
-    """Read a file in SQuAD's format; `squad` takes SQuAD v1.1's training set from the Hugging Face hub.
+    """Read a file in SQuAD's format. `squad` stands for SQuAD v1.1's training set on the Hugging Face hub.
 
     Raises: ToolError.
     """
@@ -30,14 +35,23 @@ def read_examples(source: str) -> list[Example]:
 
 
 def read_articles(source: str) -> list[list[Example]]:
-    """The examples of each article of a file.
+    """Read a file in SQuAD's format and keep the examples of each article together.
 
     Raises: ToolError.
     """
-    path = Path(source)
+    return parse_squad_file(Path(source), _examples)
+
+
+def parse_squad_file(path: Path, parse_article: Callable[[dict[str, Any]], Iterable[T]]) -> list[list[T]]:
+    """Read a file in SQuAD's format and return what parse_article yields for each article.
+
+    parse_article may raise KeyError, TypeError or ValueError if the article is not as it should be.
+
+    Raises: ToolError.
+    """
     try:
         content = json.loads(path.read_bytes())
-        return [list(_examples(article)) for article in content["data"]]
+        return [list(parse_article(article)) for article in content["data"]]
     except OSError as error:
         raise ToolError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -56,7 +70,7 @@ def _examples(article: dict[str, Any]) -> Iterable[Example]:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} stands where a text should")
+        raise TypeError(f"{value!r} is not a string")
     return value
 
 
@@ -64,9 +78,9 @@ def _from_hub() -> list[Example]:
     try:
         from datasets import load_dataset
     except ImportError:
-        raise ToolError("`squad` needs the datasets library: pip install datasets; or name a file") from None
+        raise ToolError("`squad` needs the datasets library: run `pip install datasets`, or name a file") from None
     try:
         rows = load_dataset("squad", split="train")
-    except Exception as error:  # the library raises whatever its network stack does
-        raise ToolError(f"cannot get SQuAD from the hub: {error}. Name a file in SQuAD's format instead") from None
+    except Exception as error:  # the library passes on whatever its HTTP client raises
+        raise ToolError(f"cannot load SQuAD from the hub: {error}. Name a file in SQuAD's format instead") from None
     return [Example(row["id"], row["question"], row["context"], tuple(row["answers"]["text"])) for row in rows]

@@ -1,4 +1,4 @@
-"""One model in training: a step, its state on disk, the checkpoint. Imports torch and transformers."""
+"""One model in training: its steps, its state on disk, and its checkpoint. Imports torch and transformers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,14 +7,16 @@ import torch
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from tools.errors import ToolError
-from tools.train_demo.training_data import Labelled
+from tools.train_demo.training_data import LabelledWindow
 
 
 class Trainer:
-    """An encoder with a span head."""
+    """An encoder with a span head, and its optimizer."""
 
     def __init__(self, encoder: str, output: Path, seed: int, weight_decay: float) -> None:
-        """Load the encoder; a head that it lacks is drawn from the seed. Its tokenizer goes to output.
+        """Load the encoder, and write its tokenizer into the output directory.
+
+        If the encoder has no span head, its weights are drawn from the seed.
 
         Raises: ToolError.
         """
@@ -28,8 +30,11 @@ class Trainer:
         self._model.to(self._device).train()
         self._optimizer = torch.optim.AdamW(self._model.parameters(), weight_decay=weight_decay)
 
-    def step(self, batch: Sequence[Labelled], number: int, rate: float, gradient_norm: float) -> float:
-        """One step of gradient descent; its loss. Dropout depends on the number alone, so a run can be resumed."""
+    def step(self, batch: Sequence[LabelledWindow], number: int, rate: float, gradient_norm: float) -> float:
+        """Run one step of gradient descent and return the loss.
+
+        Dropout depends on the number of the step alone, so that a resumed run ends like one without interruption.
+        """
         torch.manual_seed(number)
         inputs, starts, ends = self._tensors(batch)
         with torch.autocast(self._device.type, torch.bfloat16):
@@ -42,8 +47,8 @@ class Trainer:
         self._optimizer.zero_grad()
         return float(loss.detach())
 
-    def _tensors(self, batch: Sequence[Labelled]) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
-        """Padded inputs (B, T), and labels (B,)."""
+    def _tensors(self, batch: Sequence[LabelledWindow]) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+        """Return padded inputs, (B, T) each, and the labels of start and end, (B,) each."""
         shape = (len(batch), max(len(each.window.input_ids) for each in batch))
         ids, mask, types = (torch.zeros(shape, dtype=torch.long) for _ in range(3))
         for row, each in enumerate(batch):
@@ -59,8 +64,8 @@ class Trainer:
         ends = torch.tensor([each.end for each in batch], device=self._device)
         return moved, starts, ends
 
-    def remember(self, path: Path, key: str, done: int) -> None:
-        """Write all that the next step needs."""
+    def save_state(self, path: Path, key: str, done: int) -> None:
+        """Write everything that the next step needs. key: identifies the run; done: the number of steps so far."""
         state = {
             "key": key,
             "done": done,
@@ -71,8 +76,8 @@ class Trainer:
         torch.save(state, partial)
         partial.replace(path)
 
-    def resume(self, path: Path, key: str) -> int:
-        """How many steps are done: those of an interrupted run with the same key, or none."""
+    def restore_state(self, path: Path, key: str) -> int:
+        """Restore the state of an interrupted run with the same key; return the number of its steps, or 0."""
         if not path.is_file():
             return 0
         state = torch.load(path, map_location=self._device, weights_only=True)
@@ -83,6 +88,6 @@ class Trainer:
         return int(state["done"])
 
     def save(self, directory: Path) -> None:
-        """The checkpoint in half precision, which loses nothing that a quantized model would keep."""
+        """Write the checkpoint in half precision. Quantization keeps fewer digits, so nothing is lost by it."""
         self._model.half().save_pretrained(directory)
         self._model.float()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.tools.benchmark.test_report import ARTICLE_PRICE, measured
+from tests.unit.tools.benchmark.measurements import ARTICLE_PRICE, measured
 from tools.benchmark.report import rows
-from tools.benchmark.rounds import Closed, Measured, Open
+from tools.benchmark.rounds import ClosedLoop, Measurement, OpenLoop
 from tools.deploy.config import Deployment
 from tools.deploy.scaling import target_of
 from tools.errors import ToolError
@@ -18,18 +18,18 @@ from tools.errors import ToolError
 def report(tmp_path: Path) -> Path:
     """INT8 is at its best with 8 clients, FP32 with 1; open loops are faster, and do not count."""
     found = [
-        measured("FP32", 12, 80, under=Closed(1)),
-        measured("FP32", 11, 700, under=Closed(8)),
-        measured("INT8", 25, 40, under=Closed(1)),
-        measured("INT8", 40, 200, under=Closed(8)),
-        measured("INT8", 39, 800, under=Closed(32)),
-        measured("INT8", 99, 200, under=Open(99.0)),
+        measured("FP32", 12, 80, under=ClosedLoop(1)),
+        measured("FP32", 11, 700, under=ClosedLoop(8)),
+        measured("INT8", 25, 40, under=ClosedLoop(1)),
+        measured("INT8", 40, 200, under=ClosedLoop(8)),
+        measured("INT8", 39, 800, under=ClosedLoop(32)),
+        measured("INT8", 99, 200, under=OpenLoop(99.0)),
     ]
     path = tmp_path / "benchmark.json"
     return write(path, found)
 
 
-def write(path: Path, found: Sequence[Measured], instances: int = 1) -> Path:
+def write(path: Path, found: Sequence[Measurement], instances: int = 1) -> Path:
     report = {"price": {"instances": instances}, "rows": [row.as_json() for row in rows(found, ARTICLE_PRICE)]}
     path.write_text(json.dumps(report))
     return path
@@ -50,7 +50,7 @@ def test_by_concurrency_it_is_half_of_the_clients_of_the_best_closed_loop(report
 
 
 def test_what_several_instances_answered_is_divided_among_them(tmp_path: Path) -> None:
-    path = write(tmp_path / "benchmark.json", [measured("INT8", 40, 200, under=Closed(8))], instances=2)
+    path = write(tmp_path / "benchmark.json", [measured("INT8", 40, 200, under=ClosedLoop(8))], instances=2)
     assert targets(benchmark=path) == {"AllTraffic": 40 / 2 * 0.5 * 60}
     assert targets(benchmark=path, scale_by="concurrency") == {"AllTraffic": 8 / 2 * 0.5}
 
@@ -72,7 +72,7 @@ def test_a_precision_that_was_not_measured_is_named(report: Path) -> None:
 
 
 def test_a_report_of_open_loops_alone_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "benchmark.json", [measured("INT8", 9, 9, under=Open(9.0))])
+    path = write(tmp_path / "benchmark.json", [measured("INT8", 9, 9, under=OpenLoop(9.0))])
     with pytest.raises(ToolError, match="no closed loop of any precision"):
         targets(benchmark=path)
 

@@ -1,9 +1,9 @@
-"""Means and paired intervals of scores."""
+"""Scores of many answers, their means, and the paired interval of a difference."""
 
 import numpy as np
 import pytest
 
-from tools.squad.accuracy import accuracy, means, paired_interval, scores
+from tools.squad.accuracy import accuracy, mean_scores, paired_interval, score_answers
 from tools.squad.examples import Example
 
 EXAMPLES = [
@@ -13,11 +13,15 @@ EXAMPLES = [
 ]
 
 
-def test_scores_are_in_percent_by_the_versions_rules() -> None:
+def test_scores_are_in_percent_by_the_rules_of_each_version() -> None:
     answers = ["Zoë", "", "in 1871"]
-    assert scores(EXAMPLES, answers, is_v2=True) == pytest.approx(np.array([[0, 200 / 3], [100, 100], [100, 100]]))
-    assert scores(EXAMPLES, answers, is_v2=False)[1] == pytest.approx([0, 0])  # v1.1 knows no unanswerable question
-    assert means(scores(EXAMPLES, answers, is_v2=True)) == {
+    assert score_answers(EXAMPLES, answers, is_v2=True) == pytest.approx(
+        np.array([[0, 200 / 3], [100, 100], [100, 100]])
+    )
+    assert score_answers(EXAMPLES, answers, is_v2=False)[1] == pytest.approx(
+        [0, 0]
+    )  # in v1.1, every question has an answer
+    assert mean_scores(score_answers(EXAMPLES, answers, is_v2=True)) == {
         "exact_match": pytest.approx(200 / 3),
         "f1": pytest.approx(800 / 9),
         "questions": 3,
@@ -25,28 +29,28 @@ def test_scores_are_in_percent_by_the_versions_rules() -> None:
     assert accuracy(EXAMPLES[::2], answers[::2])["exact_match"] == 50
 
 
-def test_scores_need_an_answer_to_each_question() -> None:
+def test_a_missing_answer_is_an_error() -> None:
     with pytest.raises(ValueError, match="shorter"):
-        scores(EXAMPLES, ["Zoë"], is_v2=False)
+        score_answers(EXAMPLES, ["Zoë"], is_v2=False)
 
 
 def random_scores(questions: int, lost: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A reference that has half of the questions right, and one that loses a share of all; each of one column."""
+    """Return scores that lose a share of the questions, and a reference with half of them right; one column each."""
     numbers = np.random.default_rng(seed)
     reference = 100.0 * (numbers.random((questions, 1)) < 0.5)
     changed = numbers.random((questions, 1)) < lost
     return np.where(changed, 0, reference), reference
 
 
-def test_the_interval_holds_the_true_difference_as_often_as_it_says() -> None:
-    held = 0
+def test_the_95_percent_interval_contains_the_true_difference_about_95_times_of_100() -> None:
+    contained = 0
     for seed in range(100):
         lower, upper = paired_interval(*random_scores(300, 0.1, seed))[:, 0]
-        held += lower <= -5 <= upper  # a tenth of the half that is right is lost
-    assert 88 <= held <= 100
+        contained += lower <= -5 <= upper  # a tenth is lost of the half that is right
+    assert 88 <= contained <= 100
 
 
-def test_the_interval_is_that_of_the_normal_law_for_many_questions() -> None:
+def test_for_many_questions_the_interval_is_that_of_a_normal_distribution() -> None:
     ours, reference = random_scores(5000, 0.1, seed=1)
     lower, upper = paired_interval(ours, reference)[:, 0]
     difference = ours - reference
@@ -54,7 +58,7 @@ def test_the_interval_is_that_of_the_normal_law_for_many_questions() -> None:
     assert (lower, upper) == pytest.approx((difference.mean() - half, difference.mean() + half), abs=0.05)
 
 
-def test_pairs_tell_a_small_loss_that_separate_samples_would_hide() -> None:
+def test_pairing_shows_a_small_loss_that_independent_samples_would_hide() -> None:
     ours, reference = random_scores(2000, 0.01, seed=2)
     lower, upper = paired_interval(ours, reference)[:, 0]
     assert upper < 0
@@ -62,10 +66,10 @@ def test_pairs_tell_a_small_loss_that_separate_samples_would_hide() -> None:
     assert apart[1] - apart[0] > 3 * (upper - lower)
 
 
-def test_the_interval_repeats_and_is_nothing_for_no_difference() -> None:
+def test_the_interval_is_reproducible_and_empty_without_a_difference() -> None:
     ours, reference = random_scores(100, 0.3, seed=4)
     both = np.hstack((ours, reference))
     interval = paired_interval(both, np.hstack((reference, reference)))
     assert np.array_equal(interval, paired_interval(both, np.hstack((reference, reference))))
-    assert interval[0, 0] < interval[1, 0] < 0  # columns do not mix
+    assert interval[0, 0] < interval[1, 0] < 0  # each column has its own interval
     assert interval[:, 1].tolist() == [0, 0]

@@ -1,0 +1,32 @@
+"""The command line of invoke."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from container.precision import PRECISIONS
+from tools.arguments import add_limit, add_source, command_parser, whole_number
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+def parse_arguments(arguments: Sequence[str], description: str | None) -> argparse.Namespace:
+    """Read the command line. The process ends with a message if it makes no sense."""
+    parser = command_parser("invoke", description)
+    add = parser.add_argument
+    questions = parser.add_mutually_exclusive_group(required=True)
+    questions.add_argument("--question", help="one question; give --context or --context-file with it")
+    questions.add_argument("--data", metavar="FILE", help="a file of questions in SQuAD's format")
+    text = parser.add_mutually_exclusive_group()
+    text.add_argument("--context", help="the text that answers the question; - reads the standard input")
+    text.add_argument("--context-file", type=Path, metavar="FILE", help="a file with that text")
+    add_source(parser, default_url=DEFAULT_URL)
+    add("--variant", help="the endpoint's variant to ask (default: chosen by the traffic's weights)")
+    add("--precision", type=str.upper, choices=PRECISIONS, help="the precision to ask for (default: the fastest)")
+    add("--top-k", type=whole_number, default=1, metavar="N", help="how many answers to return (default: 1)")
+    add_limit(parser)
+    add("--json", action="store_true", help="print each response as one line of JSON")
+    given = parser.parse_args(arguments)
+    if given.question is not None and given.context is None and given.context_file is None:
+        parser.error("--question needs --context or --context-file")
+    return given

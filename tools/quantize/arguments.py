@@ -1,0 +1,83 @@
+"""The command line of quantize. It is checked before PyTorch is imported."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from container.precision import PRECISIONS, Precision
+from tools.arguments import add_precisions, command_parser, parse_precisions
+from tools.quantize.calibration import MIN_CALIBRATION_WINDOWS
+from tools.quantize.output_directory import check_output
+from tools.quantize.recipes import DEFAULT_ALPHA, DEFAULT_RECIPE, RecipeName
+from tools.squad.rules import MAX_QUESTION_LEN
+
+DEFAULT_PRECISIONS = "int8,fp32"
+SPECIAL_TOKENS = 3  # [CLS] question [SEP] context [SEP]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of one run. max_seq_len and doc_stride are in tokens, steps in calibration windows."""
+
+    model: str
+    calibration: str
+    evaluation: str | None
+    output: Path
+    precisions: tuple[Precision, ...]
+    fp32_engine: Literal["ipex", "torch"]
+    recipe: RecipeName
+    alpha: float
+    max_f1_drop: float
+    steps: int
+    max_seq_len: int
+    doc_stride: int
+
+
+def parse_arguments(description: str | None) -> Options:
+    """Read the command line. The process ends with a message if argparse refuses it.
+
+    Raises: ToolError if an unknown precision is named, or the output cannot be written.
+    """
+    parser = command_parser("quantize", description)
+    add = parser.add_argument
+    add("--model", required=True, help="the checkpoint: a directory, or an id on the Hugging Face hub")
+    add(
+        "--calibration",
+        required=True,
+        metavar="FILE",
+        help="questions to calibrate on, in SQuAD's format; or `squad`, from the hub. Never use your test data",
+    )
+    add("--evaluation", metavar="FILE", help="held-out questions: their exact match and F1 go into the manifest")
+    add("--output", required=True, type=Path, metavar="DIR", help="the directory to write; replaces an artifact there")
+    add_precisions(parser, DEFAULT_PRECISIONS)
+    add(
+        "--fp32-engine",
+        choices=("ipex", "torch"),
+        default="ipex",
+        help="ipex is faster (default); a file for torch runs without IPEX",
+    )
+    add(
+        "--recipe",
+        choices=get_args(RecipeName),
+        default=DEFAULT_RECIPE,
+        help="how INT8 is made. static: plain static quantization; smoothquant: outlying channels are smoothed, keys\n"
+        "and values are centred; auto: tries both, several strengths, and layers in FP32, on held-back examples\n"
+        f"(default: {DEFAULT_RECIPE})",
+    )
+    add("--alpha", type=float, default=DEFAULT_ALPHA, help=f"SmoothQuant's strength, 0 to 1 (default: {DEFAULT_ALPHA})")
+    add("--max-f1-drop", type=float, default=0.5, help="with auto: how many points of F1 INT8 may lose (default: 0.5)")
+    add("--steps", type=int, default=100, help="number of calibration windows (default: 100)")
+    add("--max-seq-len", type=int, default=384, help="length of a window, in tokens (default: 384)")
+    add("--doc-stride", type=int, default=128, help="overlap of neighbouring windows, in tokens (default: 128)")
+    given = vars(parser.parse_args())
+    if given["steps"] < MIN_CALIBRATION_WINDOWS:
+        parser.error(f"--steps must be at least {MIN_CALIBRATION_WINDOWS}")
+    if not 0 <= given["alpha"] <= 1:
+        parser.error("--alpha must lie between 0 and 1")
+    if given["max_f1_drop"] < 0:
+        parser.error("--max-f1-drop must not be negative")
+    if not 0 <= given["doc_stride"] < given["max_seq_len"] - MAX_QUESTION_LEN - SPECIAL_TOKENS:
+        parser.error(f"--doc-stride must leave room for a question of {MAX_QUESTION_LEN} tokens in --max-seq-len")
+    precisions = parse_precisions(given.pop("precisions"))
+    check_output(given["output"])
+    return Options(precisions=precisions or PRECISIONS, **given)

@@ -1,0 +1,56 @@
+"""Which examples INT8 is calibrated on, and which are held back for the search of a recipe."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from tools.errors import ToolError
+from tools.squad.examples import Example, read_examples
+
+T = TypeVar("T")
+MIN_CALIBRATION_WINDOWS = 20  # fewer windows do not show the range of the activations
+HELD_BACK = 4  # the search holds every fourth context back
+
+
+def read_calibration(source: str, steps: int, *, holds_back: bool) -> list[Example]:
+    """Read the calibration examples.
+
+    Args:
+        source: a file in SQuAD's format, or `squad`.
+        steps: how many calibration windows the user has asked for.
+        holds_back: whether a part of the contexts is held back for the search.
+
+    Raises: ToolError if there are too few examples.
+    """
+    examples = read_examples(source)
+    if len(examples) < MIN_CALIBRATION_WINDOWS:
+        raise ToolError(
+            f"{source} has {len(examples)} examples; calibration needs at least {MIN_CALIBRATION_WINDOWS}, "
+            f"better {steps}"
+        )
+    if holds_back and len(split_by_context(examples)[0]) < MIN_CALIBRATION_WINDOWS:
+        raise ToolError(
+            f"{source}: --recipe auto holds every {HELD_BACK}th context back, and fewer than "
+            f"{MIN_CALIBRATION_WINDOWS} examples remain; add examples of more contexts, or name a recipe"
+        )
+    return examples
+
+
+def split_by_context(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """Return the examples to calibrate on and the examples to hold back.
+
+    Neighbouring examples share a context, so whole contexts are held back.
+    """
+    contexts = list(dict.fromkeys(example.context for example in examples))
+    held_back = set(contexts[::HELD_BACK])
+    return (
+        [example for example in examples if example.context not in held_back],
+        [example for example in examples if example.context in held_back],
+    )
+
+
+def evenly_spread(items: Sequence[T], count: int) -> list[T]:
+    """Return at most `count` of the items, evenly spread over all of them."""
+    indices = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[index] for index in indices]
