@@ -1,5 +1,6 @@
 """What every page must keep: links lead somewhere, and the commands and make targets that it names exist."""
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -45,9 +46,9 @@ def test_make_targets_that_a_page_names_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name_of)
 def test_modules_and_flags_of_the_commands_on_a_page_exist(page: Path) -> None:
     for module, arguments in PYTHON_MODULE.findall(page.read_text().replace("\\\n", " ")):
-        text = pages.help_of(module)
+        assert importlib.util.find_spec(module), module
         for flag in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", arguments.partition("#")[0]):
-            assert re.search(rf"{flag}(?![\w-])", text), f"python -m {module} has no {flag}"
+            assert re.search(rf"{flag}(?![\w-])", pages.help_of(module)), f"python -m {module} has no {flag}"
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name_of)
