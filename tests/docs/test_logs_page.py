@@ -1,0 +1,99 @@
+"""docs/logs.md against the lines that real servers wrote, and against every call of a logger in the server's code."""
+
+import ast
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from tests.docs import pages
+from tools.local_server import LocalServer
+
+PAGE = pages.DOCS / "logs.md"
+SERVER_CODE = [
+    path for folder in ("container", "model_loader", "serve") for path in (pages.ROOT / folder).rglob("*.py")
+]
+LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "exception": "ERROR"}
+WITH_FIELDS = {"settings", "invocation"}  # messages with a section of their own
+
+
+def log_lines(server: LocalServer) -> list[dict[str, object]]:
+    assert server.log
+    return [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
+
+
+def fields(title: str) -> set[str]:
+    """The fields that the table of a section explains."""
+    _, *table = pages.rows(pages.section(PAGE, title))
+    return {name for row in table for name in pages.names(row[0])}
+
+
+def logger_of(module: Path, tree: ast.Module) -> str | None:
+    """The name of the module's logger, which is always called `log`."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "log" and isinstance(node.value, ast.Call):
+            (argument,) = node.value.args
+            if isinstance(argument, ast.Constant):
+                return str(argument.value)
+            return ".".join(module.relative_to(pages.ROOT).with_suffix("").parts)
+    return None
+
+
+def logger_calls() -> Iterator[tuple[str, str]]:
+    """(level, logger) of each call that writes a line without fields of its own."""
+    for module in SERVER_CODE:
+        tree = ast.parse(module.read_text())
+        logger = logger_of(module, tree)
+        for node in ast.walk(tree):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            if ast.unparse(node.func.value) != "log" or any(
+                ast.unparse(argument) in map(repr, WITH_FIELDS) for argument in node.args
+            ):
+                continue
+            assert logger, f"{module} writes to a logger that it does not define"
+            yield LEVELS[node.func.attr], logger
+
+
+def test_every_line_has_the_documented_fields_and_no_other(
+    server: LocalServer, multi_model_server: LocalServer, multi_model_answers: list[str]
+) -> None:
+    assert multi_model_answers
+    common = fields("Fields of every line")
+    for line in log_lines(server) + log_lines(multi_model_server):
+        assert common - {"exc_info"} <= set(line)
+        if line["message"] not in WITH_FIELDS:
+            assert set(line) <= common
+
+
+def test_the_line_of_a_request_has_the_documented_fields_and_no_other(
+    server: LocalServer, client: httpx.Client, multi_model_server: LocalServer, multi_model_answers: list[str]
+) -> None:
+    assert multi_model_answers
+    client.post(
+        "/invocations", json={"question": "Who built it?", "context": "Zoë Müller built it."}
+    ).raise_for_status()
+    assert client.post("/invocations", json={"question": "Who built it?"}).status_code == 422
+    client.get("/ping")  # the log line of a request follows its answer
+    lines = log_lines(server) + log_lines(multi_model_server)
+    written = {field for line in lines if line["message"] == "invocation" for field in line}
+    assert written - fields("Fields of every line") == fields("One line for each request")
+
+
+def test_the_line_of_the_settings_has_one_field(server: LocalServer) -> None:
+    (line,) = (line for line in log_lines(server) if line["message"] == "settings")
+    assert set(line) - fields("Fields of every line") == {"settings"}
+    assert "`settings`" in pages.section(PAGE, "The settings")
+
+
+def test_every_call_of_a_logger_has_its_row() -> None:
+    _, *table = pages.rows(pages.section(PAGE, "All other lines"))
+    documented = Counter((level.strip("`"), logger.strip("`")) for level, logger, _ in table)
+    prefixes = sorted({logger for _, logger in documented}, key=len, reverse=True)
+    written = Counter(
+        (level, next((prefix for prefix in prefixes if f"{logger}.".startswith(f"{prefix}.")), logger))
+        for level, logger in logger_calls()
+    )
+    assert documented == written
