@@ -5,7 +5,7 @@ import json
 import httpx
 
 from serve.api import schemas
-from serve.api.invocation import ERROR_STATUS, error_type
+from serve.api.error_response import ERROR_STATUS, error_type
 from tests.docs import pages
 from tools.local_server import LocalServer
 

@@ -12,7 +12,7 @@ from torch import nn
 
 Tensors = tuple[torch.Tensor, ...]
 MIN_RANGE = 1e-5  # stands in for the range of a dead channel, which is 0
-INLIER_QUANTILE = 0.99  # of the channels between the two feed-forward layers: docs/decisions/0008
+INLIER_QUANTILE = 0.99  # of the channels between the two feed-forward layers: docs/decisions/0009
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def smooth(model: nn.Module, layer: EncoderLayer, ranges: ActivationRanges, alph
 
     The division is a separate multiplication before the linear layer. It cannot be folded into the LayerNorm in front,
     whose output is the residual as well. The multiplication costs little, while IPEX's own SmoothQuant breaks fusions
-    (docs/decisions/0008).
+    (docs/decisions/0009).
 
     Source: Xiao et al. 2023, SmoothQuant, equation 4.
     """
