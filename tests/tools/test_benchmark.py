@@ -20,7 +20,7 @@ from tools.answers.endpoint import EndpointSource
 from tools.benchmark.arguments import parse
 from tools.benchmark.plots import draw
 from tools.local_server import PROGRAM_DIR, LocalServer, free_port
-from tools.remote.client import Endpoint
+from tools.remote.client import EndpointClient
 from tools.remote.instance_prices import DEFAULT_INSTANCE
 
 BODY = json.dumps({"question": "Who built it?", "context": "Zoë Müller built it."}).encode()
@@ -192,13 +192,13 @@ def test_an_endpoint_is_measured_at_the_price_of_its_instances(endpoint: str, tm
 
 
 def test_a_variant_that_is_named_as_a_precision_is_asked_for_it(endpoint: str) -> None:
-    source = EndpointSource(Endpoint(endpoint), None)
+    source = EndpointSource(EndpointClient(endpoint), None)
     assert {precision: one.variant for precision, one in source.endpoints.items()} == {"INT8": "INT8", "FP32": None}
     assert (source.instance_type, source.instances) == ("ml.c5.2xlarge", 2)
 
 
 def test_requests_are_signed_for_the_endpoints_region(endpoint: str) -> None:
-    int8 = Endpoint(endpoint).only("INT8")
+    int8 = EndpointClient(endpoint).for_variant("INT8")
     url = f"{int8.url}/invocations"
     headers = int8.headers(url, BODY)
     assert "/eu-west-1/sagemaker/aws4_request, SignedHeaders=" in headers["Authorization"]
@@ -210,7 +210,7 @@ def test_requests_are_signed_for_the_endpoints_region(endpoint: str) -> None:
 
 
 def test_a_busy_endpoint_refuses_and_a_wrong_question_is_the_containers_error() -> None:
-    endpoint = Endpoint("bert-qa", "eu-west-1")
+    endpoint = EndpointClient("bert-qa", "eu-west-1")
     of = {status: json.dumps({"OriginalStatusCode": status}).encode() for status in (429, 422, 0)}
     assert [endpoint.status(424, body) for body in of.values()] == [429, 422, 424]
     assert endpoint.status(400, b"{}") == 400

@@ -8,7 +8,7 @@ from container.precision import PRECISIONS, Precision
 from serve.qa.spans import SpanRules
 from tools.answers.source import RULES, remote_answers, request_body
 from tools.errors import ToolError
-from tools.remote.client import Endpoint
+from tools.remote.client import EndpointClient
 from tools.squad.examples import Example
 
 PROBE = Example("probe", "Who built it?", "Zoë Müller built it.", ("Zoë Müller",))
@@ -22,7 +22,7 @@ class EndpointSource:
     serverless, its variants differ, or the caller may not describe it.
     """
 
-    def __init__(self, endpoint: Endpoint, wanted: tuple[Precision, ...] | None) -> None:
+    def __init__(self, endpoint: EndpointClient, wanted: tuple[Precision, ...] | None) -> None:
         """Find out what it serves by asking: an endpoint passes on no other path than /invocations.
 
         Raises: ToolError where it serves none, or not what is wanted.
@@ -30,10 +30,10 @@ class EndpointSource:
         self._name = endpoint.name
         self._configuration = endpoint.configuration()
         variants = self._configuration.variants if self._configuration else {}
-        self.endpoints: dict[Precision, Endpoint] = {}
+        self.endpoints: dict[Precision, EndpointClient] = {}
         refusals = []
         for precision in wanted or PRECISIONS:
-            one = endpoint.only(precision) if precision in variants and not endpoint.variant else endpoint
+            one = endpoint.for_variant(precision) if precision in variants and not endpoint.variant else endpoint
             try:
                 found = json.loads(one(request_body(precision, PROBE, RULES)))
                 if found["version"] == precision:

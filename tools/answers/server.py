@@ -10,7 +10,7 @@ from container.precision import PRECISIONS, Precision
 from serve.qa.spans import SpanRules
 from tools.answers.source import remote_answers
 from tools.errors import ToolError
-from tools.remote.client import Server
+from tools.remote.client import ServerClient
 from tools.squad.examples import Example
 
 WARM_UP_SECONDS = 600  # a large model's whole ladder on one core
@@ -25,7 +25,7 @@ class ServerSource:
 
         Raises: ToolError.
         """
-        self._server = Server(url)
+        self._server = ServerClient(url)
         with Console(stderr=True).status("the server warms its ladder"):
             self._info = self._warm_info()
         served = [precision for precision in PRECISIONS if precision in self._info["precisions"]]

@@ -34,7 +34,7 @@ from tools.errors import ToolError, run
 from tools.fingerprint import fingerprint, one_line, server_cores
 from tools.local_server import LocalServer
 from tools.process_tree import ProcessTree
-from tools.remote.client import Endpoint
+from tools.remote.client import EndpointClient
 from tools.remote.instance_prices import DEFAULT_INSTANCE, Price, price_of
 from tools.squad.examples import Example, read_examples
 
@@ -77,7 +77,7 @@ def _open(
     wanted = parse_precisions(given.precisions)
     source: ServerSource | EndpointSource
     if given.endpoint:
-        endpoint = Endpoint(given.endpoint, given.region)
+        endpoint = EndpointClient(given.endpoint, given.region)
         source = EndpointSource(endpoint, wanted)
         return source, Target(endpoint.url, None, _bodies(source, examples), source.endpoints)
     url = given.url.rstrip("/") if given.url else _start_server(stack, given)

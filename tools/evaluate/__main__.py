@@ -32,7 +32,7 @@ from tools.errors import ToolError, run
 from tools.evaluate.journal import Journal
 from tools.evaluate.report import Evaluation, changed_questions, tables
 from tools.fingerprint import fingerprint, one_line
-from tools.remote.client import Endpoint
+from tools.remote.client import EndpointClient
 from tools.squad.examples import Example, read_examples
 
 DEFAULT_JOURNAL = Path("build/evaluate")
@@ -125,7 +125,7 @@ def _open(given: argparse.Namespace) -> AnswerSource:
     if given.url:
         return ServerSource(given.url, wanted)
     if given.endpoint:
-        return EndpointSource(Endpoint(given.endpoint, given.region), wanted)
+        return EndpointSource(EndpointClient(given.endpoint, given.region), wanted)
     return ArtifactSource(given.model_dir, wanted)
 
 

@@ -18,7 +18,7 @@ from rich.text import Text
 from container.precision import PRECISIONS
 from tools.answers.source import Ask
 from tools.errors import ToolError, run
-from tools.remote.client import Endpoint, Server
+from tools.remote.client import EndpointClient, ServerClient
 from tools.squad.examples import read_examples
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -28,7 +28,9 @@ EXCERPT_CHARACTERS = 120  # on each side of the answer
 def main() -> None:
     """Ask, and print."""
     given = _parse()
-    ask: Ask = Endpoint(given.endpoint, given.region, given.variant) if given.endpoint else Server(given.url)
+    ask: Ask = (
+        EndpointClient(given.endpoint, given.region, given.variant) if given.endpoint else ServerClient(given.url)
+    )
     console = Console(highlight=False, soft_wrap=True)
     for question, context in _questions(given):
         body = {"question": question, "context": context, "parameters": {"top_k": given.top_k}}

@@ -3,19 +3,10 @@
 import pytest
 from rich.console import Console
 
-from container.precision import Precision
+from tests.unit.tools.benchmark.measurements import ARTICLE_PRICE, measured
 from tools.benchmark.load import Load, Sample
 from tools.benchmark.report import closed_table, open_table, rows
 from tools.benchmark.rounds import Closed, Measured, Open, Turn
-from tools.remote.instance_prices import Price
-
-ARTICLE_PRICE = Price(None, 0.408, "the article's instance")
-
-
-def measured(precision: Precision, per_second: float, *latencies_ms: float, under: Closed | Open) -> Measured:
-    """A run that answered `per_second` a second with these latencies."""
-    samples = [Sample(0.0, 0.0, latency / 1000, 200) for latency in latencies_ms]
-    return Measured(precision, under, (Turn(Load(samples, len(samples) / per_second, 0.0), None, None),))
 
 
 def text(of: object) -> str:
