@@ -82,13 +82,3 @@ def account(moto: str, server: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp
         aws_account.enter(moto, runtime, monkeypatch)
         aws_account.install_engine(tmp_path / "bin", monkeypatch)
         yield
-
-
-@pytest.fixture
-def artifact(tmp_path: Path) -> Path:
-    """Small files under the names of the AWS sample: AWS's side does not look into them."""
-    directory = tmp_path / "artifact"
-    directory.mkdir()
-    (directory / "tokenizer.json").write_text("{}")
-    (directory / "model_int8.pt").write_bytes(b"int8" * 1000)
-    return directory

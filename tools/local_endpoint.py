@@ -1,4 +1,4 @@
-"""The command `python -m tools.local_endpoint`; the program is tools/remote/local_endpoint.py."""
+"""Entry point of `python -m tools.local_endpoint`. The program is in tools/remote/local_endpoint.py."""
 
 from tools.errors import run
 from tools.remote.local_endpoint import main

@@ -1,14 +1,13 @@
-"""An AWS account on localhost, for the tests: moto's server, which speaks AWS's APIs over real HTTP, with state.
+"""An AWS account on localhost for the tests: moto's server, which has AWS's HTTP APIs and keeps state.
 
-What moto lacks, UpdateEndpoint, StopTransformJob and some of AWS's refusals, is filled in here, at moto's own side of
-the wire.
+moto does not have UpdateEndpoint, StopTransformJob and some of AWS's refusals. This module adds them to moto's server.
 """
 
 import json
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,15 +24,16 @@ from moto.sagemaker.exceptions import AWSValidationException
 from moto.sagemaker.responses import SageMakerResponse
 from moto.server import ThreadedMotoServer
 
-from tools.deploy.config import Deployment
-from tools.deploy.site import Site
+from tools.deploy import commands
+from tools.deploy.config import DeploymentConfig
+from tools.deploy.deployment import Deployment
 from tools.remote.aws import Aws
 
 REGION = "eu-west-1"
-INSTANCE = "ml.c5.2xlarge"  # moto's list of types ends before ml.c6i
+INSTANCE = "ml.c5.2xlarge"  # moto does not know ml.c6i
 SCALED = {"max_instances": 3, "scale_target": 700, "rollback_alarm": True}
 _REGISTER = ApplicationAutoScalingResponse.register_scalable_target
-# Stands in for docker alone: pushes to a real registry are in test_tools_deploy_engine.py.
+# Replaces the command docker. test_container_engine.py pushes with a real engine to a real registry.
 _ENGINE = """#!{python}
 import sys, boto3
 if sys.argv[1:3] == ["image", "inspect"]:
@@ -49,7 +49,7 @@ elif sys.argv[1] == "push":
 
 @contextmanager
 def running(patch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Gives its URL."""
+    """Run moto's server and yield its URL."""
     patch.setattr(SageMakerResponse, "update_endpoint", _update_endpoint, raising=False)
     patch.setattr(SageMakerResponse, "stop_transform_job", _stop_transform_job, raising=False)
     patch.setattr(ApplicationAutoScalingResponse, "register_scalable_target", _register)
@@ -61,7 +61,7 @@ def running(patch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def _update_endpoint(self: Any) -> ActionResult:
-    """What moto lacks, with what AWS refuses: another mode, and another instance type or no place for what scales."""
+    """Answer UpdateEndpoint. Like AWS, refuse another mode, and refuse to remove or change a variant that scales."""
     asked, backend = json.loads(self.body), self.sagemaker_backend
     endpoint = backend.endpoints[asked["EndpointName"]]
     old, new = (backend.endpoint_configs[n] for n in (endpoint.endpoint_config_name, asked["EndpointConfigName"]))
@@ -87,7 +87,7 @@ def _update_endpoint(self: Any) -> ActionResult:
 
 
 def _register(self: Any) -> str:
-    """Tags of a target that exists are refused."""
+    """Answer RegisterScalableTarget. Like AWS, refuse tags for a target that exists already."""
     targets = self.applicationautoscaling_backend.targets.get(self._get_param("ScalableDimension"), {})
     if self._get_param("ResourceId") in targets and self._get_param("Tags"):
         raise ScalingValidationException("The scalable target that you tried to tag already exists")
@@ -95,13 +95,19 @@ def _register(self: Any) -> str:
 
 
 def _stop_transform_job(self: Any) -> EmptyResult:
-    """What moto lacks."""
+    """Answer StopTransformJob: the job stops at once."""
     self.sagemaker_backend.transform_jobs[self._get_param("TransformJobName")].transform_job_status = "Stopped"
     return EmptyResult()
 
 
 def enter(moto: str, runtime: str, patch: pytest.MonkeyPatch) -> None:
-    """Into an empty account: AWS's own variables name it. runtime: where InvokeEndpoint goes."""
+    """Empty the account, and set AWS's environment variables for it.
+
+    Args:
+        moto: the URL of moto's server.
+        runtime: the URL for InvokeEndpoint, which moto does not answer.
+        patch: resets the environment variables after the test.
+    """
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         patch.setenv(name, "test")
     patch.setenv("AWS_ENDPOINT_URL", moto)
@@ -111,8 +117,11 @@ def enter(moto: str, runtime: str, patch: pytest.MonkeyPatch) -> None:
 
 
 def inventory() -> dict[str, list[str]]:
-    """Everything in the account, by AWS's own listing."""
-    client: Callable[[str], Any] = lambda name: boto3.client(name, REGION)  # noqa: E731
+    """List the names of everything in the account."""
+
+    def client(name: str) -> Any:
+        return boto3.client(name, REGION)
+
     sagemaker, s3 = client("sagemaker"), client("s3")
     buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
     objects = [one["Key"] for name in buckets for one in s3.list_objects_v2(Bucket=name).get("Contents", [])]
@@ -131,7 +140,7 @@ def inventory() -> dict[str, list[str]]:
 
 
 def install_engine(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """A command `engine` that pushes into the account's ECR."""
+    """Write a command `engine` that pushes to the account's ECR, and add it to PATH."""
     engine = folder / "engine"
     folder.mkdir()
     engine.write_text(_ENGINE.format(python=sys.executable, region=REGION))
@@ -139,16 +148,23 @@ def install_engine(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
 
-def site(artifact: Path, session: Any = None, **values: Any) -> Site:
-    said: list[str] = []
-    config = Deployment(**{"region": REGION, "model_dir": artifact, "engine": "engine", "instance": INSTANCE, **values})
-    made = Site(Aws(REGION, config.overrides, session), config, said.append)
-    made.said = said  # type: ignore[attr-defined]
-    return made
+def make_deployment(
+    artifact: Path, session: boto3.Session | None = None, lines: list[str] | None = None, **values: Any
+) -> Deployment:
+    """Return a deployment of the artifact into the account. Its lines of progress are added to `lines`."""
+    defaults = {"region": REGION, "model_dir": artifact, "engine": "engine", "instance": INSTANCE}
+    config = DeploymentConfig(**{**defaults, **values})
+    report = (lines if lines is not None else []).append
+    return Deployment(Aws(REGION, config.overrides, session), config, report)
+
+
+def remove_all(deployment: Deployment) -> None:
+    """Remove everything that belongs to the deployment."""
+    commands.down(deployment, commands.existing_resources(deployment))
 
 
 def refusing(operation: str, message: str, times: int) -> boto3.Session:
-    """A session in which AWS answers an operation so for the first times."""
+    """Return a session in which AWS refuses the first requests of an operation with this message."""
     session, refused = boto3.Session(region_name=REGION), iter(range(times))
 
     def answer(**_: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A container registry on localhost that asks for a password: what the tests push to. Debian's docker-registry."""
+"""A container registry on localhost that asks for a password. The program is docker-registry from Debian."""
 
 import shutil
 import subprocess
@@ -14,9 +14,9 @@ import pytest
 from tools.deploy.container_engine import ContainerEngine
 from tools.local_server import free_port
 
-USER = "AWS"  # ECR's
+USER = "AWS"  # the user name of ECR
 PASSWORD = "correct horse"
-BCRYPT = "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e"  # of PASSWORD, as quick as bcrypt can be
+BCRYPT = "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e"  # hash of PASSWORD with the lowest cost
 START_SECONDS = 20
 CONFIG = """
 version: 0.1
@@ -25,20 +25,20 @@ storage: {{filesystem: {{rootdirectory: "{folder}/images"}}}}
 http: {{addr: "{host}"}}
 auth: {{htpasswd: {{realm: test, path: "{folder}/passwords"}}}}
 """
-# docker takes plain HTTP from localhost by itself; podman must be told.
+# docker accepts plain HTTP on localhost without a setting; podman needs this one.
 PODMAN_CONFIG = """
 [[registry]]
 location = "{host}"
 insecure = true
 """
-MANIFESTS = (  # what engines push, by their settings and stores
+MANIFESTS = (  # the formats that engines push, depending on their settings
     "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, "
     "application/vnd.oci.image.index.v1+json"
 )
 
 
 class Registry:
-    """What it holds, by its own API. host: with the port, the beginning of an image's name."""
+    """A registry and its API. `host` includes the port; names of images begin with it."""
 
     def __init__(self, host: str) -> None:
         self.host = host
@@ -50,12 +50,12 @@ class Registry:
             return False
 
     def tags(self, repository: str) -> list[str]:
-        """None where there is no such repository."""
+        """Return the tags in a repository, or an empty list if the repository does not exist."""
         found = self._ask("GET", f"{repository}/tags/list")
         return found.json()["tags"] if found.is_success else []
 
     def digest(self, repository: str, tag: str) -> str:
-        """sha256:... of the image's manifest."""
+        """Return the digest of an image's manifest, such as sha256:..."""
         return self._ask("HEAD", f"{repository}/manifests/{tag}").raise_for_status().headers["Docker-Content-Digest"]
 
     def _ask(self, method: str, path: str) -> httpx.Response:
@@ -65,11 +65,11 @@ class Registry:
 
 @contextmanager
 def running(engine: ContainerEngine, patch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """A registry of one's own. At the end the engine forgets its password and its images."""
+    """Run an empty registry. Afterwards, remove its password and its images from the engine."""
     command = shutil.which("docker-registry")
     if command is None:
         pytest.skip("docker-registry is not installed: apt-get install docker-registry")
-    with TemporaryDirectory(dir="/var/tmp") as folder:  # on disk: an image is too large for a /tmp in memory
+    with TemporaryDirectory(dir="/var/tmp") as folder:  # on disk, because /tmp may be in memory and too small
         registry = Registry(f"127.0.0.1:{free_port()}")
         for name, text in (
             ("config.yml", CONFIG.format(folder=folder, host=registry.host)),

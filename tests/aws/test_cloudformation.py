@@ -1,7 +1,7 @@
-"""CloudFormation's template: valid by AWS's schemas, no other than what the tool does; its comment's commands work.
+"""The CloudFormation template: it is valid, it creates the same as `up`, and the commands in its comment work.
 
-moto's CloudFormation cannot make alarms and scaling, and makes up the endpoint's name. Here these get the name that the
-template gives them; all that it asks for is held against what `up` asks of AWS.
+moto's CloudFormation cannot create alarms and scaling, and ignores the name of the endpoint. The tests add that. They
+compare the properties of all resources in the stack with the requests that `up` sends to AWS.
 """
 
 import json
@@ -26,20 +26,23 @@ from container import contract
 from container.settings import Settings
 from tests.aws import aws_account
 from tests.aws.aws_account import INSTANCE, REGION
-from tools.deploy import lifecycle
-from tools.deploy.access import Role
-from tools.deploy.config import Deployment
-from tools.deploy.endpoint import Endpoint
-from tools.deploy.models import EndpointConfig, Models
-from tools.deploy.scaling import RollbackAlarm, Scaling
-from tools.deploy.site import Site
+from tests.unit.deploy.comment_commands import commands_in_comment
+from tools.deploy import commands
+from tools.deploy.config import DeploymentConfig
+from tools.deploy.deployment import Deployment
+from tools.deploy.steps.preparation.role import RoleStep
+from tools.deploy.steps.serving.endpoint import EndpointStep
+from tools.deploy.steps.serving.endpoint_config import EndpointConfigStep
+from tools.deploy.steps.serving.models import ModelsStep
+from tools.deploy.steps.serving.rollback_alarm import RollbackAlarmStep
+from tools.deploy.steps.serving.scaling import ScalingStep
 from tools.remote.aws import Aws
 
 ROOT = Path(__file__).parents[2]
 STACK = (ROOT / "deploy" / "cloudformation.yaml").read_text()
 TEMPLATE: dict[str, Any] = loads(STACK)
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
-# A parameter, and the value of tools.deploy's configuration that it stands for.
+# The parameters of the template that correspond to a value in the configuration of tools.deploy.
 FIELDS = {
     "InstanceType": "instance",
     "Instances": "instances",
@@ -50,12 +53,12 @@ FIELDS = {
 }
 
 
-def typed(value: Any) -> Any:
-    """CloudFormation takes "1" for 1 and "true" for true; policies are JSON in a string."""
+def parsed(value: Any) -> Any:
+    """Parse strings that hold JSON: CloudFormation accepts "1" for 1 and "true" for true, and policies as strings."""
     if isinstance(value, dict):
-        return {key: typed(one) for key, one in value.items()}
+        return {key: parsed(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [typed(one) for one in value if one is not None]  # moto leaves AWS::NoValue in lists
+        return [parsed(one) for one in value if one is not None]  # moto leaves AWS::NoValue in lists
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
@@ -63,20 +66,14 @@ def typed(value: Any) -> Any:
 
 
 def without(value: Any, *names: str) -> Any:
-    """Keys of these names left out, at any depth."""
+    """Return a copy of the value without the keys of these names, at any depth."""
     if isinstance(value, list):
         return [without(one, *names) for one in value]
     return {k: without(v, *names) for k, v in value.items() if k not in names} if isinstance(value, dict) else value
 
 
-def commands(text: str) -> list[str]:
-    """Those of the comment at the top, each on one line."""
-    comment = text.partition("\nAWSTemplateFormatVersion")[0]
-    return [line[4:] for line in comment.replace("\\\n#", "").splitlines() if line.startswith("#   ")]
-
-
-class Unmade:
-    """What moto's CloudFormation cannot make: it has a name, and nothing stands behind it."""
+class NameOnly:
+    """A resource that moto's CloudFormation cannot create. It has a name and no state."""
 
     def __init__(self, arn: str) -> None:
         self.arn = arn
@@ -94,7 +91,7 @@ class Unmade:
     @classmethod
     def create_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
-    ) -> "Unmade":
+    ) -> "NameOnly":
         name = cloudformation_json["Properties"].get("AlarmName", resource_name)
         return cls(f"arn:aws:cloudwatch:{region_name}:{account_id}:alarm:{name}")
 
@@ -105,14 +102,14 @@ class Unmade:
 
 @pytest.fixture
 def resolved(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """An empty account at moto's server; as stacks are made, their resources' properties without any function left."""
+    """An empty account, and the properties of the resources of each new stack, with all functions resolved."""
     seen: dict[str, Any] = {}
     parse = parsing.parse_resource_and_generate_name
 
     def record(logical_id: str, resource_json: Any, resources_map: Any) -> Any:
-        parsed = parse(logical_id, resource_json, resources_map)
-        seen[logical_id] = typed(parsed[1]["Properties"])
-        return parsed
+        resource = parse(logical_id, resource_json, resources_map)
+        seen[logical_id] = parsed(resource[1]["Properties"])
+        return resource
 
     monkeypatch.setattr(parsing, "parse_resource_and_generate_name", record)
     monkeypatch.setattr(FakeEndpoint, "cloudformation_name_type", staticmethod(lambda: "EndpointName"))
@@ -121,44 +118,44 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
         "ApplicationAutoScaling::ScalableTarget",
         "ApplicationAutoScaling::ScalingPolicy",
     ):
-        monkeypatch.setitem(parsing.get_model_map(), f"AWS::{kind}", Unmade)
+        monkeypatch.setitem(parsing.get_model_map(), f"AWS::{kind}", NameOnly)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with aws_account.running(monkeypatch) as moto:
         aws_account.enter(moto, "http://127.0.0.1:9", monkeypatch)
         yield seen
 
 
-def configuration(model_dir: Path, **values: Any) -> Deployment:
-    """For the tool."""
+def make_config(model_dir: Path, **values: Any) -> DeploymentConfig:
+    """Return a configuration of the tool that corresponds to the stack of `make_stack`."""
     (model_dir / "tokenizer.json").write_text("{}")
     (model_dir / "model_int8.pt").write_bytes(b"int8")
     uri = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/bert-qa:{contract.VERSION}"
     fixed = {"region": REGION, "instance": INSTANCE, "bucket": "models", "image_uri": uri}
-    return Deployment(**fixed, model_dir=model_dir, environment={"PRECISIONS": "INT8"}, **values)
+    return DeploymentConfig(**fixed, model_dir=model_dir, environment={"PRECISIONS": "INT8"}, **values)
 
 
-def asked_by_up(config: Deployment) -> dict[str, Any]:
-    """The parameters of every request that it sends, by operation; of an update too."""
+def requests_of_up(config: DeploymentConfig) -> dict[str, Any]:
+    """Return the parameters of the requests that `up` sends, by operation, for a new endpoint and an update."""
     seen: dict[str, Any] = {}
     session = boto3.Session()
     session.events.register(
-        "provide-client-params", lambda params, model, **_: seen.update({model.name: typed(params)})
+        "provide-client-params", lambda params, model, **_: seen.update({model.name: parsed(params)})
     )
     for version in (config.model_copy(update={"startup_seconds": config.startup_seconds + 1}), config):
-        site = Site(Aws(REGION, session=session), version, print)
-        for step in (Role, Models, EndpointConfig, RollbackAlarm, Endpoint, Scaling):
-            step(site).apply()
+        deployment = Deployment(Aws(REGION, session=session), version, print)
+        for step in (RoleStep, ModelsStep, EndpointConfigStep, RollbackAlarmStep, EndpointStep, ScalingStep):
+            step(deployment).apply()
     return {operation: without(params, "Tags") for operation, params in seen.items()}
 
 
-def make_stack(config: Deployment) -> dict[str, str]:
-    """With the parameters that stand for this configuration. Its outputs."""
-    site = Site(Aws(REGION), config, print)
+def make_stack(config: DeploymentConfig) -> dict[str, str]:
+    """Create a stack with the parameters that correspond to this configuration, and return its outputs."""
+    deployment = Deployment(Aws(REGION), config, print)
     values = {name: getattr(config, field) for name, field in FIELDS.items()}
     values |= {
         "ModelBucket": config.bucket,
-        "ModelPrefix": site.prefix,
-        "ModelKey": site.artifact_keys[0].removeprefix(site.prefix),
+        "ModelPrefix": deployment.names.key_prefix,
+        "ModelKey": deployment.artifact_keys[0].removeprefix(deployment.names.key_prefix),
         "ImageTag": config.image_uri.rpartition(":")[2],
         "Precisions": config.environment["PRECISIONS"],
         "ScaleTarget": config.scale_target or 0,
@@ -178,11 +175,11 @@ def test_cfn_lint_finds_nothing() -> None:
 @pytest.mark.parametrize(
     "values", [{}, {"max_instances": 3, "scale_target": 700, "rollback_alarm": True}], ids=["default", "everything"]
 )
-def test_the_stack_asks_for_what_up_asks_for(values: dict[str, Any], resolved: dict[str, Any], tmp_path: Path) -> None:
-    config = configuration(tmp_path, **values)
+def test_the_stack_creates_the_same_as_up(values: dict[str, Any], resolved: dict[str, Any], tmp_path: Path) -> None:
+    config = make_config(tmp_path, **values)
     make_stack(config)
     boto3.client("cloudformation").delete_stack(StackName=config.name)
-    up = asked_by_up(config)
+    up = requests_of_up(config)
     (policy,) = resolved["Role"]["Policies"]
     expected = {
         "Role": {
@@ -198,14 +195,15 @@ def test_the_stack_asks_for_what_up_asks_for(values: dict[str, Any], resolved: d
     if "RegisterScalableTarget" in up:
         target = expected["ScalableTarget"] = up["RegisterScalableTarget"]
         expected["ScalingPolicy"] = without(up["PutScalingPolicy"], *target)
-    made_up = ("ExecutionRoleArn", "ModelName", "EndpointConfigName", "ScalingTargetId")  # names that differ
-    assert without(resolved, *made_up) == without(expected, *made_up)
+    generated = ("ExecutionRoleArn", "ModelName", "EndpointConfigName", "ScalingTargetId")  # these names differ
+    assert without(resolved, *generated) == without(expected, *generated)
 
 
-def test_the_stack_comes_and_goes(resolved: dict[str, Any], tmp_path: Path, client: httpx.Client) -> None:
-    config = configuration(tmp_path)
+def test_the_stack_can_be_created_and_deleted(resolved: dict[str, Any], tmp_path: Path, client: httpx.Client) -> None:
+    config = make_config(tmp_path)
     outputs = make_stack(config)
-    assert lifecycle.existing(Site(Aws(REGION), config, print)) == []  # what `down` would take for its own
+    # `down` must not remove the resources of a stack.
+    assert commands.existing_resources(Deployment(Aws(REGION), config, print)) == []
     sagemaker = boto3.client("sagemaker")
     endpoint = sagemaker.describe_endpoint(EndpointName="bert-qa")
     assert (outputs["EndpointName"], outputs["EndpointArn"]) == (endpoint["EndpointName"], endpoint["EndpointArn"])
@@ -222,40 +220,40 @@ def test_the_stack_comes_and_goes(resolved: dict[str, Any], tmp_path: Path, clie
     assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == boto3.client("iam").list_roles()["Roles"] == []
 
 
-def test_what_aws_never_changes_has_no_name_so_that_an_update_makes_another() -> None:
+def test_resources_that_aws_cannot_change_have_no_fixed_name() -> None:
     resources = TEMPLATE["Resources"]
     for name in ("Role", "Model", "EndpointConfig"):
         assert f"{name}Name" not in resources[name]["Properties"]
 
 
-def test_parameters_have_the_tools_defaults_and_limits() -> None:
-    schema = Deployment.model_json_schema()["properties"]
+def test_parameters_have_the_defaults_and_limits_of_the_tool() -> None:
+    schema = DeploymentConfig.model_json_schema()["properties"]
     names = {"default": "Default", "minimum": "MinValue", "maximum": "MaxValue", "pattern": "AllowedPattern"}
     for parameter, field in FIELDS.items():
         limits = {key: PARAMETERS[parameter].get(name) for key, name in names.items()}
-        assert typed(limits) == {key: schema[field].get(key) for key in names}, parameter
+        assert parsed(limits) == {key: schema[field].get(key) for key in names}, parameter
     name = schema["name"]["default"]
     assert PARAMETERS["ImageRepository"]["Default"] == name
     assert PARAMETERS["ModelPrefix"]["Default"] == f"{name}/"
 
 
-def test_precisions_are_the_servers_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_precisions_are_those_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRECISIONS", PARAMETERS["Precisions"]["Default"])
     assert Settings.from_env().precisions == Settings.model_fields["precisions"].default
 
 
-def test_it_fits_every_partition() -> None:
+def test_the_template_works_in_every_partition_of_aws() -> None:
     text = json.dumps(TEMPLATE)
     assert "arn:aws" not in text
     assert re.findall(r"[a-z.]+\.amazonaws\.com", text) == ["sagemaker.amazonaws.com"]
 
 
-def test_who_scales_is_asked_for_a_target() -> None:
+def test_scaling_needs_a_target() -> None:
     assert TEMPLATE["Rules"]["ScalingNeedsATarget"]["RuleCondition"] == TEMPLATE["Conditions"]["Scales"]
 
 
-def test_the_commands_that_package_give_the_same_bytes_and_a_key(tmp_path: Path) -> None:
-    packaging = [line for line in commands(STACK) if line.startswith(("tar ", "KEY="))]
+def test_the_packaging_commands_give_the_same_bytes_and_a_valid_key(tmp_path: Path) -> None:
+    packaging = [line for line in commands_in_comment(STACK) if line.startswith(("tar ", "KEY="))]
     script = "\n".join(["set -eu", *packaging, "echo $KEY"])
     keys = set()
     for time in (1, 2):
@@ -276,7 +274,7 @@ def test_the_commands_that_package_give_the_same_bytes_and_a_key(tmp_path: Path)
     assert {"./model_int8.pt", "./tokenizer.json"} <= set(listed.stdout.split())
 
 
-def test_the_command_that_deploys_gives_what_has_no_default() -> None:
-    (deploy,) = (line for line in commands(STACK) if line.startswith("aws cloudformation deploy"))
+def test_the_deploy_command_gives_every_parameter_without_a_default() -> None:
+    (deploy,) = (line for line in commands_in_comment(STACK) if line.startswith("aws cloudformation deploy"))
     given = re.findall(r"(\w+)=", deploy.partition("--parameter-overrides")[2])
     assert set(given) == {name for name, one in PARAMETERS.items() if "Default" not in one}

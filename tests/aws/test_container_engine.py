@@ -1,4 +1,4 @@
-"""The engine that is installed here, and a registry on localhost: what is pushed can be pulled, errors are told."""
+"""The installed container engine and a registry on localhost: pushed images can be pulled, and errors are reported."""
 
 import io
 import subprocess
@@ -31,7 +31,7 @@ def registry(engine: ContainerEngine, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 @pytest.fixture
 def image(engine: ContainerEngine, tmp_path: Path) -> Iterator[str]:
-    """An image of one small file, unlike any other."""
+    """A new image that holds one small file with random content."""
     content, name = uuid.uuid4().bytes, f"localhost/bert-qa-test:{uuid.uuid4().hex[:8]}"
     with tarfile.open(tmp_path / "root.tar", "w") as root:
         header = tarfile.TarInfo("file")
@@ -39,7 +39,9 @@ def image(engine: ContainerEngine, tmp_path: Path) -> Iterator[str]:
         root.addfile(header, io.BytesIO(content))
     command(engine, "import", str(tmp_path / "root.tar"), name)
     yield name
-    subprocess.run([engine.command, "rmi", name], capture_output=True)  # a test may have removed it
+    subprocess.run(
+        [engine.command, "rmi", name], capture_output=True
+    )  # fails if the test has removed the image already
 
 
 def command(engine: ContainerEngine, *arguments: str) -> None:
@@ -47,10 +49,8 @@ def command(engine: ContainerEngine, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_an_image_that_was_pushed_can_be_pulled_by_its_digest(
-    engine: ContainerEngine, registry: Registry, image: str
-) -> None:
-    assert httpx.get(f"http://{registry.host}/v2/").status_code == 401  # it does ask for a password
+def test_a_pushed_image_can_be_pulled_by_its_digest(engine: ContainerEngine, registry: Registry, image: str) -> None:
+    assert httpx.get(f"http://{registry.host}/v2/").status_code == 401  # the registry asks for a password
     engine.push(image, f"{registry.host}/bert-qa:one", user=USER, password=PASSWORD)
     assert registry.tags("bert-qa") == ["one"]
     pushed = f"{registry.host}/bert-qa@{registry.digest('bert-qa', 'one')}"
@@ -69,25 +69,29 @@ def test_a_second_push_changes_nothing(engine: ContainerEngine, registry: Regist
     assert (registry.tags("bert-qa"), registry.digest("bert-qa", "one")) == (["one"], before)
 
 
-def test_a_wrong_password_is_told_in_the_engines_words(engine: ContainerEngine, registry: Registry, image: str) -> None:
+def test_a_wrong_password_gives_an_error_with_the_message_of_the_engine(
+    engine: ContainerEngine, registry: Registry, image: str
+) -> None:
     with pytest.raises(ToolError, match=r"login.* failed: .*(?i:unauthorized|invalid username/password)") as raised:
         engine.push(image, f"{registry.host}/bert-qa:one", user=USER, password="wrong horse")
     assert "wrong horse" not in str(raised.value)
     assert registry.tags("bert-qa") == []
 
 
-def test_a_push_that_is_refused_names_the_command(engine: ContainerEngine, registry: Registry, image: str) -> None:
+def test_the_error_for_a_refused_push_names_the_command(
+    engine: ContainerEngine, registry: Registry, image: str
+) -> None:
     uri = f"{registry.host}/bert-qa:one"
     with pytest.raises(ToolError, match=rf"`{engine.command} push {uri}` failed"):
-        engine.push(image, uri)  # nobody logged in
+        engine.push(image, uri)  # without a login
     assert registry.tags("bert-qa") == []
 
 
-def test_an_image_that_is_not_there_is_told_with_how_to_build_it(engine: ContainerEngine) -> None:
+def test_the_error_for_a_missing_image_says_how_to_build_it(engine: ContainerEngine) -> None:
     with pytest.raises(ToolError, match=rf"`{engine.command} build -t bert-qa-none \.`"):
         engine.image_id("bert-qa-none")
 
 
-def test_an_engine_that_is_not_there_is_named() -> None:
+def test_the_error_for_a_missing_engine_names_it() -> None:
     with pytest.raises(ToolError, match="no-such-engine: not installed or not running"):
         ContainerEngine.find("no-such-engine")

@@ -1,6 +1,6 @@
-"""The whole life of a deployment against moto's server: AWS's APIs over real HTTP, with state, on localhost.
+"""plan, up, status and down against moto's server, which has AWS's HTTP APIs and keeps state.
 
-InvokeEndpoint goes to tools.local_endpoint in front of the real server. botocore validates every request as for AWS.
+InvokeEndpoint goes to tools.local_endpoint, in front of a real server. boto3 checks every request as it does for AWS.
 """
 
 from pathlib import Path
@@ -10,16 +10,15 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.aws.aws_account import REGION, SCALED, inventory, refusing, site
-from tools.deploy import lifecycle
-from tools.deploy import site as site_module
+from tests.aws.aws_account import REGION, SCALED, inventory, make_deployment, refusing, remove_all
+from tools.deploy import commands, retry
 from tools.deploy.__main__ import plan, status
-from tools.deploy.config import OWNER_TAG
+from tools.deploy.tags import OWNER_TAG
 from tools.errors import ToolError
 
 
-class Failing:
-    """A session whose n-th request is refused, as AWS would; it never fails where n is None."""
+class RefusingSession:
+    """A session that records all requests. AWS refuses the request with this number; None refuses nothing."""
 
     def __init__(self, number: int | None = None) -> None:
         self.session = boto3.Session(region_name=REGION)
@@ -36,78 +35,79 @@ class Failing:
 
 
 @pytest.mark.usefixtures("account")
-def test_plan_up_again_update_status_down_leaves_what_was_there(
+def test_the_commands_create_update_show_and_remove_a_deployment(
     artifact: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = inventory()
-    plan(site(artifact, **SCALED))
+    plan(make_deployment(artifact, **SCALED))
     assert inventory() == before
     assert "$0.408 to $1.224 an hour" in capsys.readouterr().out
 
-    lifecycle.up(site(artifact, **SCALED))
+    commands.up(make_deployment(artifact, **SCALED))
     made = inventory()
     assert {kind: len(names) for kind, names in made.items()} == dict.fromkeys(made, 1)
-    again = site(artifact, **SCALED)
-    assert {change for _, change in lifecycle.changes(again)} == {None, "ask the endpoint one question"}
-    lifecycle.up(again)
+    again = make_deployment(artifact, **SCALED)
+    assert {change for _, change in commands.planned_changes(again)} == {None, "ask the endpoint one question"}
+    commands.up(again)
     assert inventory() == made
 
     (artifact / "model_int8.pt").write_bytes(b"another" * 1000)
-    updating = site(artifact, **SCALED)
-    assert any((change or "").startswith("update bert-qa from") for _, change in lifecycle.changes(updating))
-    lifecycle.up(updating)
+    lines: list[str] = []
+    updating = make_deployment(artifact, lines=lines, **SCALED)
+    assert any((change or "").startswith("update bert-qa from") for _, change in commands.planned_changes(updating))
+    commands.up(updating)
     updated = inventory()
     assert {kind: len(names) for kind, names in updated.items()} == dict.fromkeys(updated, 1)
     assert updated["models"] != made["models"]
     assert updated["objects"] != made["objects"]
-    assert any("Zoë Müller" in line for line in updating.said)  # type: ignore[attr-defined]
+    assert any("Zoë Müller" in line for line in lines)
 
     capsys.readouterr()
     status(updating)
     assert "endpoint bert-qa (InService)" in capsys.readouterr().out
-    lifecycle.down(lifecycle.existing(updating), updating)
+    remove_all(updating)
     assert inventory() == before
 
 
 @pytest.mark.usefixtures("account")
-def test_after_a_failure_of_each_request_up_goes_on_and_down_leaves_nothing(artifact: Path) -> None:
+def test_up_continues_after_a_failure_of_any_request_and_down_leaves_nothing(artifact: Path) -> None:
     empty = inventory()
-    whole = Failing()
-    lifecycle.up(site(artifact, whole.session, **SCALED))
-    lifecycle.down(lifecycle.existing(site(artifact, **SCALED)), site(artifact, **SCALED))
+    complete = RefusingSession()
+    commands.up(make_deployment(artifact, complete.session, **SCALED))
+    remove_all(make_deployment(artifact, **SCALED))
     changing = [
         number
-        for number, operation in enumerate(whole.operations)
+        for number, operation in enumerate(complete.operations)
         if not operation.startswith(("Get", "Describe", "Head", "List")) or operation == "GetAuthorizationToken"
     ]
     assert len(changing) > 10
-    first_reads = {operation: number for number, operation in reversed(list(enumerate(whole.operations)))}
+    first_reads = {operation: number for number, operation in reversed(list(enumerate(complete.operations)))}
     reading = [number for number in first_reads.values() if number not in changing and number > 0]
     assert len(reading) > 10
     for number in sorted([*changing, *reading]):
-        failing = Failing(number)
+        refusing_session = RefusingSession(number)
         with pytest.raises(ToolError, match=r"step \d+ of 13") as raised:
-            lifecycle.up(site(artifact, failing.session, **SCALED))
-        assert whole.operations[number] in str(raised.value)
+            commands.up(make_deployment(artifact, refusing_session.session, **SCALED))
+        assert complete.operations[number] in str(raised.value)
         assert "no [x] for you" in str(raised.value)
         assert "run the same `up`" in str(raised.value)
-        goes_on = site(artifact, **SCALED)
-        lifecycle.up(goes_on)
+        continued = make_deployment(artifact, **SCALED)
+        commands.up(continued)
         assert inventory()["endpoints"] == ["bert-qa"]
-        lifecycle.down(lifecycle.existing(goes_on), goes_on)
-        assert inventory() == empty, whole.operations[number]
+        remove_all(continued)
+        assert inventory() == empty, complete.operations[number]
 
 
 @pytest.mark.usefixtures("account")
-def test_down_leaves_foreign_resources_of_similar_names(artifact: Path) -> None:
-    lifecycle.up(site(artifact, name="bert-qa-2", **SCALED))
-    mine = site(artifact, **SCALED)
+def test_down_keeps_resources_of_others_with_similar_names(artifact: Path) -> None:
+    commands.up(make_deployment(artifact, name="bert-qa-2", **SCALED))
+    mine = make_deployment(artifact, **SCALED)
     s3, sagemaker = boto3.client("s3", REGION), boto3.client("sagemaker", REGION)
     s3.create_bucket(Bucket="theirs", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="theirs", Key="bert-qa/notes.txt", Body=b"keep")
     sagemaker.create_model(
         ModelName="bert-qa-theirs",
-        ExecutionRoleArn=mine.role_arn,
+        ExecutionRoleArn=mine.names.role_arn,
         PrimaryContainer={"Image": "x", "ModelDataUrl": "s3://theirs/model.tar.gz"},
         Tags=[{"Key": OWNER_TAG, "Value": "bert-qa-3"}],
     )
@@ -116,17 +116,17 @@ def test_down_leaves_foreign_resources_of_similar_names(artifact: Path) -> None:
         EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
     )  # fmt: skip
     before = inventory()
-    in_theirs = site(artifact, bucket="theirs", **SCALED)
-    lifecycle.up(in_theirs)
-    lifecycle.down(lifecycle.existing(in_theirs), in_theirs)
+    in_theirs = make_deployment(artifact, bucket="theirs", **SCALED)
+    commands.up(in_theirs)
+    remove_all(in_theirs)
     assert inventory() == before
 
 
 @pytest.mark.usefixtures("account")
-def test_a_name_that_is_taken_is_refused(artifact: Path) -> None:
+def test_up_refuses_a_name_that_somebody_else_uses(artifact: Path) -> None:
     boto3.client("ecr", REGION).create_repository(repositoryName="bert-qa")
     with pytest.raises(ToolError, match="choose another --name"):
-        lifecycle.up(site(artifact))
+        commands.up(make_deployment(artifact))
 
 
 @pytest.mark.usefixtures("account")
@@ -140,58 +140,61 @@ def test_a_name_that_is_taken_is_refused(artifact: Path) -> None:
         {"mode": "batch", "batch_input": "s3://in/x", "batch_output": "s3://out/y"},
         {"overrides": {"CreateModel": {"VpcConfig": {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}}},
     ],
-    ids=["async", "serverless", "a variant each", "uncompressed", "batch", "overrides"],
+    ids=["async", "serverless", "two variants", "uncompressed", "batch", "overrides"],
 )
-def test_every_mode_comes_and_goes(artifact: Path, values: dict[str, Any]) -> None:
+def test_every_mode_can_be_created_and_removed(artifact: Path, values: dict[str, Any]) -> None:
     before = inventory()
-    made = site(artifact, **values)
-    lifecycle.up(made)
-    asked = any("Zoë Müller" in line for line in made.said)  # type: ignore[attr-defined]
-    assert asked == made.config.has_endpoint
+    lines: list[str] = []
+    deployment = make_deployment(artifact, lines=lines, **values)
+    commands.up(deployment)
+    has_answer = any("Zoë Müller" in line for line in lines)
+    assert has_answer == deployment.config.has_endpoint
     models = [boto3.client("sagemaker", REGION).describe_model(ModelName=name) for name in inventory()["models"]]
     assert len(models) == (2 if "traffic" in values else 1)
     assert bool(models[0].get("VpcConfig")) == ("overrides" in values)
-    lifecycle.down(lifecycle.existing(made), made)
+    remove_all(deployment)
     assert inventory() == before
 
 
 @pytest.mark.usefixtures("account")
-def test_an_override_that_does_not_fit_is_named(artifact: Path) -> None:
+def test_an_invalid_override_is_named(artifact: Path) -> None:
     with pytest.raises(ToolError, match=r"\[overrides.CreateModel\]"):
-        lifecycle.up(site(artifact, overrides={"CreateModel": {"VpcConfig": {"Subnets": "subnet-1"}}}))
+        commands.up(make_deployment(artifact, overrides={"CreateModel": {"VpcConfig": {"Subnets": "subnet-1"}}}))
 
 
 @pytest.mark.usefixtures("account")
-def test_scaling_of_a_foreign_endpoint_of_the_same_name_stays(artifact: Path) -> None:
-    lifecycle.up(site(artifact, **SCALED))
+def test_down_keeps_the_scaling_of_an_endpoint_that_belongs_to_others(artifact: Path) -> None:
+    commands.up(make_deployment(artifact, **SCALED))
     sagemaker = boto3.client("sagemaker", REGION)
     arn = sagemaker.describe_endpoint(EndpointName="bert-qa")["EndpointArn"]
     sagemaker.delete_tags(ResourceArn=arn, TagKeys=[OWNER_TAG])
-    mine = site(artifact, **SCALED)
-    lifecycle.down(lifecycle.existing(mine), mine)
+    mine = make_deployment(artifact, **SCALED)
+    remove_all(mine)
     left = inventory()
     assert left["endpoints"] == ["bert-qa"]
     assert left["targets"] == ["endpoint/bert-qa/variant/AllTraffic"]
 
 
 @pytest.mark.usefixtures("account")
-def test_up_waits_until_aws_sees_the_new_role(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site_module, "POLL_SECONDS", 0.1)
+def test_up_repeats_a_request_until_aws_sees_the_new_role(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "POLL_SECONDS", 0.1)
     message = 'Could not access model data at s3://x. Please ensure that the role allows the action "sts:AssumeRole".'
-    made = site(artifact, refusing("CreateModel", message, 2))
-    lifecycle.up(made)
-    assert sum("does not see yet" in line for line in made.said) == 2  # type: ignore[attr-defined]
+    lines: list[str] = []
+    commands.up(make_deployment(artifact, refusing("CreateModel", message, 2), lines))
+    assert sum("does not see the new resources yet" in line for line in lines) == 2
 
 
 @pytest.mark.usefixtures("account")
-def test_an_image_in_a_format_that_aws_refuses_is_told_with_the_command_that_mends_it(artifact: Path) -> None:
+def test_the_error_for_an_image_in_the_oci_format_names_the_command_that_builds_the_right_format(
+    artifact: Path,
+) -> None:
     message = "Unsupported manifest media type application/vnd.oci.image.index.v1+json"
     with pytest.raises(ToolError, match="--provenance=false --output type=docker"):
-        lifecycle.up(site(artifact, refusing("CreateModel", message, 1)))
+        commands.up(make_deployment(artifact, refusing("CreateModel", message, 1)))
 
 
 @pytest.mark.usefixtures("account")
-def test_a_bucket_of_another_account_is_not_used(artifact: Path) -> None:
+def test_up_does_not_use_a_bucket_of_another_account(artifact: Path) -> None:
     session = boto3.Session(region_name=REGION)
     forbidden = SimpleNamespace(status_code=403), {"Error": {"Code": "403", "Message": "Forbidden"}}
     owners: list[str] = []
@@ -201,6 +204,6 @@ def test_a_bucket_of_another_account_is_not_used(artifact: Path) -> None:
         return forbidden
 
     session.events.register("before-call.s3.HeadBucket", answer)
-    with pytest.raises(ToolError, match="is another account's.*--bucket"):
-        lifecycle.up(site(artifact, session))
+    with pytest.raises(ToolError, match="belongs to another account.*--bucket"):
+        commands.up(make_deployment(artifact, session))
     assert set(owners) == {"123456789012"}

@@ -1,4 +1,4 @@
-"""The guide's policy for the person who deploys allows what the tool does, in every mode, and nothing else."""
+"""The policy in docs/deploy.md allows every request of the tool, in every mode, and nothing else."""
 
 import json
 import re
@@ -9,12 +9,12 @@ import boto3
 import pytest
 from moto.sagemaker.models import sagemaker_backends
 
-from tests.aws.aws_account import REGION, SCALED, site
-from tools.deploy import lifecycle
+from tests.aws.aws_account import REGION, SCALED, make_deployment, remove_all
+from tools.deploy import commands
 
 ROOT = Path(__file__).parents[2]
 
-# Where IAM's name is not the operation's; S3's permissions are named by what is touched.
+# The permissions whose names differ from the name of the operation.
 ACTIONS = {
     "s3:HeadBucket": {"s3:ListBucket"},
     "s3:ListObjectsV2": {"s3:ListBucket"},
@@ -25,9 +25,9 @@ ACTIONS = {
     "s3:PutObject": {"s3:PutObject", "s3:PutObjectTagging"},
     "cloudwatch:PutMetricAlarm": {"cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"},
 }
-# What no request of the tool shows: tags that come with a creation, the engine's push, a part of an upload that fails,
-# what AWS does in the caller's name.
-UNSEEN = {
+# Permissions that no recorded request shows: tags in a request that creates something, the push by the container
+# engine, the end of a failed upload, and what AWS does in the name of the caller.
+UNRECORDED = {
     "sagemaker:AddTags", "ecr:TagResource", "iam:TagRole", "application-autoscaling:TagResource",
     "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart",
     "ecr:CompleteLayerUpload", "ecr:PutImage", "s3:AbortMultipartUpload", "iam:PassRole", "iam:CreateServiceLinkedRole",
@@ -35,34 +35,34 @@ UNSEEN = {
 
 
 @pytest.mark.usefixtures("account")
-def test_the_guides_policy_allows_what_the_tool_does_and_nothing_else(artifact: Path) -> None:
+def test_the_policy_in_the_guide_allows_what_the_tool_does_and_nothing_else(artifact: Path) -> None:
     used: set[str] = set()
 
-    def note(model: Any, **_: Any) -> None:
+    def record(model: Any, **_: Any) -> None:
         service = model.service_model.signing_name.replace("monitoring", "cloudwatch")
         action = f"{service}:{model.name}"
         used.update(ACTIONS.get(action, {action}))
 
     session = boto3.Session(region_name=REGION)
-    session.events.register("before-call", note)
+    session.events.register("before-call", record)
     modes: list[dict[str, Any]] = [
         SCALED,
-        SCALED,  # the second time it compares what is there
+        SCALED,  # the second `up` compares the configuration with what exists
         {},
         {"traffic": "INT8=90,FP32=10", **SCALED},
         {"mode": "async"},
         {"mode": "batch", "batch_input": "s3://in/x", "batch_output": "s3://out/y"},
     ]
     for values in modes:
-        one = site(artifact, session, **values)
-        lifecycle.up(one)
+        deployment = make_deployment(artifact, session, **values)
+        commands.up(deployment)
         for job in sagemaker_backends["123456789012"][REGION].transform_jobs.values():
             job.transform_job_status = "InProgress"
         if values.get("mode") or "traffic" in values:
-            lifecycle.down(lifecycle.existing(one), one)
+            remove_all(deployment)
 
     (policy,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "deploy.md").read_text(), re.DOTALL)
     listed = [statement["Action"] for statement in json.loads(policy)["Statement"]]
     allowed = {action for each in listed for action in ([each] if isinstance(each, str) else each)}
     assert used <= allowed
-    assert allowed - used == UNSEEN
+    assert allowed - used == UNRECORDED

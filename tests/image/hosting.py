@@ -12,7 +12,7 @@ from moto.sagemaker.responses import SageMakerResponse
 from tests.aws.aws_account import REGION
 from tests.image.engine import Container
 from tools.local_server import free_port
-from tools.remote.object_store import split
+from tools.remote.object_store import split_s3_uri
 
 
 class Hosting:
@@ -33,7 +33,7 @@ class Hosting:
         model = sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]
         self.images.append(model["Image"])
         archive, unpacked = self._folder / f"{config_name}.tar.gz", self._folder / config_name
-        boto3.client("s3", REGION).download_file(*split(model["ModelDataUrl"]), str(archive))
+        boto3.client("s3", REGION).download_file(*split_s3_uri(model["ModelDataUrl"]), str(archive))
         with tarfile.open(archive) as packed:
             packed.extractall(unpacked, filter="data")
         options = [part for name, value in model["Environment"].items() for part in ("--env", f"{name}={value}")]

@@ -23,7 +23,7 @@ from tests.image.engine import ENGINE, IMAGE
 from tests.image.hosting import Hosting, behind
 from tests.server.test_process import edit_manifest
 from tools.deploy.container_engine import ContainerEngine
-from tools.remote.client import local_endpoint
+from tools.remote import local_endpoint
 
 ROOT = Path(__file__).parents[2]
 CONTEXT = "The lighthouse at Cape Arden was built in 1871 by the engineer Zoë Müller."

@@ -11,7 +11,7 @@ import pytest
 from tests.aws.aws_account import REGION
 from tests.tools.command import run_tool
 from tools.answers.endpoint import EndpointSource
-from tools.remote.client import Endpoint
+from tools.remote.client import EndpointClient
 
 BODY = json.dumps({"question": "Who built it?", "context": "Zoë Müller built it."}).encode()
 
@@ -48,13 +48,13 @@ def test_an_endpoint_is_measured_at_the_price_of_its_instances(deployed_endpoint
 
 
 def test_a_variant_with_the_name_of_a_precision_is_asked_in_that_precision(deployed_endpoint: str) -> None:
-    source = EndpointSource(Endpoint(deployed_endpoint), None)
+    source = EndpointSource(EndpointClient(deployed_endpoint), None)
     assert {precision: one.variant for precision, one in source.endpoints.items()} == {"INT8": "INT8", "FP32": None}
     assert (source.instance_type, source.instances) == ("ml.c5.2xlarge", 2)
 
 
 def test_requests_are_signed_for_the_region_of_the_endpoint(deployed_endpoint: str) -> None:
-    int8 = Endpoint(deployed_endpoint).only("INT8")
+    int8 = EndpointClient(deployed_endpoint).for_variant("INT8")
     url = f"{int8.url}/invocations"
     headers = int8.headers(url, BODY)
     assert "/eu-west-1/sagemaker/aws4_request, SignedHeaders=" in headers["Authorization"]
@@ -66,7 +66,7 @@ def test_requests_are_signed_for_the_region_of_the_endpoint(deployed_endpoint: s
 
 
 def test_the_containers_status_is_read_from_a_model_error() -> None:
-    endpoint = Endpoint("bert-qa", "eu-west-1")
+    endpoint = EndpointClient("bert-qa", "eu-west-1")
     bodies = {status: json.dumps({"OriginalStatusCode": status}).encode() for status in (429, 422, 0)}
     assert [endpoint.status(424, body) for body in bodies.values()] == [429, 422, 424]
     assert endpoint.status(400, b"{}") == 400

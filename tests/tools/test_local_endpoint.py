@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from tools.local_server import LocalServer
 from tools.remote.local_endpoint import running
-from tools.remote.object_store import Folder
+from tools.remote.object_store import FolderStore
 
 
 def test_boto3_gets_an_answer_and_a_model_error(local_endpoint: str) -> None:
@@ -35,7 +35,7 @@ def test_boto3_gets_asynchronous_answers_and_failures(server: LocalServer, tmp_p
     (tmp_path / "bucket").mkdir()
     for name, body in bodies.items():
         (tmp_path / "bucket" / name).write_text(json.dumps(body))
-    with running(server.url, Folder(tmp_path)) as url:
+    with running(server.url, FolderStore(tmp_path)) as url:
         client = boto3.client("sagemaker-runtime", endpoint_url=url)
         contents = {}
         for name, location in (("good", "OutputLocation"), ("bad", "FailureLocation")):

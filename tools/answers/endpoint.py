@@ -8,7 +8,7 @@ from container.precision import PRECISIONS, Precision
 from serve.qa.spans import SpanRules
 from tools.answers.source import remote_answers, request_body
 from tools.errors import ToolError
-from tools.remote.client import Endpoint
+from tools.remote.client import EndpointClient
 from tools.squad.examples import Example
 from tools.squad.rules import EVALUATION_RULES
 
@@ -31,7 +31,7 @@ class EndpointSource:
     permission to describe it.
     """
 
-    def __init__(self, endpoint: Endpoint, wanted: tuple[Precision, ...] | None) -> None:
+    def __init__(self, endpoint: EndpointClient, wanted: tuple[Precision, ...] | None) -> None:
         """Ask one question in each precision, since an endpoint passes on no other request than /invocations.
 
         Raises: ToolError if the endpoint answers in no precision, or not in all that are wanted.
@@ -39,10 +39,10 @@ class EndpointSource:
         self._name = endpoint.name
         self._configuration = endpoint.configuration()
         variants = self._configuration.variants if self._configuration else {}
-        self.endpoints: dict[Precision, Endpoint] = {}
+        self.endpoints: dict[Precision, EndpointClient] = {}
         refusals = []
         for precision in wanted or PRECISIONS:
-            one = endpoint.only(precision) if precision in variants and not endpoint.variant else endpoint
+            one = endpoint.for_variant(precision) if precision in variants and not endpoint.variant else endpoint
             try:
                 found = json.loads(one(request_body(precision, FIRST_QUESTION, EVALUATION_RULES)))
                 if found["version"] == precision:

@@ -10,7 +10,7 @@ from container.precision import PRECISIONS, Precision
 from serve.qa.spans import SpanRules
 from tools.answers.source import remote_answers
 from tools.errors import ToolError
-from tools.remote.client import Server
+from tools.remote.client import ServerClient
 from tools.squad.examples import Example
 
 WARM_UP_SECONDS = 600  # enough for the whole ladder of a large model on one core
@@ -27,7 +27,7 @@ class ServerSource:
 
         Raises: ToolError.
         """
-        self._server = Server(url)
+        self._server = ServerClient(url)
         with Console(stderr=True).status("waiting until the server has warmed its ladder"):
             self._info = self._warm_info()
         served = [precision for precision in PRECISIONS if precision in self._info["precisions"]]

@@ -15,7 +15,7 @@ from tools.arguments import parse_precisions
 from tools.benchmark.invocation_api import InvocationApi
 from tools.local_server import LocalServer
 from tools.process_tree import ProcessTree
-from tools.remote.client import Endpoint
+from tools.remote.client import EndpointClient
 from tools.squad.examples import Example
 from tools.squad.rules import EVALUATION_RULES
 
@@ -51,7 +51,7 @@ def open_target(
     """
     wanted = parse_precisions(given.precisions)
     if given.endpoint:
-        endpoint = Endpoint(given.endpoint, given.region)
+        endpoint = EndpointClient(given.endpoint, given.region)
         source = EndpointSource(endpoint, wanted)
         yield source, Target(endpoint.url, None, _bodies(source, examples), source.endpoints)
     elif given.url:

@@ -1,1 +1,1 @@
-"""From an artifact to a SageMaker endpoint and back: plan, up, status, down."""
+"""Deployment of an artifact to SageMaker: the commands plan, up, status and down."""

@@ -1,10 +1,10 @@
-"""From an artifact to a SageMaker endpoint and back.
+"""Deploy an artifact to a SageMaker endpoint, and remove it again.
 
-python -m tools.deploy example > deploy.toml       # every choice, explained
-python -m tools.deploy plan --config deploy.toml   # what up would do and cost; changes nothing
-python -m tools.deploy up --config deploy.toml     # again after a failure: it goes on
-python -m tools.deploy status
-python -m tools.deploy down                        # lists what up made, asks, removes that and nothing else
+python -m tools.deploy example > deploy.toml       # a configuration file with all values explained
+python -m tools.deploy plan --config deploy.toml   # shows what up would change and cost; changes nothing
+python -m tools.deploy up --config deploy.toml     # creates or updates the endpoint; after a failure, run it again
+python -m tools.deploy status                      # lists what exists
+python -m tools.deploy down                        # lists what up created, asks, and removes it
 """
 
 import argparse
@@ -15,11 +15,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tools.deploy import lifecycle
-from tools.deploy.config import OWNER_TAG, TABLES, Deployment, example, read
-from tools.deploy.endpoint import Endpoint
-from tools.deploy.site import Site
-from tools.deploy.usage import Transform
+from tools.deploy import commands
+from tools.deploy.config import TABLES, DeploymentConfig, example_config, read_config
+from tools.deploy.deployment import Deployment
+from tools.deploy.hourly_cost import describe_cost
+from tools.deploy.tags import OWNER_TAG
 from tools.errors import ToolError, run
 from tools.remote.aws import Aws
 
@@ -27,81 +27,90 @@ CONSOLE = Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def main() -> None:
-    """One verb."""
-    given = _parse()
-    if given.verb == "example":
-        print(example(), end="")
+    """Run the command that the arguments name."""
+    arguments = _parse_arguments()
+    if arguments.command == "example":
+        print(example_config(), end="")
         return
-    config = read(given.config, _flags(given))
+    config = read_config(arguments.config, _flags(arguments))
     aws = Aws(config.region or None, config.overrides)
     config = config.model_copy(update={"region": aws.region})
-    site = Site(aws, config, CONSOLE.print)
-    match given.verb:
+    deployment = Deployment(aws, config, CONSOLE.print)
+    match arguments.command:
         case "plan":
-            plan(site)
+            plan(deployment)
         case "up":
-            lifecycle.up(site)
-            CONSOLE.print(f"{config.name} is up. Cost: {lifecycle.cost(site)}")
-            if config.mode in ("realtime", "serverless"):
-                CONSOLE.print(
-                    f"Ask it: python -m tools.invoke --endpoint {config.name} --region {config.region} "
-                    "--question ... --context ..."
-                )
+            up(deployment)
         case "status":
-            status(site)
+            status(deployment)
         case "down":
-            down(site, given.yes)
+            down(deployment, is_confirmed=arguments.yes)
 
 
-def plan(site: Site) -> None:
-    """Print what up would do."""
-    table = Table("step", "change", title=f"{site.config.name} in {site.config.region}, account {site.account}")
-    for title, change in lifecycle.changes(site):
+def plan(deployment: Deployment) -> None:
+    """Print what `up` would change, and the cost."""
+    config = deployment.config
+    table = Table("step", "change", title=f"{config.name} in {config.region}, account {deployment.account}")
+    for title, change in commands.planned_changes(deployment):
         table.add_row(title, change or "none")
     CONSOLE.print(table)
-    CONSOLE.print(f"Cost: {lifecycle.cost(site)}")
+    CONSOLE.print(f"Cost: {describe_cost(config)}")
 
 
-def status(site: Site) -> None:
-    """Print what exists, and how the endpoint is."""
-    found = lifecycle.existing(site)
-    if not found:
-        CONSOLE.print(f"nothing carries the tag {OWNER_TAG}={site.config.name} in {site.config.region}")
-    for one in reversed(found):
-        CONSOLE.print(str(one))
-    if not site.config.has_endpoint:
-        for line in Transform(site).told():
-            CONSOLE.print(line)
-    endpoint = Endpoint(site).describe()
-    for variant in (endpoint or {}).get("ProductionVariants", []):
-        count, weight = variant.get("CurrentInstanceCount", "-"), variant.get("CurrentWeight", "-")
-        CONSOLE.print(f"variant {variant['VariantName']}: instances {count}, weight {weight}")
+def up(deployment: Deployment) -> None:
+    """Create or update the deployment, and print the cost and how to ask a question."""
+    config = deployment.config
+    commands.up(deployment)
+    CONSOLE.print(f"{config.name} is up. Cost: {describe_cost(config)}")
+    if config.mode in ("realtime", "serverless"):
+        CONSOLE.print(
+            f"Ask a question: python -m tools.invoke --endpoint {config.name} --region {config.region} "
+            "--question ... --context ..."
+        )
 
 
-def down(site: Site, is_sure: bool) -> None:
-    """List, ask, remove."""
-    found = lifecycle.existing(site)
-    if not found:
-        CONSOLE.print(f"nothing to remove: no tag {OWNER_TAG}={site.config.name} in {site.config.region}")
+def status(deployment: Deployment) -> None:
+    """Print what exists, and the state of the endpoint or of the batch jobs."""
+    resources = commands.existing_resources(deployment)
+    if not resources:
+        CONSOLE.print(f"No resource has {_owner_tag(deployment)}.")
+    for resource in reversed(resources):
+        CONSOLE.print(str(resource))
+    for line in commands.status_lines(deployment):
+        CONSOLE.print(line)
+
+
+def down(deployment: Deployment, *, is_confirmed: bool) -> None:
+    """List what exists, ask for confirmation unless it is given, and remove everything on the list."""
+    resources = commands.existing_resources(deployment)
+    if not resources:
+        CONSOLE.print(f"There is nothing to remove: no resource has {_owner_tag(deployment)}.")
         return
-    CONSOLE.print("Will be removed:", *(f"  {one}" for one in found), sep="\n")
-    if not is_sure:
+    CONSOLE.print("These resources will be removed:", *(f"  {resource}" for resource in resources), sep="\n")
+    if not is_confirmed:
         if not sys.stdin.isatty():
-            raise ToolError("down asks before it removes: answer at a terminal, or give --yes")
+            raise ToolError("down asks for confirmation: run it in a terminal, or give --yes")
         if CONSOLE.input("Remove them? [y/N] ").strip().lower() != "y":
             raise ToolError("nothing was removed")
-    lifecycle.down(found, site)
-    CONSOLE.print(f"removed. Logs stay in CloudWatch: /aws/sagemaker/Endpoints/{site.config.name}")
+    commands.down(deployment, resources)
+    CONSOLE.print(
+        "All resources are removed. "
+        f"The logs stay in CloudWatch, in the group /aws/sagemaker/Endpoints/{deployment.config.name}."
+    )
 
 
-def _parse() -> argparse.Namespace:
+def _owner_tag(deployment: Deployment) -> str:
+    return f"the tag {OWNER_TAG}={deployment.config.name} in {deployment.config.region}"
+
+
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tools.deploy", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("verb", choices=("example", "plan", "up", "status", "down"))
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML; see `example`")
-    parser.add_argument("--yes", action="store_true", help="down: do not ask")
-    for name, field in Deployment.model_fields.items():
+    parser.add_argument("command", choices=("example", "plan", "up", "status", "down"))
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration in TOML; `example` prints one")
+    parser.add_argument("--yes", action="store_true", help="down removes without a question")
+    for name, field in DeploymentConfig.model_fields.items():
         if name in TABLES:
             continue
         flag = f"--{name.replace('_', '-')}"
@@ -114,9 +123,10 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _flags(given: argparse.Namespace) -> dict[str, Any]:
-    chosen = {name: getattr(given, name) for name in Deployment.model_fields if name not in TABLES}
-    return {name: value for name, value in chosen.items() if value is not None}
+def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the flags that the user gave."""
+    flags = {name: getattr(arguments, name) for name in DeploymentConfig.model_fields if name not in TABLES}
+    return {name: value for name, value in flags.items() if value is not None}
 
 
 if __name__ == "__main__":

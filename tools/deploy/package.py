@@ -1,6 +1,7 @@
-"""An artifact as SageMaker takes it: model.tar.gz, the same bytes for the same files; or the files as they are.
+"""An artifact in the form that SageMaker takes: packed as model.tar.gz, or as separate files.
 
-Whoever unpacks it gets regular files only, in one order, of one owner and one time.
+The same files always give the same bytes of model.tar.gz. The archive holds regular files only, in sorted order. All of
+them have the same owner and the same time.
 """
 
 import gzip
@@ -15,15 +16,15 @@ from model_loader.artifact import SAMPLE_FILES, sha256_of, verify_file
 from model_loader.errors import ModelLoadError
 from tools.errors import ToolError
 
-COMPRESSION = 1  # weights hardly shrink: more would cost minutes for a percent
-MODE = 0o644  # world-readable: serverless endpoints run as another user
+COMPRESSION = 1  # Weights hardly shrink. A higher level would take minutes to save one percent.
+MODE = 0o644  # The files are readable for every user, because serverless endpoints run as another user.
 
 OnBytes = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Member:
-    """One file: its name in the archive, and where its bytes are (never a link)."""
+class ArtifactFile:
+    """One file: its name in the archive, and the path to its content, which is never a link."""
 
     name: str
     path: Path
@@ -32,47 +33,50 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Contents:
-    """What goes into model.tar.gz."""
+class ArtifactContents:
+    """The files of an artifact."""
 
-    members: tuple[Member, ...]
+    files: tuple[ArtifactFile, ...]
 
     @property
     def size_bytes(self) -> int:
-        """On the endpoint's disk, unpacked."""
-        return sum(member.size_bytes for member in self.members)
+        """The space that the files need on the endpoint's disk, unpacked."""
+        return sum(file.size_bytes for file in self.files)
 
     @property
     def digest(self) -> str:
-        """SHA-256 over names and contents; known before anything is packed."""
-        return sha256("".join(f"{m.name}\0{m.sha256}\n" for m in self.members).encode()).hexdigest()
+        """The SHA-256 of all names and contents. It is known before anything is packed."""
+        return sha256("".join(f"{file.name}\0{file.sha256}\n" for file in self.files).encode()).hexdigest()
 
 
-def contents(directory: Path) -> Contents:
-    """The files of an artifact, proved whole against its manifest.
+def read_contents(directory: Path) -> ArtifactContents:
+    """List the files of an artifact, after a check that they are complete and match the manifest.
 
-    Raises: ToolError.
+    Raises: ToolError if the artifact is incomplete or damaged, or holds something else than files.
     """
-    _check(directory)
-    members = []
+    _check_manifest(directory)
+    files = []
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
         if any(part.startswith(".") for part in Path(name).parts) or (path.is_dir() and not path.is_symlink()):
             continue
         if not path.is_file():
             raise ToolError(
-                f"{path} is a broken link, a link to a folder or no regular file: remove it, or copy the artifact again"
+                f"{path} is a broken link, a link to a folder or not a regular file: "
+                "remove it, or copy the artifact again"
             )
-        members.append(Member(name, path.resolve(), path.stat().st_size, sha256_of(path)))
-    return Contents(tuple(members))
+        files.append(ArtifactFile(name, path.resolve(), path.stat().st_size, sha256_of(path)))
+    return ArtifactContents(tuple(files))
 
 
-def _check(directory: Path) -> None:
+def _check_manifest(directory: Path) -> None:
     if not (directory / "tokenizer.json").is_file():
-        raise ToolError(f"{directory} is no artifact: it holds no tokenizer.json. Name one that `quantize` wrote")
+        raise ToolError(
+            f"{directory} is not an artifact: it has no tokenizer.json. Name a directory that `quantize` wrote"
+        )
     if not (directory / manifests.FILE_NAME).is_file():
         if not any((directory / name).is_file() for name in SAMPLE_FILES.values()):
-            raise ToolError(f"{directory} is no artifact: it holds neither manifest.json nor a model")
+            raise ToolError(f"{directory} is not an artifact: it has neither a manifest.json nor a model")
         return
     try:
         for entry in manifests.read(directory).precisions.values():
@@ -81,8 +85,8 @@ def _check(directory: Path) -> None:
         raise ToolError(str(error)) from None
 
 
-def write(packed: Contents, target: Path, on_bytes: OnBytes = lambda count: None) -> None:
-    """Write model.tar.gz; calls on_bytes with the size of each file once it is in."""
+def write_archive(contents: ArtifactContents, target: Path, on_bytes: OnBytes = lambda count: None) -> None:
+    """Write model.tar.gz. After each file, call `on_bytes` with the size of the file in bytes."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".part")
     with (
@@ -90,10 +94,10 @@ def write(packed: Contents, target: Path, on_bytes: OnBytes = lambda count: None
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=COMPRESSION, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
-        for member in packed.members:
-            header = tarfile.TarInfo(member.name)  # owner 0, time 0, a regular file
-            header.size, header.mode = member.size_bytes, MODE
-            with member.path.open("rb") as file:
-                archive.addfile(header, file)
-            on_bytes(member.size_bytes)
+        for file in contents.files:
+            header = tarfile.TarInfo(file.name)  # The header has owner 0, time 0, and the type of a regular file.
+            header.size, header.mode = file.size_bytes, MODE
+            with file.path.open("rb") as content:
+                archive.addfile(header, content)
+            on_bytes(file.size_bytes)
     partial.replace(target)

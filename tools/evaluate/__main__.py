@@ -27,7 +27,7 @@ from tools.evaluate.questions import read_questions
 from tools.evaluate.report import write_changed, write_report
 from tools.evaluate.tables import tables
 from tools.fingerprint import summary_line, take_fingerprint
-from tools.remote.client import Endpoint
+from tools.remote.client import EndpointClient
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def _open_source(given: argparse.Namespace) -> AnswerSource:
     if given.url:
         return ServerSource(given.url, wanted)
     if given.endpoint:
-        return EndpointSource(Endpoint(given.endpoint, given.region), wanted)
+        return EndpointSource(EndpointClient(given.endpoint, given.region), wanted)
     return ArtifactSource(given.model_dir, wanted)
 
 

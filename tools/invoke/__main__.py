@@ -17,14 +17,16 @@ from tools.answers.source import Ask
 from tools.errors import ToolError, run
 from tools.invoke.answer_text import show
 from tools.invoke.arguments import parse_arguments
-from tools.remote.client import Endpoint, Server
+from tools.remote.client import EndpointClient, ServerClient
 from tools.squad.examples import read_examples
 
 
 def main() -> None:
     """Ask each question, and print its answer."""
     given = parse_arguments(sys.argv[1:], __doc__)
-    ask: Ask = Endpoint(given.endpoint, given.region, given.variant) if given.endpoint else Server(given.url)
+    ask: Ask = (
+        EndpointClient(given.endpoint, given.region, given.variant) if given.endpoint else ServerClient(given.url)
+    )
     console = Console(highlight=False, soft_wrap=True)
     for question, context in _questions(given):
         body = {"question": question, "context": context, "parameters": {"top_k": given.top_k}}

@@ -1,6 +1,7 @@
-"""AWS, for the tools that speak to it: one call at a time, errors in words. The only importer of boto3.
+"""An AWS account for the tools: each request is one method call, and every failure is an error with a readable message.
 
-boto3 is no part of the image; `make setup` installs it for the tools that run from the repository.
+This is the only module that imports boto3. The image does not contain boto3; `make setup` installs it for the tools
+that run from the repository.
 """
 
 import copy
@@ -14,21 +15,27 @@ from tools.errors import ToolError
 
 try:
     import boto3
+    from boto3.s3.transfer import TransferConfig
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
 except ImportError:
-    raise ToolError("this needs boto3, which the image does not hold: pip install boto3") from None
+    raise ToolError("this command needs boto3, which the image does not contain: pip install boto3") from None
 
-# "If your model takes 50-60 seconds, set the socket timeout to 70": the endpoint itself gives up after 60.
+# Endpoints give up after 60 s, and AWS advises: "If your model takes 50-60 seconds, set the socket timeout to 70".
 READ_TIMEOUT_SECONDS = 70
 UPLOAD_PART_BYTES = 64 * 2**20
+# SageMaker has no error code for a missing resource. It sends a ValidationException with one of these texts.
+SAGEMAKER_NOT_FOUND = ("Could not find", "does not exist", "not found")
 _LOGIN = "log in (`aws configure`, `aws sso login`) or set AWS_PROFILE"
 
 
 class AwsError(ToolError):
-    """AWS refused a request, or it could not be sent. code is AWS's own, or boto3's class of error."""
+    """AWS refused a request, or the request could not be sent.
+
+    `code` is AWS's error code. If the request could not be sent, `code` is the name of boto3's exception class.
+    """
 
     def __init__(self, operation: str, code: str, message: str, response: Mapping[str, Any] | None = None) -> None:
         super().__init__(f"{operation}: {code}: {message}")
@@ -39,7 +46,10 @@ class AwsError(ToolError):
 
 
 class Aws:
-    """An account in a region. overrides: parameters merged into every request of an operation, by its name."""
+    """An AWS account in one region.
+
+    `overrides` maps the name of an operation to parameters that are merged into every request of that operation.
+    """
 
     def __init__(
         self,
@@ -47,49 +57,60 @@ class Aws:
         overrides: Mapping[str, Mapping[str, Any]] | None = None,
         session: "boto3.Session | None" = None,
     ) -> None:
-        with _Words("log in"):
+        with _AwsErrors("log in"):
             self._session = session or boto3.Session()
-        self._region = region or os.environ.get("AWS_REGION") or self._session.region_name  # boto3 reads no AWS_REGION
+        # boto3 itself does not read AWS_REGION.
+        self._region = region or os.environ.get("AWS_REGION") or self._session.region_name
         self._overrides = overrides or {}
         self._client = cache(self._new_client)
 
     def _new_client(self, service: str) -> Any:
         retries = {"mode": "standard", "max_attempts": 5}
         config = Config(read_timeout=READ_TIMEOUT_SECONDS, retries=retries, max_pool_connections=32)
-        region = self._region if service == "s3" else self.region  # S3 finds a bucket's region by itself
-        with _Words("log in"):
+        region = self._region if service == "s3" else self.region  # S3 finds the region of a bucket without our help
+        with _AwsErrors("log in"):
             return self._session.client(service, region_name=region, config=config)
 
     @property
     def region(self) -> str:
-        """Raises: ToolError where none is given, by the caller or by AWS's own settings."""
+        """The region of all requests.
+
+        Raises: ToolError if neither the caller nor AWS's own settings name a region.
+        """
         if not self._region:
-            raise ToolError("no AWS region: give --region, set AWS_REGION, or run `aws configure`")
+            raise ToolError("no AWS region is set: give --region, set AWS_REGION, or run `aws configure`")
         return self._region
 
     def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """One request, by the API's own names: call("sagemaker", "DescribeEndpoint", EndpointName=...).
+        """Send one request and return the response.
+
+        Operations and parameters have the names of AWS's API: call("sagemaker", "DescribeEndpoint", EndpointName="x").
 
         Raises: AwsError.
         """
         client = self._client(service)
-        request = merged(parameters, self._overrides.get(operation, {}))
+        request = merge_overrides(parameters, self._overrides.get(operation, {}))
         method = {api: name for name, api in client.meta.method_to_api_mapping.items()}[operation]
-        with _Words(operation):
+        with _AwsErrors(operation):
             response: dict[str, Any] = getattr(client, method)(**request)
             return response
 
-    def found(self, service: str, operation: str, missing: tuple[str, ...], /, **parameters: Any) -> Any:
-        """call's answer, or None where the error says, by its code or in its message, that there is no such thing."""
+    def find(self, service: str, operation: str, not_found: tuple[str, ...], /, **parameters: Any) -> Any:
+        """Send one request and return the response, or None if the resource does not exist.
+
+        The resource does not exist if the error has a code from `not_found` or a message that contains one of them.
+
+        Raises: AwsError for any other error.
+        """
         try:
             return self.call(service, operation, **parameters)
         except AwsError as error:
-            if error.code in missing or any(part in error.message for part in missing):
+            if error.code in not_found or any(text in error.message for text in not_found):
                 return None
             raise
 
-    def pages(self, service: str, operation: str, key: str, /, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """The items under key, over all pages."""
+    def list_all(self, service: str, operation: str, key: str, /, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """Yield the items that the response holds under `key`, page after page."""
         token: dict[str, Any] = {}
         while True:
             page = self.call(service, operation, **parameters, **token)
@@ -104,33 +125,39 @@ class Aws:
     def upload(
         self, path: Path, bucket: str, key: str, extra: Mapping[str, Any], on_bytes: Callable[[int], None]
     ) -> None:
-        """To S3, in parts where it is large, several at once; calls on_bytes as bytes leave."""
-        from boto3.s3.transfer import TransferConfig
+        """Upload a file to S3. A large file is sent in parts, several at a time.
 
+        Args:
+            path: the file.
+            bucket: the S3 bucket.
+            key: the key of the object in the bucket.
+            extra: further parameters of PutObject.
+            on_bytes: is called with the number of bytes that were sent since the last call.
+        """
         config = TransferConfig(multipart_threshold=UPLOAD_PART_BYTES, multipart_chunksize=UPLOAD_PART_BYTES)
-        request = merged(extra, self._overrides.get("PutObject", {}))
-        with _Words("PutObject"):
+        request = merge_overrides(extra, self._overrides.get("PutObject", {}))
+        with _AwsErrors("PutObject"):
             self._client("s3").upload_file(str(path), bucket, key, ExtraArgs=request, Callback=on_bytes, Config=config)
 
-    def url(self, service: str) -> str:
-        """Where the service's API is."""
+    def endpoint_url(self, service: str) -> str:
+        """Return the URL of a service's API."""
         return str(self._client(service).meta.endpoint_url)
 
-    def signed(self, service: str, url: str, body: bytes, headers: Mapping[str, str]) -> dict[str, str]:
-        """The headers of a POST with AWS's signature, which holds for five minutes.
+    def sign(self, service: str, url: str, body: bytes, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return the headers of a POST request with AWS's signature, which is valid for five minutes.
 
-        Raises: AwsError where there are no credentials.
+        Raises: AwsError if there are no credentials.
         """
         meta = self._client(service).meta
         request = AWSRequest("POST", url, headers=dict(headers), data=body)
-        with _Words("sign"):
+        with _AwsErrors("sign"):
             credentials = self._session.get_credentials()
             SigV4Auth(credentials, meta.service_model.signing_name, meta.region_name).add_auth(request)
         return dict(request.headers.items())
 
 
-class _Words:
-    """boto3's exceptions as AwsError."""
+class _AwsErrors:
+    """A context manager that turns the exceptions of boto3 into AwsError."""
 
     def __init__(self, operation: str) -> None:
         self._operation = operation
@@ -140,11 +167,11 @@ class _Words:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ClientError):
-            said = error.response.get("Error", {})
-            code, message = str(said.get("Code", "Unknown")), str(said.get("Message", ""))
+            details = error.response.get("Error", {})
+            code, message = str(details.get("Code", "Unknown")), str(details.get("Message", ""))
             raise AwsError(self._operation, code, message, error.response) from None
         if isinstance(error, ParamValidationError):
-            message = f"{error}. A value under [overrides.{self._operation}], or in the configuration, does not fit"
+            message = f"{error}. Correct the value in the configuration, or under [overrides.{self._operation}]"
             raise AwsError(self._operation, "InvalidParameter", message) from None
         if isinstance(error, NoCredentialsError):
             raise AwsError(self._operation, "NoCredentials", f"no AWS credentials were found: {_LOGIN}") from None
@@ -152,10 +179,10 @@ class _Words:
             raise AwsError(self._operation, type(error).__name__, str(error)) from None
 
 
-def merged(request: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """request with override's values in it: tables merge, everything else is replaced."""
+def merge_overrides(request: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of `request` with the values of `overrides`. Mappings are merged; other values are replaced."""
     result = dict(copy.deepcopy(request))
-    for key, value in override.items():
+    for key, value in overrides.items():
         old = result.get(key)
-        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        result[key] = merge_overrides(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return result

@@ -1,4 +1,4 @@
-"""POST /invocations of a server by its URL, or of a SageMaker endpoint by its name: bytes there, bytes back."""
+"""Clients for POST /invocations: of a server by its URL, or of a SageMaker endpoint by its name."""
 
 import json
 import time
@@ -15,22 +15,22 @@ from tools.errors import ToolError
 if TYPE_CHECKING:
     from tools.remote.aws import Aws
 
-TIMEOUT_SECONDS = 70  # AWS's advice for endpoints, which give up after 60
-ATTEMPTS = 20  # of a request that is refused because all is busy
+TIMEOUT_SECONDS = 70  # Endpoints give up after 60 s, and AWS advises clients to wait a little longer.
+ATTEMPTS = 20  # How often a request is sent while the server answers that it is busy.
 BUSY = httpx.codes.TOO_MANY_REQUESTS
 _JSON = "application/json"
 _RUNTIME = "sagemaker-runtime"
 
 
-class Server:
-    """One by its URL."""
+class ServerClient:
+    """A client of one server."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._client = httpx.Client(timeout=TIMEOUT_SECONDS)
 
     def __call__(self, body: bytes) -> bytes:
-        """The answer's body.
+        """Send a request body to /invocations and return the response body. Try again while the server is busy.
 
         Raises: ToolError.
         """
@@ -41,54 +41,61 @@ class Server:
             if response.status_code != BUSY:
                 break
             time.sleep(float(response.headers.get("Retry-After", 1)))
-        raise _refused(self.url, response.status_code, response.text)
+        raise _error_answer(self.url, response.status_code, response.text)
 
     def info(self) -> dict[str, Any]:
-        """Its /info.
+        """Return the server's /info.
 
-        Raises: ToolError.
+        Raises: ToolError, also if the response is not from a server of this project.
         """
         response = self._send("GET", "/info")
         with suppress(ValueError, AttributeError):
             info: dict[str, Any] = response.json()
             if response.status_code == httpx.codes.OK and {"is_warm", "precisions"} <= info.keys():
                 return info
-        raise ToolError(f"{self.url}/info is not this project's: is another server running there?")
+        raise ToolError(f"{self.url}/info does not look like this project's server: does another server run there?")
 
     def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
         try:
             return self._client.request(method, f"{self.url}{path}", **content)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reason = str(error).partition("\n")[0]  # httpx's own second line is a link
-            raise ToolError(f"cannot ask {self.url}: {reason}. Is the server running?") from None
+            reason = str(error).partition("\n")[0]  # httpx adds a second line, which is only a link
+            raise ToolError(f"cannot reach {self.url}: {reason}. Is the server running?") from None
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """What an endpoint runs on. variants: by name, their instance type (empty: serverless) and how many of them."""
+class EndpointConfiguration:
+    """The configuration that an endpoint uses now.
+
+    `variants` maps the name of a variant to its instance type and its number of instances. The instance type of a
+    serverless variant is empty.
+    """
 
     arn: str
     name: str
     variants: Mapping[str, tuple[str, int]]
 
 
-class Endpoint:
-    """One of SageMaker's, real-time or serverless, with the credentials of the environment. Also tools.load's Wire."""
+class EndpointClient:
+    """A client of one SageMaker endpoint, real-time or serverless, with the AWS credentials of the environment.
+
+    The load generator of the benchmark sends its requests by itself. It takes `url`, `headers` and `status` from here.
+    """
 
     def __init__(
         self, name: str, region: str | None = None, variant: str | None = None, aws: "Aws | None" = None
     ) -> None:
-        """variant: the one to ask; by default the traffic's weights choose."""
-        from tools.remote.aws import Aws  # boto3 is no part of the image, where the other sources work without it
+        """Send requests to `variant`, or let SageMaker choose a variant by the weights of the traffic if it is None."""
+        from tools.remote.aws import Aws  # The image has no boto3, and ServerClient must work there all the same.
 
         self.name = name
         self.variant = variant
         self._aws = aws or Aws(region)
 
     def __call__(self, body: bytes) -> bytes:
-        """The answer's body.
+        """Send a request body to the endpoint and return the response body. Try again while the endpoint is busy.
 
-        Raises: ToolError; what the container said stands in it.
+        Raises: ToolError, which quotes the container's own message if the container refused the request.
         """
         from tools.remote.aws import AwsError
 
@@ -99,68 +106,65 @@ class Endpoint:
                 answer: bytes = self._aws.call(_RUNTIME, "InvokeEndpoint", Body=body, **request)["Body"].read()
                 return answer
             except AwsError as error:
-                status, said = _original(error.response)
-                if error.code == "ModelNotReadyException":  # a serverless endpoint that wakes up
-                    status, said = BUSY, error.message
+                status, message = _container_error(error.response)
+                if error.code == "ModelNotReadyException":  # A serverless endpoint starts its container.
+                    status, message = BUSY, error.message
                 if status != BUSY:
-                    raise (_refused(self.name, status, said) if status else error) from None
+                    raise (_error_answer(self.name, status, message) if status else error) from None
             time.sleep(1)
-        raise _refused(self.name, BUSY, said)
+        raise _error_answer(self.name, BUSY, message)
 
-    def only(self, variant: str) -> "Endpoint":
-        """The same, but this variant of it."""
-        one = copy(self)
-        one.variant = variant
-        return one
+    def for_variant(self, variant: str) -> "EndpointClient":
+        """Return a client of the same endpoint that sends its requests to this variant."""
+        client = copy(self)
+        client.variant = variant
+        return client
 
-    def configuration(self) -> Configuration | None:
-        """What it runs on now; None where the caller may not see that."""
+    def configuration(self) -> EndpointConfiguration | None:
+        """Return the configuration that the endpoint uses now, or None if the caller may not read it."""
         from tools.remote.aws import AwsError
 
         try:
-            found = self._aws.call("sagemaker", "DescribeEndpoint", EndpointName=self.name)
-            name = found["EndpointConfigName"]
-            variants = self._aws.call("sagemaker", "DescribeEndpointConfig", EndpointConfigName=name)
+            endpoint = self._aws.call("sagemaker", "DescribeEndpoint", EndpointName=self.name)
+            name = endpoint["EndpointConfigName"]
+            config = self._aws.call("sagemaker", "DescribeEndpointConfig", EndpointConfigName=name)
         except AwsError:
             return None
-        counts = {one["VariantName"]: one.get("CurrentInstanceCount") for one in found.get("ProductionVariants", [])}
-        return Configuration(
-            found["EndpointArn"],
-            name,
-            {
-                one["VariantName"]: (
-                    one.get("InstanceType", ""),
-                    counts.get(one["VariantName"]) or one.get("InitialInstanceCount", 0),
-                )
-                for one in variants["ProductionVariants"]
-            },
-        )
+        running = {v["VariantName"]: v.get("CurrentInstanceCount") for v in endpoint.get("ProductionVariants", [])}
+        variants = {
+            variant["VariantName"]: (
+                variant.get("InstanceType", ""),
+                running.get(variant["VariantName"]) or variant.get("InitialInstanceCount", 0),
+            )
+            for variant in config["ProductionVariants"]
+        }
+        return EndpointConfiguration(endpoint["EndpointArn"], name, variants)
 
     @property
     def url(self) -> str:
-        """Where AWS answers for it, without /invocations."""
-        return f"{self._aws.url(_RUNTIME)}/endpoints/{self.name}"
+        """The endpoint's URL in SageMaker Runtime's API, without /invocations."""
+        return f"{self._aws.endpoint_url(_RUNTIME)}/endpoints/{self.name}"
 
     def headers(self, url: str, body: bytes) -> Mapping[str, str]:
-        """Of a signed request."""
+        """Return the headers of a signed request."""
         target = {"X-Amzn-SageMaker-Target-Variant": self.variant} if self.variant else {}
-        return self._aws.signed(_RUNTIME, url, body, {"Content-Type": _JSON, "Accept": _JSON, **target})
+        return self._aws.sign(_RUNTIME, url, body, {"Content-Type": _JSON, "Accept": _JSON, **target})
 
     def status(self, status: int, content: bytes) -> int:
-        """The container's own, in a ModelError."""
+        """Return the status of the container's response, which AWS wraps in a ModelError if it is not 200."""
         with suppress(ValueError, TypeError, AttributeError):
             if status == httpx.codes.FAILED_DEPENDENCY:
-                return _original(json.loads(content))[0] or status
+                return _container_error(json.loads(content))[0] or status
         return status
 
 
-def _original(response: Mapping[str, object]) -> tuple[int, str]:
-    """ModelError's own status and message of the container; 0 for other errors."""
+def _container_error(response: Mapping[str, object]) -> tuple[int, str]:
+    """Return the container's status and message from a ModelError, or status 0 for any other error."""
     status = response.get("OriginalStatusCode")
     return (status if isinstance(status, int) else 0), str(response.get("OriginalMessage", ""))
 
 
-def _refused(name: str, status: int, text: str) -> ToolError:
-    with suppress(ValueError, KeyError, TypeError):  # what is no error of this project's server is shown as it is
+def _error_answer(name: str, status: int, text: str) -> ToolError:
+    with suppress(ValueError, KeyError, TypeError):  # An error body that is not from this project's server stays as is.
         text = json.loads(text)["error"]
     return ToolError(f"{name} answers {status}: {text}")

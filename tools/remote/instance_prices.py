@@ -1,6 +1,6 @@
-"""What an hour of an instance costs by default, and what a million queries cost then.
+"""Default prices of SageMaker instances for an hour, and the cost of a million queries.
 
-Prices change and differ by region: the table is a default to be overridden with the price that you pay.
+Prices change over time and differ by region. Users can replace the defaults in this table with the price that they pay.
 """
 
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from tools.errors import ToolError
 
 DATE = "2026-11"
 REGION = "us-east-1"
-DEFAULT_INSTANCE = "ml.c6i.2xlarge"  # the article's
+DEFAULT_INSTANCE = "ml.c6i.2xlarge"  # the instance type of the article
 
-# The list itself, which no table can replace: https://aws.amazon.com/sagemaker/pricing/
-_COPIES = "several public copies of the price list, of 2024 to 2026, that agree"
+# AWS publishes the current prices at https://aws.amazon.com/sagemaker/pricing/
+_COPIES = "several public copies of the price list, from 2024 to 2026, which agree"
 _ONE_COPY = "one public copy of the price list"
-# Cost times rate of its rows are within 2 % of each other, $0.41 to $0.42 an hour on c5 and on c6i alike.
-_ARTICLE = "the article: an hour of it costs as much as one of ml.c5.2xlarge"
-_ROUNDED = "github.com/SuperCowPowers/workbench, model_utils.py, hosting in us-east-1, rounded to cents there"
+# In the article, cost times rate gives $0.41 to $0.42 an hour in every row, on c5 and on c6i.
+_ARTICLE = "the article: ml.c6i.2xlarge costs as much an hour as ml.c5.2xlarge"
+_ROUNDED = "github.com/SuperCowPowers/workbench, model_utils.py, hosting in us-east-1, rounded to cents"
 
 
 @dataclass(frozen=True)
 class Price:
-    """Dollars for an hour of one instance, on demand, and how many there are.
+    """The on-demand price of one instance for an hour, and the number of instances.
 
-    instance is None for a price that the user gave.
+    `instance` is None if the user gave the price.
     """
 
     instance: str | None
@@ -33,7 +33,7 @@ class Price:
 
     @property
     def total_dollars_per_hour(self) -> float:
-        """Of all instances."""
+        """The price of all instances for an hour."""
         return self.dollars_per_hour * self.instances
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class Price:
         return f"${self.dollars_per_hour:g} an hour, {self.instance} in {REGION} as of {DATE}{number}"
 
 
-# SageMaker real-time hosting in us-east-1. Sizes and families without a source that holds are left out.
+# Prices of SageMaker real-time hosting in us-east-1. Instance types without a reliable source are left out.
 PRICES = {
     instance: Price(instance, dollars_per_hour, source)
     for instance, dollars_per_hour, source in (
@@ -66,20 +66,23 @@ PRICES = {
 
 
 def price_of(instance: str) -> Price:
-    """The default price of an instance type.
+    """Return the default price of an instance type.
 
-    Raises: ToolError for a type that the table lacks.
+    Raises: ToolError if the table does not have the instance type.
     """
     try:
         return PRICES[instance]
     except KeyError:
         raise ToolError(
-            f"no price is known for {instance}: give it with --dollars-per-hour. Known are {', '.join(PRICES)}"
+            f"no price is known for {instance}: give it with --dollars-per-hour. Known types: {', '.join(PRICES)}"
         ) from None
 
 
 def physical_cores(instance: str) -> int:
-    """Of an instance type, by its size: ml.c6i.2xlarge has 8 vCPUs, hyper-threads of 4 cores; 0 if unknown."""
+    """Return the number of physical cores of an instance type, or 0 if its size is unknown.
+
+    ml.c6i.2xlarge has 8 vCPUs, which are the hyper-threads of 4 cores.
+    """
     size = instance.rpartition(".")[2]
     factor = size.removesuffix("xlarge") or "1"
     if size == "large":
@@ -88,5 +91,5 @@ def physical_cores(instance: str) -> int:
 
 
 def dollars_per_million(dollars_per_hour: float, queries_per_second: float) -> float:
-    """What a million queries cost on an instance that answers so many a second, all the time."""
+    """Return the cost of a million queries on an instance that answers `queries_per_second` without a pause."""
     return dollars_per_hour / 3600 / queries_per_second * 1e6

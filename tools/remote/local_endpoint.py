@@ -1,10 +1,11 @@
-"""SageMaker Runtime's HTTP API on localhost, in front of a server: boto3 code for an endpoint runs unchanged.
+"""The HTTP API of SageMaker Runtime on localhost, in front of a server. boto3 code for an endpoint runs unchanged.
 
     python -m tools.local_endpoint --url http://127.0.0.1:8080 --port 8081
     export AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=http://127.0.0.1:8081
 
-InvokeEndpoint, its response stream, and InvokeEndpointAsync, with the platform's limits: 25 MB and 60 s, 1 GB and an
-hour in async; headers stripped, errors as ModelError. Every endpoint name is answered, and every signature is taken.
+The API has InvokeEndpoint, InvokeEndpointWithResponseStream and InvokeEndpointAsync, with the limits of the platform:
+25 MB and 60 s, or 1 GB and an hour for InvokeEndpointAsync. Like the platform, it removes other request headers and
+reports an error of the container as a ModelError. It accepts every endpoint name and every signature.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -28,117 +30,155 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from container.contract import ERROR_BODY_BYTES, MAX_PAYLOAD_MB, RESPONSE_TIMEOUT_SECONDS
-from tools.errors import ToolError, run
+from tools.errors import ToolError
 from tools.local_server import free_port
-from tools.remote.object_store import S3, Folder, ObjectStore, split
+from tools.remote.object_store import FolderStore, ObjectStore, S3Store, split_s3_uri
 
-# What InvokeEndpoint passes on to the container; all else is stripped.
-_PASSED = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes", "x-amzn-sagemaker-inference-id")
-_RETURNED = ("content-type", "x-amzn-sagemaker-custom-attributes")
-_STRING = 7  # the event stream's type of header
+# These headers reach the container and come back from it. The platform removes all others.
+_ATTRIBUTE_HEADERS = ("x-amzn-sagemaker-custom-attributes", "x-amzn-sagemaker-inference-id")
+_REQUEST_HEADERS = ("content-type", "accept", *_ATTRIBUTE_HEADERS)
+_RESPONSE_HEADERS = ("content-type", "x-amzn-sagemaker-custom-attributes")
+_STRING = 7  # The code for a header of type string in AWS's event stream encoding.
 START_SECONDS = 10
 ASYNC_MAX_BYTES = 10**9
 ASYNC_TIMEOUT_SECONDS = 3600
-_INPUT = "x-amzn-sagemaker-inputlocation"
+
+
+@dataclass(frozen=True)
+class AsyncInvocation:
+    """One request of InvokeEndpointAsync: the object to read, the container's headers, and where the result goes."""
+
+    input_uri: str
+    headers: dict[str, str]
+    output_uri: str
+    failure_uri: str
+
+    @staticmethod
+    def of(request: Request) -> "AsyncInvocation":
+        """Read the request's headers.
+
+        Raises: ToolError if the header with the input's address does not hold the URI of an object.
+        """
+        input_uri = request.headers.get("x-amzn-sagemaker-inputlocation", "")
+        bucket, _ = split_s3_uri(input_uri)
+        headers = {
+            "content-type": request.headers.get("x-amzn-sagemaker-content-type", ""),
+            "accept": request.headers.get("x-amzn-sagemaker-accept", ""),
+            **{name: request.headers[name] for name in _ATTRIBUTE_HEADERS if name in request.headers},
+        }
+        name = f"{uuid.uuid4()}.out"
+        return AsyncInvocation(
+            input_uri,
+            {name: value for name, value in headers.items() if value},
+            f"s3://{bucket}/async-output/{name}",
+            f"s3://{bucket}/async-failure/{name}",
+        )
+
+
+class RuntimeApi:
+    """The three operations of SageMaker Runtime, answered by the server at `url`.
+
+    InvokeEndpointAsync reads and writes objects in `store`, or in S3 if `store` is None.
+    """
+
+    def __init__(self, url: str, store: ObjectStore | None, timeout_seconds: float) -> None:
+        self._url = url
+        self._store = store
+        self._timeout_seconds = timeout_seconds
+
+    async def invoke(self, request: Request) -> Response:
+        """Answer InvokeEndpoint."""
+        answer = await self._answer(request, "accept")
+        if isinstance(answer, Response):
+            return answer
+        headers = {name: answer.headers[name] for name in _RESPONSE_HEADERS if name in answer.headers}
+        variant = request.headers.get("x-amzn-sagemaker-target-variant", "AllTraffic")
+        return Response(answer.content, headers={**headers, **_platform_headers(variant)})
+
+    async def invoke_with_response_stream(self, request: Request) -> Response:
+        """Answer InvokeEndpointWithResponseStream with a stream of one event."""
+        answer = await self._answer(request, "x-amzn-sagemaker-accept")
+        if isinstance(answer, Response):
+            return answer
+        types = {"x-amzn-sagemaker-content-type": answer.headers.get("content-type", "")}
+        headers = {**_platform_headers(), **types, "content-type": "application/vnd.amazon.eventstream"}
+        return Response(_event(answer.content), headers=headers)
+
+    async def invoke_async(self, request: Request) -> Response:
+        """Answer InvokeEndpointAsync: accept the request at once, and ask the container afterwards."""
+        try:
+            invocation = AsyncInvocation.of(request)
+            store = self._store or S3Store()
+        except ToolError as error:
+            return _error(400, "ValidationError", {"Message": str(error)})
+        inference_id = request.headers.get("x-amzn-sagemaker-inference-id") or str(uuid.uuid4())
+        headers = {
+            **_platform_headers(),
+            "content-type": "application/json",
+            "x-amzn-sagemaker-outputlocation": invocation.output_uri,
+            "x-amzn-sagemaker-failurelocation": invocation.failure_uri,
+        }
+        later = BackgroundTask(self._answer_later, invocation, store)
+        return Response(json.dumps({"InferenceId": inference_id}), 202, headers, background=later)
+
+    async def _answer(self, request: Request, accept: str) -> httpx.Response | Response:
+        """Return the container's answer, or the platform's own response if there is no answer to pass on.
+
+        Args:
+            request: the request to the API.
+            accept: the name of the header that holds the media type of the answer.
+        """
+        if not request.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256"):
+            return _error(403, "MissingAuthenticationTokenException", {"Message": "Missing Authentication Token"})
+        body = await request.body()
+        if len(body) > MAX_PAYLOAD_MB * 2**20:
+            return _error(413, "ValidationError", {"Message": f"the payload is larger than {MAX_PAYLOAD_MB} MB"})
+        headers = {name: value for name, value in request.headers.items() if name in _REQUEST_HEADERS}
+        if request.headers.get(accept):
+            headers["accept"] = request.headers[accept]
+        try:
+            answer = await self._ask_container(body, headers, self._timeout_seconds)
+        except httpx.TransportError as error:
+            return _model_error(0, f"the container does not answer: {type(error).__name__}")
+        return answer if answer.status_code == httpx.codes.OK else _model_error(answer.status_code, answer.text)
+
+    async def _answer_later(self, invocation: AsyncInvocation, store: ObjectStore) -> None:
+        """Ask the container, and write its answer to the output, or what went wrong to the failure object."""
+        target = invocation.failure_uri
+        try:
+            body = await run_in_threadpool(store.read, invocation.input_uri)
+            if len(body) > ASYNC_MAX_BYTES:
+                raise ToolError(f"{invocation.input_uri} is larger than 1 GB")
+            answer = await self._ask_container(body, invocation.headers, ASYNC_TIMEOUT_SECONDS)
+            content = answer.content
+            if answer.status_code == httpx.codes.OK:
+                target = invocation.output_uri
+        except (ToolError, httpx.TransportError) as error:
+            content = f"{type(error).__name__}: {error}".encode()
+        await run_in_threadpool(store.write, target, content)
+
+    async def _ask_container(self, body: bytes, headers: dict[str, str], timeout_seconds: float) -> httpx.Response:
+        async with httpx.AsyncClient(timeout=timeout_seconds) as client:
+            return await client.post(f"{self._url}/invocations", content=body, headers=headers)
 
 
 def application(
     url: str, store: ObjectStore | None = None, timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS
 ) -> Starlette:
-    """The API in front of the server at url. store: where InvokeEndpointAsync reads and writes; S3 where None."""
-
-    async def invoke(request: Request) -> Response:
-        found = await _ask(url, request, "accept", timeout_seconds)
-        if isinstance(found, Response):
-            return found
-        kept = {name: found.headers[name] for name in _RETURNED if name in found.headers}
-        variant = request.headers.get("x-amzn-sagemaker-target-variant", "AllTraffic")
-        return Response(found.content, headers={**kept, **_platform_headers(variant)})
-
-    async def stream(request: Request) -> Response:
-        found = await _ask(url, request, "x-amzn-sagemaker-accept", timeout_seconds)
-        if isinstance(found, Response):
-            return found
-        types = {"x-amzn-sagemaker-content-type": found.headers.get("content-type", "")}
-        headers = {**_platform_headers(), **types, "content-type": "application/vnd.amazon.eventstream"}
-        return Response(_event(found.content), headers=headers)
-
-    async def invoke_later(request: Request) -> Response:
-        source = request.headers.get(_INPUT, "")
-        try:
-            bucket, _ = split(source)
-            objects = store or S3()
-        except ToolError as error:
-            return _error(400, "ValidationError", {"Message": str(error)})
-        inference_id = request.headers.get("x-amzn-sagemaker-inference-id") or str(uuid.uuid4())
-        name = f"s3://{bucket}/async-{{}}/{uuid.uuid4()}.out"
-        done, failed = name.format("output"), name.format("failure")
-        asked = {
-            "content-type": request.headers.get("x-amzn-sagemaker-content-type", ""),
-            "accept": request.headers.get("x-amzn-sagemaker-accept", ""),
-            **{header: request.headers[header] for header in _PASSED[2:] if header in request.headers},
-        }
-        headers = {header: value for header, value in asked.items() if value}
-        return Response(
-            json.dumps({"InferenceId": inference_id}),
-            202,
-            {
-                **_platform_headers(),
-                "content-type": "application/json",
-                "x-amzn-sagemaker-outputlocation": done,
-                "x-amzn-sagemaker-failurelocation": failed,
-            },
-            background=BackgroundTask(_answer_later, url, objects, source, headers, done, failed),
-        )
-
+    """Return the web application of the API in front of the server at `url`."""
+    api = RuntimeApi(url, store, timeout_seconds)
     return Starlette(
         routes=[
-            Route("/endpoints/{name}/async-invocations", invoke_later, methods=["POST"]),
-            Route("/endpoints/{name}/invocations", invoke, methods=["POST"]),
-            Route("/endpoints/{name}/invocations-response-stream", stream, methods=["POST"]),
+            Route("/endpoints/{name}/async-invocations", api.invoke_async, methods=["POST"]),
+            Route("/endpoints/{name}/invocations", api.invoke, methods=["POST"]),
+            Route("/endpoints/{name}/invocations-response-stream", api.invoke_with_response_stream, methods=["POST"]),
         ]
     )
 
 
-async def _ask(url: str, request: Request, accept: str, timeout_seconds: float) -> httpx.Response | Response:
-    """The container's answer, or what the platform says in its place. accept: the header that names the type."""
-    if not request.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256"):
-        return _error(403, "MissingAuthenticationTokenException", {"Message": "Missing Authentication Token"})
-    body = await request.body()
-    if len(body) > MAX_PAYLOAD_MB * 2**20:
-        return _error(413, "ValidationError", {"Message": f"the payload is larger than {MAX_PAYLOAD_MB} MB"})
-    headers = {name: value for name, value in request.headers.items() if name in _PASSED}
-    if request.headers.get(accept):
-        headers["accept"] = request.headers[accept]
-    try:
-        async with httpx.AsyncClient(timeout=timeout_seconds) as client:
-            found = await client.post(f"{url}/invocations", content=body, headers=headers)
-    except httpx.TransportError as error:
-        return _model_error(0, f"the container does not answer: {type(error).__name__}")
-    return found if found.status_code == httpx.codes.OK else _model_error(found.status_code, found.text)
-
-
-async def _answer_later(  # noqa: PLR0913  where from, what, and the two places where it may end
-    url: str, store: ObjectStore, source: str, headers: dict[str, str], done: str, failed: str
-) -> None:
-    """Ask the container, and write its answer or what went wrong."""
-    target, content = failed, b""
-    try:
-        body = await run_in_threadpool(store.read, source)
-        if len(body) > ASYNC_MAX_BYTES:
-            raise ToolError(f"{source} is larger than 1 GB")
-        async with httpx.AsyncClient(timeout=ASYNC_TIMEOUT_SECONDS) as client:
-            found = await client.post(f"{url}/invocations", content=body, headers=headers)
-        content = found.content
-        target = done if found.status_code == httpx.codes.OK else failed
-    except (ToolError, httpx.TransportError) as error:
-        content = f"{type(error).__name__}: {error}".encode()
-    await run_in_threadpool(store.write, target, content)
-
-
 @contextmanager
 def running(url: str, store: ObjectStore | None = None) -> Iterator[str]:
-    """The API on a free port in a thread of this process; gives its URL."""
+    """Run the API on a free port, in a thread of this process, and yield its URL."""
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(application(url, store), host="127.0.0.1", port=port, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
@@ -146,7 +186,7 @@ def running(url: str, store: ObjectStore | None = None) -> Iterator[str]:
     deadline = time.monotonic() + START_SECONDS
     while not server.started:
         if time.monotonic() > deadline:
-            raise ToolError(f"port {port} could not be opened within {START_SECONDS} s")
+            raise ToolError(f"the API did not open port {port} within {START_SECONDS} s")
         time.sleep(0.01)
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
@@ -158,7 +198,7 @@ def _platform_headers(variant: str = "AllTraffic") -> dict[str, str]:
 
 
 def _model_error(status: int, message: str) -> Response:
-    """What the container's 4xx and 5xx become."""
+    """Return the response by which the platform reports a 4xx or 5xx status of the container."""
     body = {
         "Message": f"Received client or server error ({status}) from primary with message {message[:1024]!r}",
         "OriginalStatusCode": status,
@@ -168,13 +208,13 @@ def _model_error(status: int, message: str) -> Response:
     return _error(424, "ModelError", body)
 
 
-def _error(status: int, kind: str, body: dict[str, object]) -> Response:
-    headers = {"x-amzn-errortype": kind, "content-type": "application/json", **_platform_headers()}
+def _error(status: int, error_type: str, body: dict[str, object]) -> Response:
+    headers = {"x-amzn-errortype": error_type, "content-type": "application/json", **_platform_headers()}
     return Response(json.dumps(body), status, headers)
 
 
 def _event(payload: bytes) -> bytes:
-    """One PayloadPart in AWS's event stream: lengths, checksum, headers, payload, checksum."""
+    """Encode one PayloadPart of AWS's event stream: lengths, their checksum, headers, payload, checksum of it all."""
     fields = {":message-type": "event", ":event-type": "PayloadPart", ":content-type": "application/octet-stream"}
     headers = b"".join(
         struct.pack("!B", len(name)) + name.encode() + struct.pack("!BH", _STRING, len(value)) + value.encode()
@@ -186,17 +226,19 @@ def _event(payload: bytes) -> bytes:
 
 
 def main() -> None:
-    """Serve until Ctrl-C."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the server (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8081, help="to listen on (default: %(default)s)")
-    parser.add_argument(
-        "--folder", type=Path, help="InvokeEndpointAsync: s3://bucket/key is FOLDER/bucket/key (default: S3 itself)"
+    """Run the API until Ctrl-C."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.local_endpoint",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
-    given = parser.parse_args()
-    store = Folder(given.folder) if given.folder else None
-    uvicorn.run(application(given.url.rstrip("/"), store), host="127.0.0.1", port=given.port)
-
-
-if __name__ == "__main__":
-    run(main)
+    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the server that answers (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8081, help="the port of the API (default: %(default)s)")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="for InvokeEndpointAsync: s3://bucket/key is the file FOLDER/bucket/key (default: use S3)",
+    )
+    arguments = parser.parse_args()
+    store = FolderStore(arguments.folder) if arguments.folder else None
+    uvicorn.run(application(arguments.url.rstrip("/"), store), host="127.0.0.1", port=arguments.port)

@@ -1,4 +1,7 @@
-"""Objects by their s3:// address: in S3 (or what AWS_ENDPOINT_URL_S3 names), or in a folder that stands in for it."""
+"""Objects by their s3:// URI, in S3 or in a local folder that replaces S3.
+
+AWS_ENDPOINT_URL_S3 names another server than AWS's, as for all of boto3.
+"""
 
 from pathlib import Path
 from typing import Protocol
@@ -7,54 +10,54 @@ from tools.errors import ToolError
 
 
 class ObjectStore(Protocol):
-    """Every member may raise ToolError."""
+    """Objects that can be read and written. Every method may raise ToolError."""
 
     def read(self, uri: str) -> bytes:
-        """The object's bytes."""
+        """Return the content of an object."""
 
     def write(self, uri: str, content: bytes) -> None:
-        """Make or replace the object."""
+        """Create or replace an object."""
 
 
-def split(uri: str) -> tuple[str, str]:
-    """s3://bucket/key -> bucket, key.
+def split_s3_uri(uri: str) -> tuple[str, str]:
+    """Return the bucket and the key of s3://bucket/key.
 
-    Raises: ToolError.
+    Raises: ToolError if the text is not such a URI.
     """
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not uri.startswith("s3://") or not bucket or not key:
-        raise ToolError(f"{uri!r} is no address of an object: it must be like s3://bucket/key")
+        raise ToolError(f"{uri!r} is not the URI of an S3 object: write it as s3://bucket/key")
     return bucket, key
 
 
-class S3:
-    """The real one, or moto's."""
+class S3Store:
+    """The objects of S3."""
 
     def __init__(self) -> None:
-        from tools.remote.aws import Aws  # boto3 is needed for this alone
+        from tools.remote.aws import Aws  # Only this class needs boto3.
 
         self._aws = Aws()
 
     def read(self, uri: str) -> bytes:
-        """As ObjectStore says."""
-        bucket, key = split(uri)
+        """Return the content of an object."""
+        bucket, key = split_s3_uri(uri)
         content: bytes = self._aws.call("s3", "GetObject", Bucket=bucket, Key=key)["Body"].read()
         return content
 
     def write(self, uri: str, content: bytes) -> None:
-        """As ObjectStore says."""
-        bucket, key = split(uri)
+        """Create or replace an object."""
+        bucket, key = split_s3_uri(uri)
         self._aws.call("s3", "PutObject", Bucket=bucket, Key=key, Body=content)
 
 
-class Folder:
-    """s3://bucket/key is the file folder/bucket/key."""
+class FolderStore:
+    """Files in place of objects: s3://bucket/key is the file `folder`/bucket/key."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
 
     def read(self, uri: str) -> bytes:
-        """As ObjectStore says."""
+        """Return the content of an object's file."""
         path = self._path(uri)
         try:
             return path.read_bytes()
@@ -62,18 +65,18 @@ class Folder:
             raise ToolError(f"cannot read {uri} at {path}: {error.strerror}") from None
 
     def write(self, uri: str, content: bytes) -> None:
-        """As ObjectStore says."""
+        """Create or replace an object's file."""
         path = self._path(uri)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(path.name + ".part")
             partial.write_bytes(content)
-            partial.replace(path)  # who waits for the file never sees half of it
+            partial.replace(path)  # Readers that wait for the file never see an incomplete one.
         except OSError as error:
             raise ToolError(f"cannot write {uri} at {path}: {error.strerror}") from None
 
     def _path(self, uri: str) -> Path:
-        path = self._folder.joinpath(*split(uri)).resolve()
+        path = self._folder.joinpath(*split_s3_uri(uri)).resolve()
         if not path.is_relative_to(self._folder):
             raise ToolError(f"{uri} leads out of {self._folder}")
         return path

@@ -1,4 +1,4 @@
-"""Kubernetes' manifest: valid by its schemas, fit for what the server is; its comment's commands work."""
+"""The Kubernetes manifest: it is valid and fits the server, and the commands in its comment work."""
 
 import json
 import re
@@ -14,9 +14,10 @@ import yaml
 from container import contract, healthcheck
 from container.cpu import Cpu
 from serve.lanes.plan import Choices, make_plan
-from tests.unit.serve.lanes.test_plan import BERT_BASE
-from tools.deploy.config import Deployment
-from tools.deploy.scaling import SAFETY_FACTOR
+from tests.unit.deploy.comment_commands import commands_in_comment
+from tests.unit.serve.lanes.model_files import BERT_BASE
+from tools.deploy.config import DeploymentConfig
+from tools.deploy.steps.serving.scaling_target import SAFETY_FACTOR
 
 ROOT = Path(__file__).parents[3]
 MANIFEST = (ROOT / "deploy" / "kubernetes.yaml").read_text()
@@ -25,13 +26,7 @@ POD = OBJECTS["Deployment"]["spec"]["template"]
 SERVER = POD["spec"]["containers"][0]
 
 
-def commands(text: str) -> list[str]:
-    """Those of the comment at the top, each on one line."""
-    comment = text.partition("\napiVersion")[0]
-    return [line[4:] for line in comment.replace("\\\n#", "").splitlines() if line.startswith("#   ")]
-
-
-def test_kubernetes_schemas_find_nothing() -> None:
+def test_the_manifest_is_valid_in_every_supported_version() -> None:
     (oldest,) = re.findall(r"\((\d\.\d+) or newer\)", MANIFEST)
     versions = [version for version in kubernetes_validate.utils.all_versions() if version >= oldest]
     assert len(versions) > 1
@@ -40,17 +35,17 @@ def test_kubernetes_schemas_find_nothing() -> None:
             kubernetes_validate.validate(one, version, strict=True)
 
 
-def test_the_command_that_applies_names_the_image() -> None:
-    (apply,) = (line for line in commands(MANIFEST) if line.startswith("sed "))
+def test_the_command_that_applies_the_manifest_sets_the_pushed_image() -> None:
+    (apply,) = (line for line in commands_in_comment(MANIFEST) if line.startswith("sed "))
     done = subprocess.run(apply.partition(" | ")[0], shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
     server = next(yaml.safe_load_all(done.stdout))["spec"]["template"]["spec"]["containers"][0]
     assert SERVER["image"] == f"bert-qa:{contract.VERSION}"
     assert server == {**SERVER, "image": f"REGISTRY/{SERVER['image']}"}
-    pushed = next(line for line in commands(MANIFEST) if "docker push" in line)
+    pushed = next(line for line in commands_in_comment(MANIFEST) if "docker push" in line)
     assert pushed.endswith(f"docker push {server['image']}")
 
 
-def test_probes_and_metrics_are_at_the_servers_port_and_paths(client: httpx.Client) -> None:
+def test_probes_and_metrics_use_the_port_and_the_paths_of_the_server(client: httpx.Client) -> None:
     (port,) = SERVER["ports"]
     assert port["containerPort"] == contract.PORT
     assert OBJECTS["Service"]["spec"]["ports"][0]["targetPort"] == port["name"]
@@ -64,28 +59,28 @@ def test_probes_and_metrics_are_at_the_servers_port_and_paths(client: httpx.Clie
     assert "bertqa_rungs_warm" in client.get(notes["prometheus.io/path"]).text
 
 
-def test_no_probe_kills_a_server_that_loads() -> None:
+def test_no_probe_stops_a_server_that_loads_its_model() -> None:
     startup, liveness = (
         SERVER[probe]["periodSeconds"] * SERVER[probe]["failureThreshold"]
         for probe in ("startupProbe", "livenessProbe")
     )
-    assert liveness >= startup >= Deployment.model_fields["startup_seconds"].default
+    assert liveness >= startup >= DeploymentConfig.model_fields["startup_seconds"].default
 
 
-def test_it_is_killed_no_sooner_than_the_contract_says() -> None:
+def test_the_server_has_as_much_time_to_stop_as_on_sagemaker() -> None:
     command, seconds = SERVER["lifecycle"]["preStop"]["exec"]["command"]
     assert command == "sleep"
     assert POD["spec"]["terminationGracePeriodSeconds"] >= int(seconds) + contract.STOP_TIMEOUT_SECONDS
 
 
-def test_the_user_is_the_images() -> None:
+def test_the_user_is_the_user_of_the_image() -> None:
     (user,) = re.findall(r"RUN_AS_USER=(\d+)", (ROOT / "Dockerfile").read_text())
     context = POD["spec"]["securityContext"]
     assert context["runAsUser"] == context["runAsGroup"] == int(user)
 
 
 @pytest.mark.parametrize("model", ["BERT-base", "demo"])
-def test_memory_is_enough_for_every_lane(model: str, demo_dir: Path) -> None:
+def test_the_memory_is_enough_for_every_lane(model: str, demo_dir: Path) -> None:
     limits = SERVER["resources"]["limits"]
     assert SERVER["resources"]["requests"] == limits
     memory_mb = int(limits["memory"].removesuffix("Gi")) * 2**30 / 1e6
@@ -100,13 +95,13 @@ def test_memory_is_enough_for_every_lane(model: str, demo_dir: Path) -> None:
     assert 0 < max(map(float, readme)) * 1000 < memory_mb
 
 
-def test_it_scales_at_the_same_share_of_saturation_as_the_endpoint() -> None:
+def test_pods_scale_at_the_same_share_of_saturation_as_endpoints() -> None:
     scaler = OBJECTS["HorizontalPodAutoscaler"]["spec"]
     assert scaler["metrics"][0]["resource"]["target"]["averageUtilization"] == SAFETY_FACTOR * 100
     assert scaler["scaleTargetRef"]["name"] == OBJECTS["Deployment"]["metadata"]["name"]
 
 
-def test_all_selectors_find_the_pods() -> None:
+def test_all_selectors_match_the_pods() -> None:
     (spread,) = POD["spec"]["topologySpreadConstraints"]
     (apart,) = POD["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     selectors = [

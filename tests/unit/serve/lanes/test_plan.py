@@ -5,10 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from container.cpu import Cpu
-from container.precision import Precision
 from serve.lanes.plan import RUNG_STEPS, Choices, LaneKind, Plan, make_plan
-
-BERT_BASE: dict[Precision, float] = {"INT8": 181, "FP32": 435}
+from tests.unit.serve.lanes.model_files import BERT_BASE
 
 
 def box(*nodes: int, quota: float | None = None) -> Cpu:

@@ -1,4 +1,4 @@
-"""The configuration file: its example is a valid one, and what does not fit together is said."""
+"""The configuration of a deployment: the example file is valid, and invalid values are named."""
 
 import re
 import tomllib
@@ -6,24 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from tools.deploy.config import TABLES, Deployment, example, read
+from tools.deploy.config import TABLES, DeploymentConfig, example_config, read_config
 from tools.errors import ToolError
 
 
 def test_every_line_of_the_example_may_be_uncommented() -> None:
-    text = re.sub(r"^# (\[|\w+ = )", r"\1", example(), flags=re.MULTILINE)
+    text = re.sub(r"^# (\[|\w+ = )", r"\1", example_config(), flags=re.MULTILINE)
     values = tomllib.loads(text)
-    assert set(values) == set(Deployment.model_fields)
-    for name, field in Deployment.model_fields.items():
+    assert set(values) == set(DeploymentConfig.model_fields)
+    for name, field in DeploymentConfig.model_fields.items():
         if name not in TABLES and field.default is not None:
             assert values[name] == (str(field.default) if isinstance(field.default, Path) else field.default), name
 
 
-def test_flags_win_over_the_file(tmp_path: Path) -> None:
+def test_flags_override_the_file(tmp_path: Path) -> None:
     path = tmp_path / "deploy.toml"
     path.write_text('name = "mine"\ninstances = 2\n')
-    found = read(path, {"instances": "3"})
-    assert (found.name, found.instances) == ("mine", 3)
+    config = read_config(path, {"instances": "3"})
+    assert (config.name, config.instances) == ("mine", 3)
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,26 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
         ({"traffic": "INT8=1,int8=2"}, "twice"),
         ({"max_instances": 3}, "scale_target"),
         ({"mode": "serverless", "max_instances": 3, "scale_target": 1}, "no instances to scale"),
-        ({"mode": "async", "max_instances": 3, "benchmark": "x.json"}, "what waits for each instance"),
+        ({"mode": "async", "max_instances": 3, "benchmark": "x.json"}, "requests that wait per instance"),
         ({"mode": "batch"}, "batch_input"),
         ({"tags": {"bert-qa:deployment": "x"}}, "set from name"),
     ],
 )
-def test_what_cannot_be_used_is_named(values: dict[str, object], words: str) -> None:
+def test_an_invalid_value_is_named(values: dict[str, object], words: str) -> None:
     with pytest.raises(ToolError, match=words):
-        read(None, values)
+        read_config(None, values)
+
+
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "deploy.toml"
+    with pytest.raises(ToolError, match="cannot read .*deploy.toml: No such file or directory"):
+        read_config(path, {})
+    path.write_text("name: mine")
+    with pytest.raises(ToolError, match="deploy.toml is not a valid TOML file"):
+        read_config(path, {})
+
+
+def test_a_serverless_container_is_never_isolated() -> None:
+    isolated = {mode: DeploymentConfig(mode=mode).is_isolated for mode in ("realtime", "async", "serverless")}
+    assert isolated == {"realtime": True, "async": True, "serverless": False}
+    assert not DeploymentConfig(network_isolation=False).is_isolated

@@ -1,4 +1,4 @@
-"""model.tar.gz: the same bytes for the same files, nothing but files, whole; what is not an artifact is refused."""
+"""model.tar.gz: the same files give the same bytes, and an artifact that is incomplete or damaged is refused."""
 
 import os
 import tarfile
@@ -9,15 +9,15 @@ import pytest
 
 from container import cpu
 from model_loader.artifact import open_artifact
-from tests.unit.model_loader.test_artifact import link, replace
-from tools.deploy.package import contents, write
+from tests.artifacts import link, replace
+from tools.deploy.package import read_contents, write_archive
 from tools.errors import ToolError
 
 FILES = {"tokenizer.json": b"{}", "model_int8.pt": b"int8" * 100_000, "extra/labels.txt": b"yes\nno\n"}
 
 
-def folder(directory: Path, names: list[str]) -> Path:
-    """Small files under the names of the AWS sample, made in the order of names."""
+def make_folder(directory: Path, names: list[str]) -> Path:
+    """Write small files with the names of the AWS sample, in the order of `names`."""
     for name in names:
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,14 +25,14 @@ def folder(directory: Path, names: list[str]) -> Path:
     return directory
 
 
-def packed(directory: Path, target: Path) -> bytes:
-    write(contents(directory), target)
+def pack(directory: Path, target: Path) -> bytes:
+    write_archive(read_contents(directory), target)
     return target.read_bytes()
 
 
 @pytest.fixture
-def copy(demo_dir: Path, tmp_path: Path) -> Path:
-    """The demo artifact in hard links, so replace() them, never write into them."""
+def artifact_copy(demo_dir: Path, tmp_path: Path) -> Path:
+    """Copy the demo artifact as hard links: use replace() instead of writing into them."""
     directory = tmp_path / "copy"
     directory.mkdir()
     for file in demo_dir.iterdir():
@@ -52,13 +52,13 @@ def _other_modes(directory: Path) -> None:
 
 def _other_owner(directory: Path) -> None:
     if os.geteuid() != 0:
-        pytest.skip("only root may give files away")
+        pytest.skip("only root may change the owner of a file")
     for path in directory.rglob("*"):
         os.chown(path, 12345, 54321)
 
 
 def _links(directory: Path) -> None:
-    """As a download cache keeps a model: names that lead to files elsewhere."""
+    """Replace the files by links to files elsewhere, as in the cache of a downloaded model."""
     for name in FILES:
         elsewhere = directory.parent / "blobs" / name
         elsewhere.parent.mkdir(parents=True, exist_ok=True)
@@ -74,29 +74,29 @@ def _hidden_files(directory: Path) -> None:
 
 @pytest.mark.parametrize("change", [_other_times, _other_modes, _other_owner, _links, _hidden_files])
 def test_the_same_files_give_the_same_bytes(change: Callable[[Path], None], tmp_path: Path) -> None:
-    one = folder(tmp_path / "one", list(FILES))
-    other = folder(tmp_path / "other", list(reversed(FILES)))
+    one = make_folder(tmp_path / "one", list(FILES))
+    other = make_folder(tmp_path / "other", list(reversed(FILES)))
     change(other)
-    assert packed(one, tmp_path / "one.tar.gz") == packed(other, tmp_path / "elsewhere" / "other.tar.gz")
-    assert contents(one).digest == contents(other).digest
+    assert pack(one, tmp_path / "one.tar.gz") == pack(other, tmp_path / "elsewhere" / "other.tar.gz")
+    assert read_contents(one).digest == read_contents(other).digest
 
 
-def test_other_contents_and_other_names_are_another_digest(tmp_path: Path) -> None:
-    directory = folder(tmp_path / "one", list(FILES))
-    digests = [contents(directory).digest]
+def test_the_digest_changes_with_contents_and_with_names(tmp_path: Path) -> None:
+    directory = make_folder(tmp_path / "one", list(FILES))
+    digests = [read_contents(directory).digest]
     (directory / "extra" / "labels.txt").write_bytes(b"yes\nnO\n")
-    digests.append(contents(directory).digest)
+    digests.append(read_contents(directory).digest)
     (directory / "extra" / "labels.txt").rename(directory / "labels.txt")
-    digests.append(contents(directory).digest)
+    digests.append(read_contents(directory).digest)
     assert len(set(digests)) == 3
 
 
-def test_the_archive_holds_readable_files_of_nobody_and_nothing_else(tmp_path: Path) -> None:
-    directory = folder(tmp_path / "one", list(FILES))
+def test_the_archive_holds_only_readable_files_without_an_owner(tmp_path: Path) -> None:
+    directory = make_folder(tmp_path / "one", list(FILES))
     _links(directory)
     seen: list[int] = []
-    write(contents(directory), tmp_path / "model.tar.gz", seen.append)
-    assert (tmp_path / "model.tar.gz").read_bytes()[4:8] == bytes(4)  # gzip's own time
+    write_archive(read_contents(directory), tmp_path / "model.tar.gz", seen.append)
+    assert (tmp_path / "model.tar.gz").read_bytes()[4:8] == bytes(4)  # the time in the header of gzip
     with tarfile.open(tmp_path / "model.tar.gz") as archive:
         members = archive.getmembers()
         held = {member.name: archive.extractfile(member).read() for member in members}  # type: ignore[union-attr]
@@ -105,18 +105,18 @@ def test_the_archive_holds_readable_files_of_nobody_and_nothing_else(tmp_path: P
     assert {(m.type, m.uid, m.gid, m.uname, m.mtime, m.mode) for m in members} == {
         (tarfile.REGTYPE, 0, 0, "", 0, 0o644)
     }
-    assert sum(seen) == contents(directory).size_bytes == sum(len(content) for content in FILES.values())
-    assert [path.name for path in tmp_path.glob("model*")] == ["model.tar.gz"]  # no part of it is left
+    assert sum(seen) == read_contents(directory).size_bytes == sum(len(content) for content in FILES.values())
+    assert [path.name for path in tmp_path.glob("model*")] == ["model.tar.gz"]  # no partial file is left
 
 
-def test_unpacked_it_is_an_artifact_that_the_server_takes(demo_dir: Path, tmp_path: Path) -> None:
-    packed(demo_dir, tmp_path / "model.tar.gz")
+def test_the_unpacked_archive_is_an_artifact_that_the_server_opens(demo_dir: Path, tmp_path: Path) -> None:
+    pack(demo_dir, tmp_path / "model.tar.gz")
     with tarfile.open(tmp_path / "model.tar.gz") as archive:
         archive.extractall(tmp_path / "model", filter="data")
     here = cpu.detect()
     there = open_artifact(tmp_path / "model", None, here)
     assert there.manifest == open_artifact(demo_dir, None, here).manifest
-    assert contents(tmp_path / "model").digest == contents(demo_dir).digest
+    assert read_contents(tmp_path / "model").digest == read_contents(demo_dir).digest
 
 
 def _change_a_byte(directory: Path) -> None:
@@ -152,7 +152,7 @@ def _break_a_link(directory: Path) -> None:
     (directory / "notes.txt").symlink_to(directory / "gone.txt")
 
 
-def _break_a_models_link(directory: Path) -> None:
+def _break_the_link_to_a_model(directory: Path) -> None:
     (directory / "model_fp32.pt").unlink()
     (directory / "model_fp32.pt").symlink_to(directory / "gone.pt")
 
@@ -172,21 +172,23 @@ def _add_a_pipe(directory: Path) -> None:
         (_change_a_byte, r"model_fp32.pt has SHA-256 \w+, the manifest says \w+. Copy"),
         (_shorten, r"model_fp32.pt has \d+ bytes, the manifest says \d+. Copy"),
         (_remove_a_model, "model_fp32.pt is missing, though the manifest names it. Copy"),
-        (_break_a_models_link, "model_fp32.pt is missing"),
-        (_remove_tokenizer, "copy is no artifact: it holds no tokenizer.json. Name one"),
-        (_only_tokenizer, "copy is no artifact: it holds neither manifest.json nor a model"),
+        (_break_the_link_to_a_model, "model_fp32.pt is missing"),
+        (_remove_tokenizer, "copy is not an artifact: it has no tokenizer.json. Name a directory"),
+        (_only_tokenizer, "copy is not an artifact: it has neither a manifest.json nor a model"),
         (_garble_manifest, "manifest.json: schema_version: Field required. Make the artifact again"),
         (_break_a_link, "notes.txt is a broken link"),
         (_link_a_folder, "extra is .* a link to a folder"),
-        (_add_a_pipe, "pipe is .* no regular file"),
+        (_add_a_pipe, "pipe is .* not a regular file"),
     ],
 )
-def test_what_is_not_whole_is_refused(change: Callable[[Path], None], words: str, copy: Path) -> None:
-    change(copy)
+def test_an_incomplete_or_damaged_artifact_is_refused(
+    change: Callable[[Path], None], words: str, artifact_copy: Path
+) -> None:
+    change(artifact_copy)
     with pytest.raises(ToolError, match=words):
-        contents(copy)
+        read_contents(artifact_copy)
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ToolError, match="none is no artifact"):
-        contents(tmp_path / "none")
+def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="none is not an artifact"):
+        read_contents(tmp_path / "none")

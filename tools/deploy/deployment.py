@@ -1,0 +1,55 @@
+"""What every step receives: the AWS account, the configuration, the names, the artifact and the image."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+from tools.deploy import package
+from tools.deploy.config import SERVERLESS_DISK_BYTES, DeploymentConfig
+from tools.deploy.inference_image import InferenceImage
+from tools.deploy.names import Names
+from tools.deploy.ownership import Ownership
+from tools.deploy.tags import as_tag_list, deployment_tags
+from tools.errors import ToolError
+from tools.remote.aws import Aws
+
+
+class Deployment:
+    """One deployment in one AWS account and region. `report` shows a line of progress to the user."""
+
+    def __init__(self, aws: Aws, config: DeploymentConfig, report: Callable[[str], None]) -> None:
+        self.aws = aws
+        self.config = config
+        self.report = report
+        identity = aws.call("sts", "GetCallerIdentity")
+        self.account: str = identity["Account"]
+        self.names = Names(config, self.account, partition=identity["Arn"].split(":")[1])
+        self.ownership = Ownership(aws, config.name)
+        self.image = InferenceImage(aws, config, self.names.repository)
+        self.tags = deployment_tags(config.name, config.tags)
+        self.tag_list = as_tag_list(self.tags)
+
+    @cached_property
+    def artifact(self) -> package.ArtifactContents:
+        """The files of the artifact.
+
+        Raises: ToolError if the directory holds no complete artifact, or if the artifact is too large for the mode.
+        """
+        contents = package.read_contents(self.config.model_dir)
+        if self.config.mode == "serverless" and contents.size_bytes > SERVERLESS_DISK_BYTES:
+            raise ToolError(
+                f"{self.config.model_dir} has {contents.size_bytes / 1e9:.1f} GB, and a serverless endpoint has a disk "
+                "of 5 GiB: choose another --mode"
+            )
+        return contents
+
+    @property
+    def artifact_prefix(self) -> str:
+        """The beginning of the keys of the S3 objects that hold the artifact."""
+        return self.names.artifact_prefix(self.artifact.digest)
+
+    @property
+    def artifact_keys(self) -> list[str]:
+        """The keys of the S3 objects that hold the artifact."""
+        if self.config.uncompressed:
+            return [f"{self.artifact_prefix}model/{file.name}" for file in self.artifact.files]
+        return [f"{self.artifact_prefix}model.tar.gz"]

@@ -1,0 +1,93 @@
+"""The step for the S3 bucket."""
+
+from typing import Any
+
+from tools.deploy.deployment import Deployment
+from tools.deploy.ownership import OwnedResource
+from tools.deploy.steps.step import Step
+from tools.errors import ToolError
+from tools.remote.aws import AwsError
+
+_NOT_TAGGED = ("NoSuchTagSet", "NoSuchBucket")
+_NOT_PROTECTED = ("NoSuchPublicAccessBlockConfiguration",)
+_PUBLIC_ACCESS_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+class BucketStep(Step):
+    """Creates a private, encrypted bucket if the bucket is missing. A bucket that exists already is used and kept."""
+
+    title = "bucket"
+
+    def change(self) -> str | None:
+        """Describe the change if the bucket is missing, or if it is ours and public access is not blocked yet."""
+        is_complete = bucket_exists(self._deployment) and not self._lacks_public_access_block()
+        return None if is_complete else f"create {self._names.bucket}, private"
+
+    def apply(self) -> None:
+        """Create the bucket, tag it, and block public access.
+
+        A bucket that cannot be tagged is deleted at once, because without the tag `down` would not remove it.
+        """
+        if not bucket_exists(self._deployment):
+            self._create()
+        if self._lacks_public_access_block():
+            self._aws.call(
+                "s3",
+                "PutPublicAccessBlock",
+                Bucket=self._names.bucket,
+                PublicAccessBlockConfiguration=dict.fromkeys(_PUBLIC_ACCESS_BLOCKS, True),
+            )
+
+    def resources(self) -> list[OwnedResource]:
+        """List the bucket if it is ours."""
+        return [OwnedResource("S3 bucket", self._names.bucket, self._remove)] if self._is_ours() else []
+
+    def _create(self) -> None:
+        bucket, region = self._names.bucket, self._config.region
+        location: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        if region == "us-east-1":  # S3 refuses a location constraint for its own default region.
+            location = {}
+        self._aws.call("s3", "CreateBucket", Bucket=bucket, **location)
+        try:
+            self._aws.call("s3", "PutBucketTagging", Bucket=bucket, Tagging={"TagSet": self._deployment.tag_list})
+        except AwsError:
+            self._aws.call("s3", "DeleteBucket", Bucket=bucket)
+            raise
+
+    def _is_ours(self) -> bool:
+        tags = self._aws.find("s3", "GetBucketTagging", _NOT_TAGGED, Bucket=self._names.bucket)
+        return tags is not None and self._ownership.is_ours(tags["TagSet"])
+
+    def _lacks_public_access_block(self) -> bool:
+        if not self._is_ours():
+            return False
+        return self._aws.find("s3", "GetPublicAccessBlock", _NOT_PROTECTED, Bucket=self._names.bucket) is None
+
+    def _remove(self) -> None:
+        try:
+            self._aws.call("s3", "DeleteBucket", Bucket=self._names.bucket)
+        except AwsError as error:
+            if error.code != "BucketNotEmpty":
+                raise
+            self._deployment.report(
+                f"S3 bucket {self._names.bucket} is kept: it holds objects that this deployment did not upload"
+            )
+
+
+def bucket_exists(deployment: Deployment) -> bool:
+    """Return whether the bucket exists.
+
+    Raises: ToolError if the bucket has the default name, which others can guess, and belongs to another account.
+    """
+    bucket = deployment.names.bucket
+    owner = {} if deployment.config.bucket else {"ExpectedBucketOwner": deployment.account}
+    try:
+        response = deployment.aws.find("s3", "HeadBucket", ("404", "NoSuchBucket"), Bucket=bucket, **owner)
+    except AwsError as error:
+        if error.code != "403":
+            raise
+        raise ToolError(
+            f"{error}: the bucket {bucket} belongs to another account, or you may not list it (s3:ListBucket). "
+            "Name another one with --bucket"
+        ) from None
+    return response is not None

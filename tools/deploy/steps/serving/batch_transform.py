@@ -1,0 +1,98 @@
+"""The step for a batch transform job."""
+
+import time
+from functools import partial
+from typing import Any
+
+from tools.deploy.ownership import OwnedResource
+from tools.deploy.retry import call_with_retry
+from tools.deploy.steps.serving.models import ModelsStep
+from tools.deploy.steps.step import Step
+from tools.errors import ToolError
+
+STOP_SECONDS = 600
+POLL_SECONDS = 1
+
+
+class BatchTransformStep(Step):
+    """Starts a job that answers JSON Lines in S3. `up` does not start a job again that runs or has completed."""
+
+    title = "batch transform"
+
+    def is_needed(self) -> bool:
+        """Return whether the mode is batch."""
+        return not self._config.has_endpoint
+
+    def change(self) -> str | None:
+        """Describe the change if no job for this request runs or has completed."""
+        return None if self._has_job() else f"start the job {self._next_name()} on {self._config.batch_input}"
+
+    def apply(self) -> None:
+        """Start the job. Do not wait for it."""
+        if not self._has_job():
+            request = {
+                "TransformJobName": self._next_name(),
+                **self._request(),
+                "Tags": self._deployment.tag_list,
+            }
+            call_with_retry(self._deployment, "CreateTransformJob", request)
+        self._deployment.report("The job runs without this command. `status` shows its progress, `down` stops it.")
+
+    def resources(self) -> list[OwnedResource]:
+        """List our jobs that run. AWS keeps a free record of each finished job, which cannot be deleted."""
+        return [
+            OwnedResource("batch transform", job["TransformJobName"], partial(self._stop, job), "InProgress")
+            for job in self._list_jobs(self._config.name)
+            if job["TransformJobStatus"] == "InProgress"
+            and self._ownership.is_our_sagemaker_resource(job["TransformJobArn"])
+        ]
+
+    def status_lines(self) -> list[str]:
+        """Return one line for each attempt of the configured job."""
+        if self._config.has_endpoint:
+            return []
+        return [
+            f"batch transform {job['TransformJobName']}: "
+            f"{', '.join(filter(None, (job['TransformJobStatus'], job.get('FailureReason'))))}"
+            for job in self._list_jobs(self._name())
+        ]
+
+    def _list_jobs(self, prefix: str) -> list[dict[str, Any]]:
+        jobs = self._aws.list_all("sagemaker", "ListTransformJobs", "TransformJobSummaries", NameContains=prefix)
+        return [job for job in jobs if job["TransformJobName"].startswith(prefix)]
+
+    def _has_job(self) -> bool:
+        """Return whether a job for this request runs or has completed. Failed and stopped jobs do not count."""
+        jobs = self._list_jobs(self._name())
+        return any(job["TransformJobStatus"] in ("Completed", "InProgress") for job in jobs)
+
+    def _stop(self, job: dict[str, Any]) -> None:
+        name = job["TransformJobName"]
+        self._aws.call("sagemaker", "StopTransformJob", TransformJobName=name)
+        begin = time.monotonic()
+        while time.monotonic() - begin < STOP_SECONDS:
+            response = self._aws.call("sagemaker", "DescribeTransformJob", TransformJobName=name)
+            if response["TransformJobStatus"] not in ("InProgress", "Stopping"):
+                return
+            time.sleep(POLL_SECONDS)
+        raise ToolError(f"{name} has not stopped after {STOP_SECONDS} s: run the same `down` to wait again")
+
+    def _name(self) -> str:
+        return self._names.versioned(self._request(), "CreateTransformJob")
+
+    def _next_name(self) -> str:
+        """Return a name for the next attempt. The name of a job can never be used again."""
+        attempts = len(self._list_jobs(self._name()))
+        return f"{self._name()}-{attempts + 1}" if attempts else self._name()
+
+    def _request(self) -> dict[str, Any]:
+        config = self._config
+        source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": config.batch_input}}
+        media_type = "application/jsonlines"
+        return {
+            "ModelName": next(iter(ModelsStep(self._deployment).requests())),
+            "BatchStrategy": "MultiRecord",
+            "TransformInput": {"DataSource": source, "ContentType": media_type, "SplitType": "Line"},
+            "TransformOutput": {"S3OutputPath": config.batch_output, "Accept": media_type, "AssembleWith": "Line"},
+            "TransformResources": {"InstanceType": config.instance, "InstanceCount": config.instances},
+        }

@@ -1,0 +1,67 @@
+"""The base of the steps for models and endpoint configurations, which SageMaker cannot update."""
+
+from abc import abstractmethod
+from functools import partial
+from typing import Any, ClassVar
+
+from tools.deploy.ownership import OwnedResource
+from tools.deploy.retry import call_with_retry
+from tools.deploy.steps.step import Step
+from tools.errors import ToolError
+from tools.remote.aws import SAGEMAKER_NOT_FOUND, AwsError
+
+
+class VersionedStep(Step):
+    """Creates a new resource for each new request. Resources that nothing uses any longer are removed at the end."""
+
+    api_name: ClassVar[str]  # the name in operations of SageMaker's API, such as Model in CreateModel
+
+    @abstractmethod
+    def requests(self) -> dict[str, dict[str, Any]]:
+        """Return the parameters of the operation that creates each resource, by the resource's name."""
+
+    def change(self) -> str | None:
+        """Name the resources that are missing."""
+        missing = [name for name in self.requests() if not self._exists(name)]
+        return f"create {', '.join(missing)}" if missing else None
+
+    def apply(self) -> None:
+        """Create the resources that are missing."""
+        for name, request in self.requests().items():
+            if not self._exists(name):
+                self._create({f"{self.api_name}Name": name, **request, "Tags": self._deployment.tag_list})
+
+    def resources(self) -> list[OwnedResource]:
+        """List all our resources, also those of earlier requests."""
+        name, arn = f"{self.api_name}Name", f"{self.api_name}Arn"
+        listed = self._aws.list_all(
+            "sagemaker", f"List{self.api_name}s", f"{self.api_name}s", NameContains=self._config.name
+        )
+        return [
+            OwnedResource(self.title, one[name], partial(self._delete, one[name]))
+            for one in listed
+            if self._ownership.is_our_sagemaker_resource(one[arn])
+        ]
+
+    def outdated_resources(self) -> list[OwnedResource]:
+        """List our resources that the present configuration does not use."""
+        wanted = self.requests()
+        return [resource for resource in self.resources() if resource.name not in wanted]
+
+    def _exists(self, name: str) -> bool:
+        parameters = {f"{self.api_name}Name": name}
+        return self._aws.find("sagemaker", f"Describe{self.api_name}", SAGEMAKER_NOT_FOUND, **parameters) is not None
+
+    def _delete(self, name: str) -> None:
+        self._aws.call("sagemaker", f"Delete{self.api_name}", **{f"{self.api_name}Name": name})
+
+    def _create(self, request: dict[str, Any]) -> None:
+        try:
+            call_with_retry(self._deployment, f"Create{self.api_name}", request)
+        except AwsError as error:
+            if "manifest media type" not in error.message:
+                raise
+            raise ToolError(
+                f"{error}. SageMaker accepts images in docker's format but not in the OCI format. Build the image "
+                "again with `make image`, or with `docker build --provenance=false --output type=docker -t IMAGE .`"
+            ) from None
