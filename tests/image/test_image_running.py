@@ -40,7 +40,7 @@ def test_with_no_model_no_network_one_cpu_and_little_memory_it_serves_the_demo()
 def test_root_is_given_up_before_the_port_opens(mounted: Container) -> None:
     assert mounted.post(content=BODY, headers={"Content-Type": "application/json"}).json()["answer"] == ANSWER
     messages = mounted.messages()
-    given_up = next(i for i, message in enumerate(messages) if message.startswith("root is given up"))
+    given_up = next(i for i, message in enumerate(messages) if message.startswith("root privileges are given up"))
     assert given_up < next(i for i, message in enumerate(messages) if message.startswith("Listening"))
     assert user_ids(mounted) == {"10001"}
 
