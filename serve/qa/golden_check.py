@@ -27,8 +27,9 @@ async def check_golden_examples(pool: LanePool, manifest: Manifest, precision: P
     ]
     jobs = pool.submit(Ticket(), precision, asked)
     logits = [(done.start, done.end) for done in await asyncio.gather(*(job.result for job in jobs))]
-    found, allowed = golden_examples.drift(manifest, precision, logits)
-    same = golden_examples.same_best(manifest, precision, logits)
+    found = golden_examples.difference_from_reference(manifest, precision, logits)
+    allowed = golden_examples.allowed_difference(manifest, precision)
+    same = golden_examples.count_matching_answers(manifest, precision, logits)
     if not found <= allowed:
         raise WarmupFailed(
             f"{precision} gives other numbers here than when it was made: its logits differ from FP32's by "

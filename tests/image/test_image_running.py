@@ -28,7 +28,7 @@ def test_with_no_model_no_network_one_cpu_and_little_memory_it_serves_the_demo()
         container.wait_until_ready()
         answer = json.loads(container.ask_inside("/invocations", BODY))
         assert answer["answer"] == CONTEXT[answer["start"] : answer["end"]] == ANSWER
-        assert sum("this is the small demo model" in message for message in container.messages()) == 1
+        assert sum("serving the small demo model" in message for message in container.messages()) == 1
         (plan,) = (message for message in container.messages() if message.startswith("cpu "))
         assert "quota 1" in plan
         assert "2147 MB memory" in plan  # 2 GiB
@@ -74,7 +74,7 @@ def test_nothing_is_written_outside_tmp() -> None:
 def test_an_empty_folder_at_the_default_is_no_model_either(tmp_path: Path) -> None:
     with Container("--volume", f"{tmp_path}:/opt/ml/model:ro") as container:
         container.wait_until_ready()
-        assert any("this is the small demo model" in message for message in container.messages())
+        assert any("serving the small demo model" in message for message in container.messages())
 
 
 def test_a_named_folder_without_a_model_ends_it() -> None:

@@ -175,7 +175,7 @@ def test_int8_without_fusion_is_refused(copy: Path) -> None:
     edit_manifest(copy, lambda manifest: manifest["precisions"]["INT8"].update(fused_groups=45))
     ended = run_until_exit({"MODEL_DIR": str(copy), "PRECISIONS": "INT8", "HOST": "127.0.0.1", "PORT": "18473"})
     assert ended.returncode == 70
-    assert any("44 fused groups, 45 when it was made" in line for line in error_lines(ended.stdout))
+    assert any("44 fused groups, but had 45 at quantization" in line for line in error_lines(ended.stdout))
 
 
 # What it loads and imports

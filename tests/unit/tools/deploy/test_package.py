@@ -9,7 +9,7 @@ import pytest
 
 from container import cpu
 from model_loader.artifact import open_artifact
-from tests.unit.model_loader.test_artifact import link, replace
+from tests.artifacts import link, replace
 from tools.deploy.package import contents, write
 from tools.errors import ToolError
 

@@ -1,0 +1,30 @@
+"""Change a copy of an artifact: its files, or its manifest."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def link(source: Path, target: Path) -> None:
+    """Make a hard link, or a copy if the target is on another file system."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy(source, target)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Replace a file that may be a hard link. Writing into the link would change the original file as well."""
+    path.unlink()
+    path.write_bytes(content)
+
+
+def edit_manifest(directory: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Read an artifact's manifest.json, let the function change it, and write it back."""
+    path = directory / "manifest.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
