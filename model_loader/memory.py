@@ -1,7 +1,4 @@
-"""Return freed memory to the operating system.
-
-glibc keeps the memory that loading and compiling a model free. For BERT-base in FP32 this is 400 MB.
-"""
+"""Free memory goes back to the system: glibc keeps what loading and compiling freed, 400 MB for BERT-base in FP32."""
 
 import ctypes
 
@@ -9,5 +6,5 @@ _LIBC = ctypes.CDLL(None)
 
 
 def give_back() -> None:
-    """Return the free pages of the heap to the operating system."""
+    """Return the heap's free pages to the system."""
     _LIBC.malloc_trim(0)

@@ -1,4 +1,4 @@
-"""Frames arrive as they were sent. The tests send them through a pair of real sockets."""
+"""Frames over a real pair of sockets."""
 
 import array
 import concurrent.futures
@@ -40,11 +40,11 @@ def received(pair: Pair, frame: bytes) -> tuple[FrameKind, bytes]:
 
 
 def wait_until_read(sock: socket.socket) -> None:
-    """Wait until the receiver has read everything that was sent to this socket."""
+    """Until the other side has taken in all that was sent to this socket."""
     deadline = time.monotonic() + 5
     waiting = array.array("i", [1])
     while waiting[0]:
-        assert time.monotonic() < deadline, "nothing reads from the socket"
+        assert time.monotonic() < deadline, "nobody reads"
         fcntl.ioctl(sock, termios.FIONREAD, waiting)
 
 
@@ -59,7 +59,7 @@ def test_a_window_arrives_as_it_was_sent(pair: Pair, precision: Precision, token
     assert run.input_ids.tolist() == ids.tolist()
 
 
-def test_token_ids_of_another_integer_type_arrive_as_well(pair: Pair) -> None:
+def test_token_ids_of_another_integer_type_arrive_too(pair: Pair) -> None:
     _, body = received(pair, wire.run_frame(WindowRun("INT8", 16, 2, np.array([101, 30521, 102], dtype=np.int64))))
     assert wire.parse_run(body).input_ids.tolist() == [101, 30521, 102]
 
@@ -76,7 +76,7 @@ def test_logits_arrive_bit_for_bit(pair: Pair, tokens: int) -> None:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_an_order_to_warm_a_rung_arrives(pair: Pair, precision: Precision) -> None:
+def test_a_warm_up_step_arrives(pair: Pair, precision: Precision) -> None:
     kind, body = received(pair, wire.warm_frame(precision, 48))
     assert (kind, wire.parse_warm(body)) == (FrameKind.WARM, (precision, 48))
 
@@ -97,7 +97,7 @@ def test_frames_arrive_one_at_a_time_and_in_order(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("piece", [1, 2, 4, 5, 6, 7])
-def test_a_frame_that_arrives_in_pieces_is_one_frame(pair: Pair, piece: int) -> None:
+def test_a_frame_that_comes_in_pieces_is_one_frame(pair: Pair, piece: int) -> None:
     ours, theirs = pair
     frame = wire.warm_frame("FP32", 384)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -117,7 +117,7 @@ def test_a_frame_larger_than_the_sockets_buffer_arrives(pair: Pair) -> None:
         assert message.result(5) == (FrameKind.LOAD, body, [])
 
 
-def test_a_file_descriptor_arrives_with_its_frame(pair: Pair) -> None:
+def test_a_file_descriptor_comes_with_its_frame(pair: Pair) -> None:
     ours, theirs = pair
     lane_end, server_end = socket.socketpair()
     ours.sendall(wire.json_frame(FrameKind.KILL, pid=1))
@@ -133,7 +133,7 @@ def test_a_file_descriptor_arrives_with_its_frame(pair: Pair) -> None:
         assert server_end.recv(5) == b"hello"
 
 
-def test_receive_returns_none_at_the_end_of_the_stream(pair: Pair) -> None:
+def test_the_end_of_the_stream_is_none(pair: Pair) -> None:
     ours, theirs = pair
     ours.sendall(wire.warm_frame("INT8", 16))
     ours.close()
