@@ -1,24 +1,25 @@
-"""Constants of SageMaker's hosting contract, each with its source.
+"""The constants of SageMaker's hosting contract, and the server's own constants that follow from them.
 
-Source of all: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+Unless a line names another source, the source is
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 """
 
 PORT = 8080  # "listen on port 8080"
-MODEL_DIR = "/opt/ml/model"  # model.tar.gz is extracted here, read-only
+MODEL_DIR = "/opt/ml/model"  # SageMaker extracts model.tar.gz here and mounts it read-only.
 RESPONSE_TIMEOUT_SECONDS = 60  # "respond to requests within 60 seconds"
-BATCH_TIMEOUT_SECONDS = 3600  # the largest InvocationsTimeoutInSeconds of CreateTransformJob
-STOP_TIMEOUT_SECONDS = 30  # SIGKILL comes this long after SIGTERM
-MAX_PAYLOAD_MB = 25  # real-time endpoints: https://docs.aws.amazon.com/sagemaker/latest/dg/hosting-faqs.html
-ERROR_BODY_BYTES = 2048  # ModelError.OriginalMessage keeps no more of an error body
+BATCH_TIMEOUT_SECONDS = 3600  # The largest InvocationsTimeoutInSeconds that CreateTransformJob accepts.
+STOP_TIMEOUT_SECONDS = 30  # SageMaker sends SIGKILL this long after SIGTERM.
+MAX_PAYLOAD_MB = 25  # For real-time endpoints: https://docs.aws.amazon.com/sagemaker/latest/dg/hosting-faqs.html
+ERROR_BODY_BYTES = 2048  # ModelError.OriginalMessage keeps this much of an error's body.
 
-# Exit codes after BSD's sysexits.h; a supervisor can tell a bad setting from a bad artifact.
+# The exit codes are those of BSD's sysexits.h, so a supervisor can tell a bad setting from a bad artifact.
 EXIT_USAGE = 64
 EXIT_CPU = 69
 EXIT_ARTIFACT = 70
 EXIT_SETTINGS = 78
 
-# Our own share of the 30 s between SIGTERM and SIGKILL: uvicorn drains for 23 s inside gunicorn's 25 s.
+# The server must stop within STOP_TIMEOUT_SECONDS: uvicorn finishes accepted requests first, then gunicorn ends it.
 DRAIN_SECONDS = 23
 GRACEFUL_TIMEOUT_SECONDS = 25
 
-VERSION = "0.1.0"  # of this program
+VERSION = "0.1.0"  # The version of this program.

@@ -1,4 +1,4 @@
-"""What the box is: CPU model, instruction sets, the cores and the quota this process may use."""
+"""Detect the CPU: its model, its instruction sets, and the cores and CPU time that this process may use."""
 
 import os
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from container import cgroup
 
-# oneDNN's names (ONEDNN_MAX_CPU_ISA), weakest first, each with the CPU flag that it needs.
+# The values of ONEDNN_MAX_CPU_ISA from the weakest to the strongest, each with the CPU flag that it requires.
 # https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
 ISA_FLAGS = {
     "SSE41": "sse4_1",
@@ -22,18 +22,21 @@ ISA_FLAGS = {
     "AVX512_CORE_AMX": "amx_int8",
     "AVX512_CORE_AMX_FP16": "amx_fp16",
 }
-# NOTE: AVX2_VNNI CPUs have no AVX-512, so "weaker" is not a chain: a cap keeps the names up to itself.
 _LEVELS = list(ISA_FLAGS)
 
 
 class CpuUnsupported(Exception):
-    """This CPU, or the emulation of one, cannot run the kernels."""
+    """The CPU, or the emulator of a CPU, cannot run the kernels."""
 
 
 @dataclass(frozen=True)
 class Cpu:
-    """nodes: by NUMA node, one logical CPU of each physical core that this process may run on; quota: cores' worth of
-    CPU time."""
+    """The CPU as this process may use it.
+
+    isa: the strongest usable instruction set, under oneDNN's name.
+    nodes: for each NUMA node, one logical CPU of each physical core that this process may run on.
+    quota: the limit on CPU time in cores, or None if there is no limit.
+    """
 
     model: str
     isa: str
@@ -42,28 +45,31 @@ class Cpu:
 
     @property
     def cores(self) -> tuple[int, ...]:
-        """All of them."""
+        """The usable cores of all NUMA nodes."""
         return tuple(core for node in self.nodes for core in node)
 
     @property
     def has_bf16(self) -> bool:
-        """Whether BF16 products run in hardware."""
+        """Whether the CPU multiplies BF16 numbers in hardware."""
         return _LEVELS.index(self.isa) >= _LEVELS.index("AVX512_CORE_BF16")
 
 
 def detect(max_isa: str | None = None) -> Cpu:
-    """Read this machine; max_isa (None: what ONEDNN_MAX_CPU_ISA says) caps the instruction set as oneDNN does.
+    """Detect the CPU of this machine.
 
-    Raises: CpuUnsupported without AVX2, which IPEX needs.
+    max_isa limits the instruction set in the same way as oneDNN does. None reads the limit from ONEDNN_MAX_CPU_ISA.
+
+    Raises: CpuUnsupported if the CPU has no AVX2, which IPEX needs.
     """
     model, flags = _cpuinfo()
-    cap = (max_isa or os.environ.get("ONEDNN_MAX_CPU_ISA", "")).upper()
-    allowed = _LEVELS[: _LEVELS.index(cap) + 1] if cap in _LEVELS else _LEVELS
+    limit = (max_isa or os.environ.get("ONEDNN_MAX_CPU_ISA", "")).upper()
+    # The check of the CPU's flags is needed for every level: a CPU with AVX512_CORE need not have AVX2_VNNI.
+    allowed = _LEVELS[: _LEVELS.index(limit) + 1] if limit in _LEVELS else _LEVELS
     usable = [name for name in allowed if ISA_FLAGS[name] in flags]
     if "AVX2" not in usable:
         raise CpuUnsupported(
-            f"CPU {model!r} offers no AVX2, which these kernels need. Run on an x86-64 CPU of 2013 or later; "
-            "emulating one on another architecture (an x86-64 image on an ARM machine) does not work"
+            f"CPU {model!r} has no AVX2, which the kernels need. Run the server on an x86-64 CPU of 2013 or later; "
+            "emulating such a CPU on another architecture (an x86-64 image on an ARM machine) does not work"
         )
     return Cpu(model, usable[-1], _physical_cores(), cgroup.cpu_quota())
 
@@ -78,7 +84,10 @@ def _cpuinfo() -> tuple[str, frozenset[str]]:
 
 
 def _physical_cores() -> tuple[tuple[int, ...], ...]:
-    """By NUMA node, the lowest usable logical CPU of each core: two hyper-threads share one matrix unit."""
+    """Return the lowest usable logical CPU of each physical core, grouped by NUMA node.
+
+    A core counts once even if it has two hyper-threads, because both share the unit that multiplies matrices.
+    """
     seen: set[str] = set()
     nodes: dict[int, list[int]] = {}
     for cpu in sorted(os.sched_getaffinity(0)):

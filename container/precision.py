@@ -1,6 +1,6 @@
-"""The names of the precisions, as they stand on the wire, in settings and in the manifest."""
+"""The names of the precisions. Requests, settings and the manifest all use these names."""
 
 from typing import Literal
 
 Precision = Literal["INT8", "BF16", "FP32"]
-PRECISIONS: tuple[Precision, ...] = ("INT8", "BF16", "FP32")  # the fastest first: the order of preference
+PRECISIONS: tuple[Precision, ...] = ("INT8", "BF16", "FP32")  # The fastest first, which is the order of preference.

@@ -1,6 +1,6 @@
-"""Every knob of the server, one line each; the only place that reads the environment.
+"""All settings of the server. No other module reads them from the environment.
 
-The table in docs/settings.md is checked against this class. Names end in their unit.
+A test compares the table in docs/settings.md with this class. The name of a setting ends with its unit, if it has one.
 """
 
 import os
@@ -17,31 +17,33 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class SettingsError(Exception):
-    """An environment variable has a value that cannot be used; the message names it."""
+    """An environment variable has an invalid value. The message names the variable."""
 
 
 class Settings(BaseSettings):
-    """The server's settings, read once at start from environment variables."""
+    """The server's settings. The server reads them from environment variables once, when it starts."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     model_dir: Path = Field(
         Path(contract.MODEL_DIR),
         validation_alias="MODEL_DIR",
-        description="the artifact: a directory that `quantize` wrote, or the AWS sample's layout",
+        description="The server loads the artifact in this directory. `quantize` writes such a directory. A directory "
+        "in the layout of AWS's sample works too.",
     )
-    host: str = Field("0.0.0.0", validation_alias="HOST", description="address to listen on")
+    host: str = Field("0.0.0.0", validation_alias="HOST", description="The server listens on this address.")
     port: int = Field(
         contract.PORT,
         ge=1,
         le=65535,
         validation_alias=AliasChoices("SAGEMAKER_BIND_TO_PORT", "PORT"),
-        description="port to listen on",
+        description="The server listens on this port.",
     )
     precisions: Annotated[tuple[Precision, ...] | None, NoDecode] = Field(
         None,
         validation_alias="PRECISIONS",
-        description="`auto`: what artifact and CPU allow; or a list such as `INT8,FP32`, each of which must load",
+        description="With `auto`, the server offers every precision that the artifact contains and the CPU supports. "
+        "With a list such as `INT8,FP32`, the server starts only if it can load each precision in the list.",
     )
     request_timeout_seconds: float = Field(
         contract.RESPONSE_TIMEOUT_SECONDS,
@@ -50,97 +52,109 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices(
             "REQUEST_TIMEOUT_SECONDS", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "SAGEMAKER_MODEL_SERVER_TIMEOUT"
         ),
-        description="a request that is not answered by then gets 504",
+        description="A request that has no answer after this time gets status 504.",
     )
     max_queue_seconds: float = Field(
         10,
         gt=0,
         le=3600,
         validation_alias="MAX_QUEUE_SECONDS",
-        description="a request that would wait longer than this for its turn gets 429 with Retry-After",
+        description="A request that would wait in the queue for longer than this gets status 429 with a Retry-After "
+        "header.",
     )
     max_payload_mb: int = Field(
         contract.MAX_PAYLOAD_MB,
         ge=0,
         le=1024,
         validation_alias=AliasChoices("MAX_PAYLOAD_MB", "SAGEMAKER_MAX_PAYLOAD_IN_MB"),
-        description="largest request body, MiB; more gets 413; 0: any size",
+        description="A request body that is larger than this, in MiB, gets status 413. With `0` there is no limit.",
     )
     batch: bool = Field(
         False,
         validation_alias="SAGEMAKER_BATCH",
-        description="batch transform: JSON Lines of any size, and an hour for a request",
+        description="Turns on batch transform: a body in JSON Lines may have any size, and a request may take an hour.",
     )
     multi_model: bool = Field(
         False,
         validation_alias="SAGEMAKER_MULTI_MODEL",
-        description="multi-model endpoint: no model at start, they come and go through `/models`",
+        description="Turns on the multi-model endpoint: the server starts without a model, and clients load and unload "
+        "models through `/models`.",
     )
     narrow_lanes: int | None = Field(
         None,
         ge=1,
         le=256,
         validation_alias=AliasChoices("NARROW_LANES", "SAGEMAKER_MODEL_SERVER_WORKERS"),
-        description="cores to use, with one lane each for throughput; default: every physical core",
+        description="The server uses at most this many cores and runs one narrow lane on each. With `auto` it uses "
+        "every physical core that it may use.",
     )
     wide_lane: bool = Field(
         True,
         validation_alias="WIDE_LANE",
-        description="lanes over several cores, for the lowest latency when little waits",
+        description="Adds wide lanes, which use several cores for one window. They give the lowest latency while few "
+        "windows wait.",
     )
     background_lanes: bool = Field(
         True,
         validation_alias="BACKGROUND_LANES",
-        description="lanes that run what a request has beyond 4 windows and give way to other requests",
+        description="Adds background lanes, which run the windows of a request after its fourth one. They give way to "
+        "other requests.",
     )
     guard_share: float = Field(
         0.01,
         ge=0,
         le=1,
         validation_alias="GUARD_SHARE",
-        description="share of INT8 answers, at most, that are run again in FP32 when a core is idle; 0: off",
+        description="The guard runs at most this share of the INT8 answers again in FP32, when a core is idle. `0` "
+        "turns the guard off.",
     )
     guard_min_agreement: float = Field(
         0.8,
         ge=0,
         le=1,
         validation_alias="GUARD_MIN_AGREEMENT",
-        description="a warning is logged when fewer of the last 100 such answers agree",
+        description="The server logs a warning when FP32 agrees with less than this share of the last 100 answers that "
+        "the guard ran again.",
     )
     run_as_user: int = Field(
         0,
         ge=0,
         le=2**31 - 1,
         validation_alias="RUN_AS_USER",
-        description="user and group id that a server started as root becomes, before its port opens; "
-        "0: it stays what it is; the image sets 10001",
+        description="A server that is started as root switches to the user and the group with this ID before it opens "
+        "its port. With `0` it stays root. The image sets `10001`.",
     )
     rung_step: int | None = Field(
         None,
         ge=8,
         le=512,
         validation_alias="RUNG_STEP",
-        description="tokens between two lengths of the shape ladder; wider takes less memory and pads more; "
-        "default: 16, wider where memory is short",
+        description="The rungs of the ladder are this many tokens apart. A larger step needs less memory but pads "
+        "windows more. With `auto` the step is 16, or more if memory is short.",
     )
     log_level: LogLevel = Field(
         "INFO",
         validation_alias=AliasChoices("LOG_LEVEL", "SAGEMAKER_CONTAINER_LOG_LEVEL"),
-        description="DEBUG, INFO, WARNING or ERROR, or Python's number for it",
+        description="The server logs messages of this level and above: `DEBUG`, `INFO`, `WARNING` or `ERROR`, or "
+        "Python's number for one of them.",
     )
     onednn_max_cpu_isa: str = Field(
         "DEFAULT",
         validation_alias="ONEDNN_MAX_CPU_ISA",
-        description="oneDNN's own variable: pretend to be an older CPU, for tests (`AVX512_CORE`, `AVX2`)",
+        description="oneDNN's own variable, for tests. A value such as `AVX512_CORE` or `AVX2` makes the server use "
+        "only the instructions of an older CPU.",
     )
 
     @property
     def engine_timeout_seconds(self) -> float:
-        """What a request may take: in batch, the most that CreateTransformJob lets the platform wait."""
+        """The time limit of a request. In batch transform it is the longest time that CreateTransformJob allows."""
         return max(self.request_timeout_seconds, contract.BATCH_TIMEOUT_SECONDS if self.batch else 0)
 
     def payload_limit_mb(self, *, is_json_lines: bool) -> int | None:
-        """The largest body, MiB; None: any size. Batch lifts it for JSON Lines, which stream."""
+        """Return the limit on the size of a request body in MiB, or None if there is no limit.
+
+        Batch transform has no limit for JSON Lines, because the server reads such a body as a stream.
+        """
         return None if is_json_lines and self.batch else self.max_payload_mb or None
 
     @field_validator("precisions", mode="before")
@@ -152,7 +166,7 @@ class Settings(BaseSettings):
             return None
         wanted = {name.strip().upper() for name in value.split(",")}
         if not wanted <= set(PRECISIONS):
-            raise ValueError("must be auto or a comma-separated list of INT8, BF16, FP32")
+            raise ValueError("must be auto, or a comma-separated list of INT8, BF16 and FP32")
         return tuple(name for name in PRECISIONS if name in wanted)
 
     @field_validator("narrow_lanes", "rung_step", mode="before")
@@ -168,21 +182,22 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_env(cls) -> "Settings":
-        """Read the environment.
+        """Read the settings from the environment.
 
-        Raises: SettingsError, one line that names the variable, its value and what is expected.
+        Raises: SettingsError with one line that names the variable, its value and what is expected.
         """
         try:
             return cls()
         except ValidationError as error:
             first = error.errors()[0]
             names = next(names for names in map(variable_names, cls.model_fields) if first["loc"][0] in names)
-            name = next(name for name in names if os.environ.get(name))  # pydantic reports the first of them
+            # pydantic names the first alias even if another one is set, so look for the one that is set.
+            name = next(name for name in names if os.environ.get(name))
             raise SettingsError(f"{name}={os.environ[name]!r}: {first['msg']}") from None
 
 
 def variable_names(field_name: str) -> list[str]:
-    """The environment variables of a setting, the one that wins first."""
+    """Return the environment variables of a setting. If several are set, the first in this list wins."""
     alias = Settings.model_fields[field_name].validation_alias
     if isinstance(alias, AliasChoices):
         return [str(choice) for choice in alias.choices]

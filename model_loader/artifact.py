@@ -1,4 +1,4 @@
-"""Find an artifact on disk, prove that it is whole, and choose the precisions that can run here."""
+"""Open an artifact on disk: check that it is complete, and choose the precisions that this machine can run."""
 
 import hashlib
 import importlib.metadata
@@ -17,7 +17,7 @@ from model_loader.model_file import Engine, InputName, ModelFile
 log = logging.getLogger(__name__)
 
 SAMPLE_FILES: dict[Precision, str] = {"INT8": "model_int8.pt", "BF16": "model_bf16.pt", "FP32": "model_fp32.pt"}
-# What the AWS sample traced, and the limits that it did not write down. Positions beyond 512 do not exist in BERT.
+# The models of the AWS sample take these inputs. The sample stores no limits on windows; these are run_qa's defaults.
 SAMPLE_INPUTS: list[InputName] = ["input_ids", "attention_mask", "token_type_ids"]
 SAMPLE_MAX_SEQ_LEN = 384
 SAMPLE_DOC_STRIDE = 128
@@ -25,9 +25,11 @@ SAMPLE_DOC_STRIDE = 128
 
 @dataclass(frozen=True)
 class Artifact:
-    """A verified artifact. manifest is None for the AWS sample's layout.
+    """An artifact whose files are verified.
 
-    models: the preferred precision first. passed_over: why a precision that it holds is not among them.
+    manifest: None if the directory has the layout of the AWS sample.
+    models: one file for each precision to serve, in order of preference.
+    passed_over: for each precision that the artifact contains but that is not served, the reason.
     """
 
     directory: Path
@@ -39,31 +41,35 @@ class Artifact:
 
     @property
     def tokenizer_file(self) -> Path:
-        """The Rust tokenizer's own file."""
+        """The file from which the tokenizer is loaded."""
         return self.directory / "tokenizer.json"
 
     @property
     def file_mb(self) -> dict[Precision, float]:
-        """Size of each precision's file, megabytes."""
+        """The size of each precision's file in megabytes."""
         return {model.precision: Path(model.path).stat().st_size / 1e6 for model in self.models}
 
     @property
     def name(self) -> str:
-        """The checkpoint that it was made from."""
+        """The name of the checkpoint that the artifact was made from, or of its directory if it has no manifest."""
         return self.manifest.source_model if self.manifest else self.directory.name
 
 
 def open_artifact(directory: Path, wanted: tuple[Precision, ...] | None, cpu: Cpu) -> Artifact:
-    """Verify the artifact in a directory and choose its precisions; wanted None means all that can run here.
+    """Verify the artifact in a directory and choose the precisions to serve.
 
-    Raises: ArtifactMissing, ArtifactInvalid, PrecisionUnsupported.
+    wanted lists precisions that must all be served. With None, every precision that can run on this CPU is served.
+
+    Raises: ArtifactMissing, ArtifactInvalid or PrecisionUnsupported.
     """
     if not directory.is_dir():
         raise ArtifactMissing(
-            f"no model: {directory} is not a directory. Mount or set MODEL_DIR to one from `quantize`"
+            f"no model: {directory} is not a directory. Set MODEL_DIR to a directory that `quantize` wrote"
         )
     if not (directory / "tokenizer.json").is_file():
-        raise ArtifactMissing(f"no model: {directory} holds no tokenizer.json. MODEL_DIR must name a `quantize` output")
+        raise ArtifactMissing(
+            f"no model: {directory} has no tokenizer.json. Set MODEL_DIR to a directory that `quantize` wrote"
+        )
     if (directory / manifests.FILE_NAME).is_file():
         return _open_with_manifest(directory, wanted, cpu)
     return _open_sample_layout(directory, wanted, cpu)
@@ -73,20 +79,20 @@ def _open_with_manifest(directory: Path, wanted: tuple[Precision, ...] | None, c
     manifest = manifests.read(directory)
     models = []
     passed_over: dict[Precision, str] = {}
-    for precision in _choose(tuple(manifest.precisions), wanted):
+    for precision in _select(tuple(manifest.precisions), wanted):
         entry = manifest.precisions[precision]
-        obstacle = _obstacle(precision, entry.engine, manifest, cpu)
-        if obstacle and wanted:
-            raise PrecisionUnsupported(f"{precision} cannot run here: {obstacle}")
-        if obstacle:
-            log.warning("%s is passed over: %s", precision, obstacle)
-            passed_over[precision] = obstacle
+        reason = _find_obstacle(precision, entry.engine, manifest, cpu)
+        if reason and wanted:
+            raise PrecisionUnsupported(f"{precision} cannot run on this machine: {reason}")
+        if reason:
+            log.warning("%s is not served: %s", precision, reason)
+            passed_over[precision] = reason
             continue
         path = directory / entry.file
         verify_file(path, entry.sha256, entry.size_bytes)
         models.append(ModelFile(precision, str(path), entry.engine, tuple(manifest.inputs), entry.fused_groups))
     if not models:
-        raise PrecisionUnsupported(f"none of the precisions in {directory} can run here; the lines above say why")
+        raise PrecisionUnsupported(f"no precision in {directory} can run on this machine; the log lines above say why")
     return Artifact(directory, manifest, tuple(models), manifest.max_seq_len, manifest.doc_stride, passed_over)
 
 
@@ -95,70 +101,77 @@ def _open_sample_layout(directory: Path, wanted: tuple[Precision, ...] | None, c
     present = tuple(p for p in runnable if (directory / SAMPLE_FILES[p]).is_file())
     if not present:
         raise ArtifactMissing(
-            f"no model: {directory} holds neither manifest.json nor {' nor '.join(SAMPLE_FILES.values())}"
+            f"no model: {directory} has neither manifest.json nor {' nor '.join(SAMPLE_FILES.values())}"
         )
     log.warning(
-        "%s has no manifest.json: loading it as the AWS sample wrote it, without hashes, versions or "
-        "golden examples to check. `quantize` makes an artifact that can be verified",
+        "%s has no manifest.json: loading it in the layout of the AWS sample, which has no hashes, versions or golden "
+        "examples to check. Use `quantize` to make an artifact that has them",
         directory,
     )
     models = tuple(
         ModelFile(p, str(directory / SAMPLE_FILES[p]), "ipex-torchscript", tuple(SAMPLE_INPUTS), None)
-        for p in _choose(present, wanted)
+        for p in _select(present, wanted)
     )
     return Artifact(directory, None, models, SAMPLE_MAX_SEQ_LEN, SAMPLE_DOC_STRIDE)
 
 
-def _choose(present: tuple[Precision, ...], wanted: tuple[Precision, ...] | None) -> tuple[Precision, ...]:
+def _select(present: tuple[Precision, ...], wanted: tuple[Precision, ...] | None) -> tuple[Precision, ...]:
     missing = [p for p in wanted or () if p not in present]
     if missing:
-        raise PrecisionUnsupported(f"PRECISIONS asks for {missing[0]}; the artifact has {', '.join(present)}")
+        raise PrecisionUnsupported(f"PRECISIONS asks for {missing[0]}, but the artifact has {', '.join(present)}")
     return tuple(p for p in PRECISIONS if p in (wanted or present))
 
 
-def _obstacle(precision: Precision, engine: Engine, manifest: Manifest, cpu: Cpu) -> str | None:
-    """Why a precision cannot run here, or None."""
-    made = manifest.made_with
+def _find_obstacle(precision: Precision, engine: Engine, manifest: Manifest, cpu: Cpu) -> str | None:
+    """Return the reason why this machine cannot run a precision, or None if it can."""
+    made_with = manifest.made_with
     if precision == "BF16" and not cpu.has_bf16:
-        return f"BF16 needs AVX-512 BF16 or AMX, this CPU has {cpu.isa}"
+        return f"BF16 needs AVX-512 BF16 or AMX, but this CPU has {cpu.isa}"
     torch_here = installed_version("torch")
-    if torch_here is None or minor(torch_here) != minor(made.torch):
-        return f"it was made with torch {made.torch}, here is {torch_here or 'none'}"
+    if torch_here is None or minor_version(torch_here) != minor_version(made_with.torch):
+        return f"it was made with torch {made_with.torch}, but this machine has {torch_here or 'none'}"
     if engine == "ipex-torchscript":
         ipex_here = installed_version("intel-extension-for-pytorch")
-        if ipex_here is None or minor(ipex_here) != minor(made.ipex or ""):
-            return f"it was made with intel-extension-for-pytorch {made.ipex}, here is {ipex_here or 'none'}"
+        if ipex_here is None or minor_version(ipex_here) != minor_version(made_with.ipex or ""):
+            name = "intel-extension-for-pytorch"
+            return f"it was made with {name} {made_with.ipex}, but this machine has {ipex_here or 'none'}"
     return None
 
 
 def installed_version(package: str) -> str | None:
-    """An installed package's version, without importing it."""
+    """Return the version of an installed package without importing it, or None if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
 
 
-def minor(version: str) -> tuple[str, ...]:
-    """'2.8.0+cpu' -> ('2', '8'): TorchScript and IPEX's kernels go together by these."""
+def minor_version(version: str) -> tuple[str, ...]:
+    """Return the first two numbers of a version, such as ('2', '8') for '2.8.0+cpu'.
+
+    A model file works with another version of torch or IPEX as long as these two numbers are the same.
+    """
     return tuple(version.split(".")[:2])
 
 
 def verify_file(path: Path, sha256: str, size_bytes: int) -> None:
-    """Prove that a file is the one the manifest names.
+    """Check that a file has the size and the hash that the manifest records.
 
-    Raises: ArtifactMissing, ArtifactInvalid.
+    Raises: ArtifactMissing or ArtifactInvalid.
     """
     if not path.is_file():
         raise ArtifactMissing(f"{path} is missing, though the manifest names it. Copy the artifact again")
-    if path.stat().st_size != size_bytes:
-        raise ArtifactInvalid(f"{path} has {path.stat().st_size} bytes, the manifest says {size_bytes}. Copy it again")
-    found = sha256_of(path)
-    if found != sha256:
-        raise ArtifactInvalid(f"{path} has SHA-256 {found}, the manifest says {sha256}. Copy the artifact again")
+    found_bytes = path.stat().st_size
+    if found_bytes != size_bytes:
+        raise ArtifactInvalid(
+            f"{path} has {found_bytes} bytes, the manifest says {size_bytes}. Copy the artifact again"
+        )
+    found_sha256 = sha256_of(path)
+    if found_sha256 != sha256:
+        raise ArtifactInvalid(f"{path} has SHA-256 {found_sha256}, the manifest says {sha256}. Copy the artifact again")
 
 
 def sha256_of(path: Path) -> str:
-    """A file's SHA-256, hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

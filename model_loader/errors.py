@@ -1,10 +1,10 @@
-"""What can go wrong between an artifact on disk and a warm model.
+"""Everything that can go wrong between an artifact on disk and a warm model.
 
 ModelLoadError
- x ArtifactMissing        nothing to load at the place named
- x ArtifactInvalid        a file is damaged, incomplete or of another schema
- x PrecisionUnsupported   this machine or these libraries cannot run what was asked for
- x WarmupFailed           the model loaded but does not run as it did when it was made
+ x ArtifactMissing        the artifact, or one of its files, does not exist
+ x ArtifactInvalid        a file is damaged, incomplete or has another schema
+ x PrecisionUnsupported   the CPU, the libraries or the artifact do not support the precision
+ x WarmupFailed           the model loads, but does not run as it did when it was quantized
 """
 
 
@@ -13,16 +13,16 @@ class ModelLoadError(Exception):
 
 
 class ArtifactMissing(ModelLoadError):
-    """There is no artifact, or a file of it is missing."""
+    """The artifact, or one of its files, does not exist."""
 
 
 class ArtifactInvalid(ModelLoadError):
-    """The artifact is there but damaged, incomplete or of an unknown schema."""
+    """The artifact exists, but a file is damaged, incomplete or has an unknown schema."""
 
 
 class PrecisionUnsupported(ModelLoadError):
-    """The CPU, the installed versions or the artifact do not allow a precision that was asked for."""
+    """The CPU, the installed libraries or the artifact do not support the precision."""
 
 
 class WarmupFailed(ModelLoadError):
-    """The model loaded, but a pass fails, gives other numbers than it should, or runs unfused."""
+    """The model loads, but a forward pass fails, is not fused, or returns logits that are too different."""

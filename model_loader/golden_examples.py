@@ -1,7 +1,8 @@
-"""Golden examples: does a precision still give the numbers that it gave when the artifact was made? Pure numpy.
+"""Compare the logits of the golden examples with those in the manifest. The functions use numpy only.
 
-INT8 kernels differ between CPUs: without VNNI they saturate. So INT8's logits here are held against FP32's of the
-manifest, which differ between CPUs by rounding only.
+A golden example is a question whose logits are stored in the artifact when it is quantized. The server answers it
+again at each start, because the INT8 kernels of some CPUs lose accuracy: without VNNI, intermediate sums can saturate.
+Logits in FP32 differ between CPUs by rounding only, so FP32's stored logits are the reference for every precision.
 """
 
 from collections.abc import Sequence
@@ -11,44 +12,45 @@ import numpy as np
 from container.precision import Precision
 from model_loader.manifest import GoldenExample, Manifest
 
-MAX_DRIFT = 2.0  # times the difference to FP32 that the precision had when it was made
-# FP32's own share: other kernels sum in another order. Measured between AVX2 and AVX-512: 1e-5 (docs/decisions/0003).
-ROUNDING = 1e-3
+Logits = tuple[np.ndarray, np.ndarray]  # start logits and end logits of one example, (T,) each
+
+# On this CPU, a precision may differ from FP32 this many times as much as it did at quantization (docs/decisions/0003).
+MAX_DIFFERENCE_RATIO = 2.0
+# Kernels add numbers in different orders. Between AVX2 and AVX-512, FP32's logits differ by 1e-5 (docs/decisions/0003).
+ROUNDING_TOLERANCE = 1e-3
 
 
-def rms_difference(
-    examples: Sequence[GoldenExample], logits: Sequence[tuple[np.ndarray, np.ndarray]], reference: Precision = "FP32"
-) -> float:
-    """Root-mean-square difference of logits to a precision's of the manifest, over all tokens of all golden examples.
+def rms_difference(examples: Sequence[GoldenExample], logits: Sequence[Logits], reference: Precision = "FP32") -> float:
+    """Return the root mean square difference between logits and the stored logits of the reference precision.
 
-    Shapes: logits are (start, end) for each example, (T,) each.
+    The mean is taken over the tokens of all examples. logits holds one pair for each example, in the same order.
     """
     squares = []
     for example, (start, end) in zip(examples, logits, strict=True):
-        golden = example.results[reference]
-        squares.append((start - np.array(golden.start_logits)) ** 2)
-        squares.append((end - np.array(golden.end_logits)) ** 2)
+        stored = example.results[reference]
+        squares.append((start - np.array(stored.start_logits)) ** 2)
+        squares.append((end - np.array(stored.end_logits)) ** 2)
     return float(np.sqrt(np.mean(np.concatenate(squares))))
 
 
-def drift(
-    manifest: Manifest, precision: Precision, logits: Sequence[tuple[np.ndarray, np.ndarray]]
-) -> tuple[float, float]:
-    """How far a precision's logits here are from FP32's, and how far they may be.
+def difference_from_reference(manifest: Manifest, precision: Precision, logits: Sequence[Logits]) -> float:
+    """Return the root mean square difference between a precision's logits on this CPU and the reference.
 
-    Where the artifact has no FP32, its own logits of then are the reference.
+    The reference is FP32. If the artifact has no FP32, it is the precision itself, as recorded at quantization.
     """
-    reference: Precision = (
-        "FP32" if all("FP32" in example.results for example in manifest.golden_examples) else precision
-    )
-    allowed = MAX_DRIFT * manifest.precisions[precision].rms_difference + ROUNDING
-    return rms_difference(manifest.golden_examples, logits, reference), allowed
+    has_fp32 = all("FP32" in example.results for example in manifest.golden_examples)
+    return rms_difference(manifest.golden_examples, logits, "FP32" if has_fp32 else precision)
 
 
-def same_best(manifest: Manifest, precision: Precision, logits: Sequence[tuple[np.ndarray, np.ndarray]]) -> int:
-    """How many golden examples have the best start and the best end that they had when the artifact was made."""
-    golden = [example.results[precision] for example in manifest.golden_examples]
+def allowed_difference(manifest: Manifest, precision: Precision) -> float:
+    """Return the largest difference from the reference with which the server still serves a precision."""
+    return MAX_DIFFERENCE_RATIO * manifest.precisions[precision].rms_difference + ROUNDING_TOLERANCE
+
+
+def count_matching_answers(manifest: Manifest, precision: Precision, logits: Sequence[Logits]) -> int:
+    """Count the examples whose best start token and best end token are those recorded at quantization."""
+    recorded = [example.results[precision] for example in manifest.golden_examples]
     return sum(
-        start.argmax() == np.argmax(then.start_logits) and end.argmax() == np.argmax(then.end_logits)
-        for then, (start, end) in zip(golden, logits, strict=True)
+        start.argmax() == np.argmax(result.start_logits) and end.argmax() == np.argmax(result.end_logits)
+        for result, (start, end) in zip(recorded, logits, strict=True)
     )

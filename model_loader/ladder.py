@@ -1,7 +1,8 @@
-"""The shape ladder: the few window lengths (rungs) that the model ever sees. Pure functions.
+"""The ladder: the few window lengths, called rungs, that the model ever runs. All functions are pure.
 
-Each new shape costs the fused INT8 graph 60 to 90 ms at its first pass and 7 to 12 MB for good, so a window is
-padded to a rung, and a rung is warmed before it is used. Multiples of 16 pad SQuAD by 4 %.
+The first pass of a new length costs the fused INT8 graph 60 to 90 ms, and 7 to 12 MB of memory for as long as the
+process lives. The server therefore pads each window to a rung, and warms a rung before it uses it. Rungs at multiples
+of 16 tokens make SQuAD's windows 4 % longer.
 """
 
 from collections.abc import Collection
@@ -19,19 +20,21 @@ class WarmStep:
 
 
 def rungs(max_seq_len: int, step: int) -> tuple[int, ...]:
-    """All rungs in tokens, shortest first: multiples of step, and max_seq_len itself."""
+    """Return all rungs in tokens, shortest first: the multiples of step below max_seq_len, and max_seq_len itself."""
     return (*range(step, max_seq_len, step), max_seq_len)
 
 
 def rung_for(tokens: int, warm: Collection[int]) -> int | None:
-    """The smallest warm rung that holds a window of so many tokens; None where none does."""
+    """Return the shortest warm rung that holds a window of this many tokens, or None if every warm rung is shorter."""
     return min((rung for rung in warm if rung >= tokens), default=None)
 
 
 def warm_order(ladder: Collection[int]) -> list[int]:
-    """The order to warm in: the longest first, since it holds every window; then coarse steps before fine ones.
+    """Return the rungs in the order in which to warm them.
 
-    A rung's lowest set bit is its coarseness: 256 and 128 come before 192, 64 before 48. So padding shrinks evenly.
+    The longest rung comes first, because it holds every window. The others follow from the coarsest to the finest, so
+    that the padding of all lengths shrinks evenly. How coarse a rung is shows in the largest power of two that divides
+    it: 256 and 128 come before 192, and 64 comes before 48.
     """
     longest = max(ladder)
     return sorted(ladder, key=lambda rung: (rung != longest, -(rung & -rung), -rung))

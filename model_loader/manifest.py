@@ -1,4 +1,4 @@
-"""manifest.json: what an artifact is, how it was made, and how to tell that it still works."""
+"""The schema of manifest.json, which describes an artifact, how it was made, and how to check that it still works."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ class _Part(BaseModel):
 
 
 class MadeWith(_Part):
-    """The machine and the versions that wrote the artifact."""
+    """The machine and the versions of the libraries that made the artifact."""
 
     cpu: str
     isa: str
@@ -26,24 +26,25 @@ class MadeWith(_Part):
     torch: str
     ipex: str | None
     transformers: str
-    created: str  # UTC, ISO 8601
+    created: str  # in UTC and in the format of ISO 8601
 
 
 class PrecisionEntry(_Part):
-    """One model file."""
+    """One model file and the measurements of its model."""
 
-    file: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")  # a name, never a path
+    file: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")  # a file name, not a path
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size_bytes: int = Field(gt=0)
     engine: Engine
-    fused_groups: int = Field(ge=0, description="LLGA groups that a warm pass runs; 0 where the engine has none")
-    rms_difference: float = Field(ge=0, description="from FP32's logits over the golden examples, when made")
+    fused_groups: int = Field(ge=0, description="number of fused LLGA groups in a warm pass; 0 if the engine has none")
+    rms_difference: float = Field(ge=0, description="from FP32's logits of the golden examples, at quantization")
     recipe: dict[str, Any]
-    accuracy: dict[str, float] | None = None  # exact_match and f1 in percent on the held-out examples, their number
+    # On the held-out examples: exact_match and f1 in percent, and the number of the examples.
+    accuracy: dict[str, float] | None = None
 
 
 class GoldenResult(_Part):
-    """What one precision answered to a example when the artifact was made."""
+    """The answer and the logits of one precision to a golden example, recorded at quantization."""
 
     answer: str
     start_logits: list[float]  # (T,)
@@ -51,24 +52,24 @@ class GoldenResult(_Part):
 
 
 class GoldenExample(_Part):
-    """A question with the window that it makes, unpadded, and each precision's result."""
+    """A question and its context, their window without padding, and the result of each precision."""
 
     question: str
     context: str
     input_ids: list[int]  # (T,)
-    context_offset: int = Field(gt=0, description="position of the first context token: token types are 1 from here")
+    context_offset: int = Field(gt=0, description="position of the first context token, from which token types are 1")
     results: dict[Precision, GoldenResult]
 
     @model_validator(mode="after")
-    def _one_logit_a_token(self) -> "GoldenExample":
+    def _check_lengths(self) -> "GoldenExample":
         for result in self.results.values():
             if not len(result.start_logits) == len(result.end_logits) == len(self.input_ids):
-                raise ValueError("a golden example's logits and input_ids differ in length")
+                raise ValueError("the logits and the input_ids of a golden example differ in length")
         return self
 
 
 class Manifest(_Part):
-    """The whole of manifest.json."""
+    """The content of manifest.json."""
 
     schema_version: Literal[2]
     task: Literal["question-answering"]
@@ -84,9 +85,9 @@ class Manifest(_Part):
 
 
 def read(directory: Path) -> Manifest:
-    """Read and validate manifest.json of an artifact.
+    """Read and validate the manifest.json of an artifact.
 
-    Raises: ArtifactInvalid, naming the first field that is wrong.
+    Raises: ArtifactInvalid, which names the first invalid field.
     """
     path = directory / FILE_NAME
     try:

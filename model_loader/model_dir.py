@@ -1,20 +1,21 @@
-"""Which directory is served: the one that was named or mounted, or the image's demo model where nothing was."""
+"""Choose the directory to serve: MODEL_DIR, or the demo model of the image if there is no model at the default."""
 
 import logging
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-DEMO_DIR = Path("/opt/demo")  # the Dockerfile puts it there
+DEMO_DIR = Path("/opt/demo")  # The Dockerfile creates this directory.
 
 
 def choose(directory: Path, is_default: bool) -> Path:
-    """The demo model's directory where MODEL_DIR was not set and nothing is mounted at its default, else directory.
+    """Return the directory to serve. is_default says that MODEL_DIR is not set, and directory is its default.
 
-    What is mounted but broken is never replaced.
+    The result is the demo model if is_default is true and the directory is missing or empty. A directory with content
+    is never replaced, even if the model in it is broken.
     """
     has_content = directory.is_dir() and any(directory.iterdir())
     if has_content or not is_default or not (DEMO_DIR / "manifest.json").is_file():
         return directory
-    log.warning("no model at %s: this is the small demo model. Mount an artifact there to serve yours", directory)
+    log.warning("no model at %s: serving the small demo model. Mount an artifact there to serve yours", directory)
     return DEMO_DIR

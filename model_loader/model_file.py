@@ -1,4 +1,7 @@
-"""What a lane needs to know to run one model file. Plain data: it crosses to processes that have no pydantic."""
+"""The description of one model file, as a lane needs it.
+
+The description is plain data, because it is also sent to the zygote, which does not import pydantic.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +14,11 @@ InputName = Literal["input_ids", "attention_mask", "token_type_ids"]
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One TorchScript file. inputs: its tensors in order; fused_groups: None where nobody wrote the number down."""
+    """One TorchScript file.
+
+    inputs: the names of the model's input tensors, in order.
+    fused_groups: the number of fused groups in a warm pass, or None if the artifact does not record it.
+    """
 
     precision: Precision
     path: str

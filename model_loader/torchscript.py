@@ -1,7 +1,8 @@
-"""The engine seam: TorchScript files to models on numpy arrays. The only module of the server that imports torch.
+"""Load TorchScript files, and run windows on them. Other modules pass and receive numpy arrays only.
 
-IPEX's kernels come from its shared library alone: that takes 0.1 s, importing the Python package 8 s, and the fused
-groups and the logits are the same (docs/decisions/0002). The library's static initialiser registers the fusing passes.
+This module loads IPEX's kernels from IPEX's shared library instead of importing its Python package. Loading the library
+takes 0.1 s and importing the package 8 s; the fused groups and the logits are the same (docs/decisions/0002). When the
+library is loaded, it registers the passes that fuse the graph.
 """
 
 import importlib
@@ -20,23 +21,23 @@ from model_loader.model_file import ModelFile
 
 log = logging.getLogger(__name__)
 
-# TorchScript's profiling executor: the first pass of all profiles, the second fuses; both get a short window. From then
-# on a length's first pass compiles it where groups are fused, and its next is what it costs.
+# TorchScript profiles the graph in the model's first pass and fuses it in the second, so both run on a short window.
 FUSING_PASSES = 2
 FUSING_TOKENS = 16
-Logits = tuple[np.ndarray, np.ndarray]
+
+Logits = tuple[np.ndarray, np.ndarray]  # start logits and end logits
 
 
 @dataclass(frozen=True)
 class WarmRung:
-    """What warming one rung showed."""
+    """The measurements from warming one rung."""
 
     cost_ms: float
     fused_groups: int
 
 
 class QAModel:
-    """One TorchScript model. Not thread-safe: compiled shapes belong to the thread that met them."""
+    """One TorchScript model. It is not thread-safe: only the thread that compiled a shape can use it."""
 
     def __init__(self, module: torch.jit.ScriptModule, file: ModelFile) -> None:
         self.file = file
@@ -45,27 +46,26 @@ class QAModel:
         self._is_fused = False
 
     def forward(self, input_ids: np.ndarray, context_offset: int, rung: int) -> Logits:
-        """Run one window, padded to a rung.
+        """Run one window, padded to a rung, and return its start logits and its end logits.
 
-        Shapes: input_ids (T,) integers with T <= rung; the result is two (T,) float32 arrays, start and end logits.
+        Shapes: input_ids is (T,) integers with T <= rung. The result is two arrays (T,) of float32.
         """
         tokens = len(input_ids)
-        ids, mask, types = arrays = np.zeros(
-            (3, 1, rung), dtype=np.int64
-        )  # one numpy block: torch's own calls cost more
+        # One numpy array for all three inputs, because calls to torch take longer.
+        ids, mask, types = arrays = np.zeros((3, 1, rung), dtype=np.int64)
         ids[0, :tokens] = input_ids
         mask[0, :tokens] = 1
         types[0, context_offset:tokens] = 1
         named = dict(zip(("input_ids", "attention_mask", "token_type_ids"), torch.from_numpy(arrays), strict=True))
         with torch.inference_mode():
             output = self._module(*(named[name] for name in self.file.inputs))
-        if isinstance(output, dict):  # the AWS sample traced a model that returns names
+        if isinstance(output, dict):  # the models of the AWS sample return a dict
             output = (output["start_logits"], output["end_logits"])
-        start, end = (part.float().numpy() for part in output[:2])  # (1, rung) each; BF16's own logits are bfloat16
+        start, end = (part.float().numpy() for part in output[:2])  # (1, rung) each; BF16's logits are bfloat16
         return start[0, :tokens], end[0, :tokens]
 
     def warm(self, rung: int) -> WarmRung:
-        """Compile one rung, time it, and prove that the fused groups are there.
+        """Compile one rung, measure its cost, and check that the graph is fused and the logits are finite.
 
         Raises: WarmupFailed.
         """
@@ -75,35 +75,37 @@ class QAModel:
                 for _ in range(FUSING_PASSES):
                     self.forward(window[:FUSING_TOKENS], FUSING_TOKENS // 4, min(FUSING_TOKENS, rung))
                 self._is_fused = True
+            # If the graph has fused groups, the first pass compiles them for this rung, and the second shows the cost.
             for _ in range(2 if self.file.fused_groups != 0 else 1):
                 start = time.perf_counter()
                 logits = self.forward(window, rung // 4, rung)
                 cost_ms = (time.perf_counter() - start) * 1000
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
-            raise WarmupFailed(f"{self.file.precision} cannot run {rung} tokens: {reason}") from error
+            raise WarmupFailed(f"{self.file.precision} cannot run a window of {rung} tokens: {reason}") from error
         if not all(part.shape == (rung,) and np.isfinite(part).all() for part in logits):
-            raise WarmupFailed(f"{self.file.precision} gives no finite logits at {rung} tokens")
+            raise WarmupFailed(f"{self.file.precision} returned NaN, infinity or too few logits for {rung} tokens")
         fused_groups = count_fused_groups()
         expected = self.file.fused_groups
         if expected is not None and fused_groups != expected:
             raise WarmupFailed(
-                f"{self.file.precision} runs {fused_groups} fused groups, {expected} when it was made: "
-                "fusion is off, so it would be slow and give other numbers. Check the torch and IPEX versions"
+                f"{self.file.precision} has {fused_groups} fused groups, but had {expected} at quantization. Without "
+                "fusion it is slow and returns different logits. Check the versions of torch and IPEX"
             )
         self.warm_rungs.add(rung)
         return WarmRung(cost_ms, fused_groups)
 
 
 def load(file: ModelFile) -> QAModel:
-    """Read a TorchScript file; runs no pass and starts no thread, so that a process may fork afterwards.
+    """Load a TorchScript file. This runs no pass and starts no thread, so the process can still fork safely.
 
-    NOTE: TorchScript is code. Its hash is checked before; who makes the artifact is trusted (docs/security.md).
-    Raises: PrecisionUnsupported without the engine's libraries, ArtifactInvalid where torch cannot read the file.
+    TorchScript is code: loading a file trusts whoever made it (docs/security.md). open_artifact has checked its hash.
+
+    Raises: PrecisionUnsupported if the engine's libraries are missing, ArtifactInvalid if torch cannot load the file.
     """
     if file.engine == "ipex-torchscript":
         _load_ipex_kernels()
-    # Pointwise leftovers gain nothing from the TensorExpr fuser, and it compiles again for each length.
+    # The TensorExpr fuser would compile the remaining pointwise operations again for each length, and gains nothing.
     torch._C._jit_set_texpr_fuser_enabled(False)
     try:
         module = torch.jit.load(file.path, map_location="cpu").eval()
@@ -114,20 +116,20 @@ def load(file: ModelFile) -> QAModel:
 
 
 def count_fused_groups() -> int:
-    """How many LLGA fusion groups the graph that ran last has: 7 a layer and 2 for a BERT in INT8."""
+    """Return the number of fused LLGA groups in the graph that ran last. BERT in INT8 has 7 per layer, and 2 more."""
     graph = torch.jit.last_executed_optimized_graph()
     return len(graph.findAllNodes("ipex::LlgaFusionGroup", True))
 
 
 def _load_ipex_kernels() -> None:
-    # The fusing pass says at each first run that it will go away; the versions are pinned.
+    # IPEX warns of its own fusing pass that it will be deprecated. The versions are pinned, so this does no harm.
     warnings.filterwarnings("ignore", message="JIT pass will be deprecated")
     spec = importlib.util.find_spec("intel_extension_for_pytorch")
     if spec is None or not spec.submodule_search_locations:
-        raise PrecisionUnsupported("this model needs intel-extension-for-pytorch 2.8.0, which is not installed")
+        raise PrecisionUnsupported("the model needs intel-extension-for-pytorch 2.8.0, which is not installed")
     library = Path(spec.submodule_search_locations[0]) / "lib" / "libintel-ext-pt-cpu.so"
     try:
         torch.ops.load_library(str(library))
     except OSError as error:
-        log.warning("cannot load %s alone (%s); importing the package instead", library, error)
+        log.warning("cannot load %s (%s): importing the whole package instead", library, error)
         importlib.import_module("intel_extension_for_pytorch")

@@ -52,9 +52,11 @@ def _run_gunicorn(settings: Settings, model: Artifact | None, box: Cpu) -> int:
     from gunicorn.app.base import BaseApplication
     from gunicorn.arbiter import Arbiter
 
+    from serve.gunicorn_worker import HttpWorker
+
     class Application(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         def load_config(self) -> None:
-            for name, value in gunicorn_conf.options(settings).items():
+            for name, value in gunicorn_conf.options(settings, HttpWorker).items():
                 self.cfg.set(name, value)
 
         def load(self) -> Any:

@@ -1,4 +1,4 @@
-"""What all tests share: the demo artifact, and one real server process that serves it."""
+"""The fixtures that all tests share: the demo artifact, and a real server process that serves it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,16 +14,16 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="session")
 def demo_dir() -> Path:
-    """The artifact that `make test` quantizes from models/demo before it starts pytest."""
+    """Return the directory of the demo artifact. `make test` quantizes models/demo into it before it starts pytest."""
     directory = ROOT / "build" / "demo"
     if not (directory / "manifest.json").is_file():
-        pytest.fail("build/demo is missing: run `make quantize`, or let `make test` do it", pytrace=False)
+        pytest.fail("build/demo is missing. `make quantize` makes it, and so does `make test`", pytrace=False)
     return directory
 
 
 @pytest.fixture(scope="session")
 def server(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """A running server on the demo artifact, with its whole ladder warm."""
+    """Start a server with the demo artifact, and wait until its whole ladder is warm."""
     log = tmp_path_factory.mktemp("server") / "log"
     with LocalServer(demo_dir, log=log) as running:
         running.wait_until_warm()
@@ -32,13 +32,14 @@ def server(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="session")
 def client(server: LocalServer) -> Iterator[httpx.Client]:
+    """Connect to the shared server."""
     with httpx.Client(base_url=server.url, timeout=60) as connected:
         yield connected
 
 
 @pytest.fixture(scope="session")
 def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Writes a small checkpoint of random weights of an architecture, in the hub's own format."""
+    """Return a function that writes a small checkpoint with random weights, in the format of the Hugging Face Hub."""
     import torch
     from transformers import (
         AutoTokenizer,

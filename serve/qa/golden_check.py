@@ -30,8 +30,9 @@ async def check_golden_examples(lanes: WindowRunner, manifest: Manifest, precisi
         logits = await logits_of(lanes.submit(Ticket(), precision, inputs))
     except InferenceFailed as error:
         raise WarmupFailed(f"{precision} cannot run its golden examples: {error}") from error
-    found, allowed = golden_examples.drift(manifest, precision, logits)
-    same = golden_examples.same_best(manifest, precision, logits)
+    found = golden_examples.difference_from_reference(manifest, precision, logits)
+    allowed = golden_examples.allowed_difference(manifest, precision)
+    same = golden_examples.count_matching_answers(manifest, precision, logits)
     if not found <= allowed:
         raise WarmupFailed(
             f"{precision} gives other numbers here than at quantization: its logits differ from FP32's by "

@@ -1,4 +1,7 @@
-"""SageMaker's part behind CreateEndpoint, at moto's side of the wire: one container on what the model names in S3."""
+"""The part of SageMaker that runs containers, which moto does not have.
+
+When a test creates an endpoint in moto, a container of the image starts with the artifact that the model names in S3.
+"""
 
 import tarfile
 from contextlib import ExitStack
@@ -16,7 +19,10 @@ from tools.remote.object_store import split_s3_uri
 
 
 class Hosting:
-    """At most one endpoint of one container, always on the same port. images: what each model said to run."""
+    """Runs the container of at most one endpoint, always on the same port.
+
+    images: the image of each model that was served, in order.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -26,7 +32,7 @@ class Hosting:
         self._running = ExitStack()
 
     def serve(self, config_name: str) -> None:
-        """Unpack the model's archive, mount it, wait until it is served."""
+        """Unpack the archive of the model, start a container with it, and wait until the server is ready."""
         self.stop()
         sagemaker = boto3.client("sagemaker", REGION)
         (variant,) = sagemaker.describe_endpoint_config(EndpointConfigName=config_name)["ProductionVariants"]
@@ -42,11 +48,12 @@ class Hosting:
         self._running.enter_context(container).wait_until_ready()
 
     def stop(self) -> None:
+        """Remove the container, if there is one."""
         self._running.close()
 
 
-def behind(hosting: Hosting, patch: pytest.MonkeyPatch) -> None:
-    """Let SageMaker's requests start and stop containers."""
+def connect(hosting: Hosting, patch: pytest.MonkeyPatch) -> None:
+    """Make moto start and stop containers when it creates, updates and deletes endpoints."""
     create, update, delete = (getattr(SageMakerResponse, f"{verb}_endpoint") for verb in ("create", "update", "delete"))
 
     def serving(original: Any) -> Any:

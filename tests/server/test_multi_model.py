@@ -1,11 +1,10 @@
-"""A multi-model endpoint as a process: SageMaker's /models API, models beside each other, memory given back."""
+"""A multi-model endpoint loads and unloads models through SageMaker's /models API, and serves several at once."""
 
 import concurrent.futures
 import re
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,17 @@ import psutil
 import pytest
 
 from serve.api.error_response import ERROR_STATUS
-from serve.multi_model.info import PAGE_MODELS, page
+from tests.server.questions import ANSWER, BODY, long_body
+from tests.server.server_process import child_pids, has_ended, queued_windows
+from tests.waiting import wait_until
 from tools.local_server import LocalServer
 
-BODY = {"question": "Who built the lighthouse?", "context": "The lighthouse was built in 1871 by Zoë Müller."}
-LONG_BODY = {**BODY, "context": "It rained all day in the harbour. " * 6000 + BODY["context"]}
+LONG_BODY = long_body(6000)
 
 
 @pytest.fixture(scope="module")
 def endpoint(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """A multi-model endpoint with one model, `first`."""
+    """Start a multi-model endpoint, and load one model under the name `first`."""
     folder = tmp_path_factory.mktemp("endpoint")
     with LocalServer(folder / "nothing", {"SAGEMAKER_MULTI_MODEL": "true"}, folder / "log") as server:
         with httpx.Client(base_url=server.url, timeout=120) as client:
@@ -34,6 +34,7 @@ def endpoint(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def client(endpoint: LocalServer) -> Iterator[httpx.Client]:
+    """Connect to the endpoint. After the test, every model but `first` is unloaded."""
     with httpx.Client(base_url=endpoint.url, timeout=120) as connected:
         yield connected
         for model in connected.get("/models").json()["models"]:
@@ -50,40 +51,17 @@ def invoke(client: httpx.Client, name: str, body: Any = BODY) -> httpx.Response:
 
 
 def fails(response: httpx.Response, status: int, error_type: str) -> bool:
+    """Return whether a response is this error. The body must have the form of an error in any case."""
     assert set(response.json()) == {"error_type", "error", "request_id"}
     return (response.status_code, response.json()["error_type"]) == (status, error_type)
 
 
-def processes(server: LocalServer) -> set[int]:
-    living = psutil.Process(server.process.pid).children(recursive=True)
-    return {process.pid for process in living if process.status() != psutil.STATUS_ZOMBIE}
-
-
-def has_ended(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def waiting(client: httpx.Client, name: str) -> float:
-    pattern = rf'^bertqa_queue_windows{{model="{name}"}} (.*)$'
-    return float(re.findall(pattern, client.get("/metrics").text, re.MULTILINE)[0])
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def test_a_model_is_shown_answers_and_goes(client: httpx.Client, demo_dir: Path) -> None:
+def test_a_loaded_model_is_listed_and_answers_until_it_is_unloaded(client: httpx.Client, demo_dir: Path) -> None:
     entry = {"modelName": "second", "modelUrl": str(demo_dir)}
     assert load(client, "second", demo_dir).status_code == 200
     assert client.get("/models/second").json() == entry
     assert entry in client.get("/models").json()["models"]
-    assert invoke(client, "second").json()["answer"] == "Zoë Müller"
+    assert invoke(client, "second").json()["answer"] == ANSWER
     assert client.delete("/models/second").status_code == 200
     assert fails(client.get("/models/second"), 404, "model_not_loaded")
     assert fails(invoke(client, "second"), 404, "model_not_loaded")
@@ -91,12 +69,12 @@ def test_a_model_is_shown_answers_and_goes(client: httpx.Client, demo_dir: Path)
     assert invoke(client, "first").status_code == 200
 
 
-def test_a_model_that_is_loaded_is_not_loaded_again(client: httpx.Client, demo_dir: Path) -> None:
+def test_a_model_whose_name_is_taken_is_not_loaded(client: httpx.Client, demo_dir: Path) -> None:
     assert fails(load(client, "first", demo_dir), 409, "model_already_loaded")
     assert invoke(client, "first").status_code == 200
 
 
-def test_a_url_where_nothing_is(client: httpx.Client, tmp_path: Path) -> None:
+def test_a_url_without_a_model_gets_404(client: httpx.Client, tmp_path: Path) -> None:
     assert fails(load(client, "nothing", tmp_path / "nothing"), 404, "model_not_found")
 
 
@@ -110,12 +88,14 @@ def test_a_url_where_nothing_is(client: httpx.Client, tmp_path: Path) -> None:
         (b'{"model_name": "", "url": "/x"}', 422, "invalid_request"),
     ],
 )
-def test_a_bad_order_to_load(client: httpx.Client, content: bytes, status: int, error_type: str) -> None:
+def test_a_bad_request_to_load_a_model_gets_its_error(
+    client: httpx.Client, content: bytes, status: int, error_type: str
+) -> None:
     assert fails(client.post("/models", content=content), status, error_type)
 
 
 @pytest.mark.parametrize("damage", ["a hash is wrong", "no tokenizer", "torch cannot load it"])
-def test_a_broken_model_leaves_nothing_behind(
+def test_a_broken_model_leaves_no_process_behind(
     client: httpx.Client, endpoint: LocalServer, demo_dir: Path, tmp_path: Path, damage: str
 ) -> None:
     broken = shutil.copytree(demo_dir, tmp_path / "broken")
@@ -126,41 +106,41 @@ def test_a_broken_model_leaves_nothing_behind(
     if damage == "torch cannot load it":
         (broken / "manifest.json").unlink()  # the AWS sample's layout has no hashes
         (broken / "model_fp32.pt").unlink()
-    before = processes(endpoint)
+    before = child_pids(endpoint)
     response = load(client, "broken", broken)
     assert fails(response, 400, "model_unusable"), response.text
-    assert processes(endpoint) == before
+    assert child_pids(endpoint) == before
     assert [model["modelName"] for model in client.get("/models").json()["models"]] == ["first"]
 
 
-def test_a_model_that_does_not_fit_is_refused_before_it_harms(
+def test_a_model_that_does_not_fit_into_memory_is_refused_before_it_is_loaded(
     client: httpx.Client, endpoint: LocalServer, demo_dir: Path, tmp_path: Path
 ) -> None:
     huge = tmp_path / "huge"
     huge.mkdir()
     shutil.copy(demo_dir / "tokenizer.json", huge)
     with (huge / "model_fp32.pt").open("wb") as file:
-        file.truncate(10**12)  # a hole: it takes no room on the disk
-    before = processes(endpoint)
+        file.truncate(10**12)  # a sparse file, which takes no space on the disk
+    before = child_pids(endpoint)
     assert fails(load(client, "huge", huge), 507, "not_enough_memory")
-    assert processes(endpoint) == before
+    assert child_pids(endpoint) == before
     assert invoke(client, "first").status_code == 200
 
 
-def test_a_load_that_the_system_kills_says_that_memory_ran_out(demo_dir: Path, tmp_path: Path) -> None:
+def test_a_load_whose_process_is_killed_gets_507(demo_dir: Path, tmp_path: Path) -> None:
     environment = {"SAGEMAKER_MULTI_MODEL": "true", "PRECISIONS": "INT8"}
     with (
         LocalServer(tmp_path, environment, tmp_path / "log") as server,
         httpx.Client(base_url=server.url, timeout=120) as client,
         concurrent.futures.ThreadPoolExecutor() as threads,
     ):
-        before = processes(server)
+        before = child_pids(server)
         loading = threads.submit(load, client, "killed", demo_dir)
-        wait_until(lambda: len(processes(server)) > len(before))
-        (zygote,) = processes(server) - before
+        wait_until("the model loads in a new process", lambda: len(child_pids(server)) > len(before))
+        (zygote,) = child_pids(server) - before
         psutil.Process(zygote).kill()
         assert fails(loading.result(), 507, "not_enough_memory")
-        assert processes(server) == before
+        assert child_pids(server) == before
         assert load(client, "killed", demo_dir).status_code == 200
 
 
@@ -189,31 +169,33 @@ def test_models_answer_while_others_load_and_unload(
     assert statuses == {200}
 
 
-def test_a_book_for_one_model_does_not_hold_up_another(client: httpx.Client, demo_dir: Path) -> None:
+def test_a_book_for_one_model_does_not_hold_up_another(
+    client: httpx.Client, endpoint: LocalServer, demo_dir: Path
+) -> None:
     assert load(client, "second", demo_dir).status_code == 200
     with concurrent.futures.ThreadPoolExecutor() as threads:
         book = threads.submit(invoke, client, "first", LONG_BODY)
-        wait_until(lambda: waiting(client, "first") > 100)
+        wait_until("the book waits in the queue", lambda: queued_windows(endpoint, "first") > 100)
         assert invoke(client, "second").status_code == 200
         assert not book.done()
-        assert book.result().json()["answer"] == "Zoë Müller"
+        assert book.result().json()["answer"] == ANSWER
 
 
-def test_an_unload_answers_what_was_accepted_and_gives_everything_back(
+def test_unloading_a_model_answers_its_accepted_requests_and_ends_its_processes(
     client: httpx.Client, endpoint: LocalServer, demo_dir: Path
 ) -> None:
-    before = processes(endpoint)
+    before = child_pids(endpoint)
     assert load(client, "second", demo_dir).status_code == 200
-    its_own = processes(endpoint) - before
+    pids = child_pids(endpoint) - before
     with concurrent.futures.ThreadPoolExecutor() as threads:
         book = threads.submit(invoke, client, "second", LONG_BODY)
-        wait_until(lambda: waiting(client, "second") > 100)
+        wait_until("the book waits in the queue", lambda: queued_windows(endpoint, "second") > 100)
         assert client.delete("/models/second").status_code == 200
-        assert all(has_ended(pid) for pid in its_own | processes(endpoint) - before)
-        assert book.result().json()["answer"] == "Zoë Müller"
+        assert all(has_ended(pid) for pid in pids | child_pids(endpoint) - before)
+        assert book.result().json()["answer"] == ANSWER
 
 
-def test_metrics_and_info_tell_the_models_apart(client: httpx.Client, demo_dir: Path) -> None:
+def test_metrics_and_info_distinguish_the_models(client: httpx.Client, demo_dir: Path) -> None:
     assert load(client, "second", demo_dir).status_code == 200
     invoke(client, "second")
     text = client.get("/metrics").text
@@ -223,19 +205,7 @@ def test_metrics_and_info_tell_the_models_apart(client: httpx.Client, demo_dir: 
     assert set(client.get("/info").json()["models"]) == {"first", "second"}
 
 
-def test_a_list_longer_than_a_page_comes_in_pages() -> None:
-    models = [(f"{number:04}", "/opt/ml/models/x/model") for number in range(2 * PAGE_MODELS + 1)]
-    seen: list[Any] = []
-    body = page(models, "")
-    while "nextPageToken" in body:
-        seen.append(body["models"])
-        body = page(models, str(body["nextPageToken"]))
-    seen.append(body["models"])
-    assert [len(part) for part in seen] == [PAGE_MODELS, PAGE_MODELS, 1]
-    assert [model["modelName"] for part in seen for model in part] == [name for name, _ in models]
-
-
-def test_docs_describe_the_api(client: httpx.Client) -> None:
+def test_the_openapi_description_has_the_models_api(client: httpx.Client) -> None:
     described = client.get("/openapi.json").json()
     assert {"/models", "/models/{model_name}", "/models/{model_name}/invoke", "/ping"} <= set(described["paths"])
     assert "LoadRequest" in described["components"]["schemas"]
@@ -244,7 +214,7 @@ def test_docs_describe_the_api(client: httpx.Client) -> None:
     assert shown == {"200", *map(str, ERROR_STATUS.values())}
 
 
-def test_sigterm_while_a_model_loads_ends_at_once_and_leaves_no_process(demo_dir: Path, tmp_path: Path) -> None:
+def test_sigterm_while_a_model_loads_ends_all_processes(demo_dir: Path, tmp_path: Path) -> None:
     with (
         LocalServer(tmp_path, {"SAGEMAKER_MULTI_MODEL": "true"}, tmp_path / "log") as server,
         httpx.Client(base_url=server.url, timeout=120) as client,
@@ -252,10 +222,10 @@ def test_sigterm_while_a_model_loads_ends_at_once_and_leaves_no_process(demo_dir
     ):
         assert client.get("/ping").status_code == 200
         assert load(client, "first", demo_dir).status_code == 200
-        before = processes(server)
+        before = child_pids(server)
         loading = threads.submit(load, client, "second", demo_dir)
-        wait_until(lambda: len(processes(server)) > len(before))
-        everything = processes(server)
+        wait_until("the model loads in a new process", lambda: len(child_pids(server)) > len(before))
+        everything = child_pids(server)
         assert server.stop() == 0
         assert fails(loading.result(), 503, "not_ready")
         assert all(has_ended(pid) for pid in everything)

@@ -1,4 +1,4 @@
-"""The server's FP32 answers are the checkpoint's own, under transformers and run_qa's rules."""
+"""The server's answers in FP32 are those of the checkpoint in transformers, chosen by the rules of run_qa."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ DEMO = Path(__file__).parents[2] / "models" / "demo"
 N_BEST, MAX_ANSWER_LEN, MAX_SEQ_LEN, DOC_STRIDE = 20, 30, 384, 128
 
 
-def test_fp32_answers_are_those_of_transformers(client: httpx.Client) -> None:
+def test_fp32_answers_match_those_of_transformers(client: httpx.Client) -> None:
     tokenizer = AutoTokenizer.from_pretrained(DEMO)
     model = AutoModelForQuestionAnswering.from_pretrained(DEMO, dtype=torch.float32).eval()
     examples = read_examples(str(DEMO / "held_out.json"))
@@ -31,12 +31,12 @@ def test_fp32_answers_are_those_of_transformers(client: httpx.Client) -> None:
         if found["answer"] != expected:
             differing.append((example.id, logit, expected, found))
     assert len(examples) >= 50
-    # The reference looks at the 20 best starts and ends only; a better span outside them is no fault.
+    # run_qa considers only the 20 best starts and the 20 best ends. A better span outside of these would be no error.
     assert differing == []
 
 
 def run_qa(tokenizer: AutoTokenizer, model: torch.nn.Module, question: str, context: str) -> tuple[float, str]:
-    """Best span of all windows, by the rules of transformers' run_qa; gives its logit sum and text."""
+    """Return the best span of all windows by the rules of transformers' run_qa: the sum of its logits, and its text."""
     encoded = tokenizer(  # type: ignore[operator]
         question,
         context,

@@ -92,8 +92,8 @@ def test_a_warm_model_returns_the_logits_in_the_manifest(demo_dir: Path) -> None
             model.forward(np.array(example.input_ids), example.context_offset, 384)
             for example in artifact.manifest.golden_examples
         ]
-        found, allowed = golden_examples.drift(artifact.manifest, file.precision, logits)
-        assert found <= allowed
+        found = golden_examples.difference_from_reference(artifact.manifest, file.precision, logits)
+        assert found <= golden_examples.allowed_difference(artifact.manifest, file.precision)
         assert golden_examples.rms_difference(artifact.manifest.golden_examples, logits, file.precision) < 1e-3
 
 

@@ -1,28 +1,13 @@
-"""The container's limits, on control groups made of files."""
+"""The limits on CPU time and memory are read from control groups. The tests write the files of these groups."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from container import cgroup
 
 GROUP = "/sys/fs/cgroup"
-Files = Callable[[dict[str, str]], None]
-
-
-@pytest.fixture
-def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Files:
-    """Writes these files, absolute path and content, to where the code looks."""
-
-    def write(contents: dict[str, str]) -> None:
-        for path, content in contents.items():
-            file = tmp_path / path.lstrip("/")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content)
-
-    monkeypatch.setattr(cgroup, "Path", lambda path: tmp_path / path.lstrip("/"))
-    return write
+WriteFiles = Callable[[dict[str, str]], None]
 
 
 @pytest.mark.parametrize(
@@ -53,10 +38,12 @@ def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Files:
             0.5,
         ),
     ],
-    ids=["none", "v2 max", "v2 1.5", "v2 0.5", "v1 2.5", "v1 none", "v2 of a parent", "v1 own and a parent's"],
+    ids=["no limit", "v2 max", "v2 1.5", "v2 0.5", "v1 2.5", "v1 none", "v2 of the parent", "v1 of both groups"],
 )
-def test_the_quota_is_the_tightest_on_the_way_up(files: Files, contents: dict[str, str], quota: float | None) -> None:
-    files(contents)
+def test_the_quota_is_the_tightest_of_all_groups_above_the_process(
+    system_files: WriteFiles, contents: dict[str, str], quota: float | None
+) -> None:
+    system_files(contents)
     assert cgroup.cpu_quota() == quota
 
 
@@ -77,18 +64,20 @@ def test_the_quota_is_the_tightest_on_the_way_up(files: Files, contents: dict[st
             2**31,
         ),
     ],
-    ids=["none", "v2 max", "v2 2 GiB", "v1 1 GiB", "v1 none", "v2 own and a parent's"],
+    ids=["no limit", "v2 max", "v2 2 GiB", "v1 1 GiB", "v1 none", "v2 of both groups"],
 )
-def test_the_memory_limit_is_the_tightest_on_the_way_up(
-    files: Files, contents: dict[str, str], limit: int | None
+def test_the_memory_limit_is_the_tightest_of_all_groups_above_the_process(
+    system_files: WriteFiles, contents: dict[str, str], limit: int | None
 ) -> None:
-    files(contents)
-    assert cgroup.memory_bytes() == limit
+    system_files(contents)
+    assert cgroup.memory_limit_bytes() == limit
 
 
 @pytest.mark.parametrize(("limit", "expected"), [("max", 8192), ("1048576000", 1048.576), ("99999999999", 8192)])
-def test_available_is_what_is_free_and_allowed(files: Files, limit: str, expected: float) -> None:
-    files({"/proc/meminfo": "MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n", f"{GROUP}/memory.max": limit})
+def test_available_memory_is_bounded_by_the_machine_and_by_the_limit(
+    system_files: WriteFiles, limit: str, expected: float
+) -> None:
+    system_files({"/proc/meminfo": "MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n", f"{GROUP}/memory.max": limit})
     assert cgroup.available_memory_mb() == expected
 
 
@@ -114,10 +103,12 @@ def test_available_is_what_is_free_and_allowed(files: Files, limit: str, expecte
             0,
         ),
     ],
-    ids=["none", "v2 max", "v2 with file cache", "v1 over its limit"],
+    ids=["no limit", "v2 max", "v2 with file cache", "v1 over its limit"],
 )
-def test_free_is_what_is_not_in_use(files: Files, contents: dict[str, str], expected: float) -> None:
-    files({"/proc/meminfo": "MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n", **contents})
+def test_free_memory_leaves_out_what_is_in_use_but_not_the_file_cache(
+    system_files: WriteFiles, contents: dict[str, str], expected: float
+) -> None:
+    system_files({"/proc/meminfo": "MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n", **contents})
     assert cgroup.free_memory_mb() == expected
 
 

@@ -1,4 +1,4 @@
-"""What the box is, on this machine and on boxes made of files."""
+"""The CPU is detected: on this machine, and on machines whose files the tests write."""
 
 import os
 from collections.abc import Callable
@@ -17,24 +17,16 @@ GENOA = f"{ICE_LAKE} avx512_bf16"
 SAPPHIRE_RAPIDS = f"{GENOA} avx_vnni avx512_fp16 amx_int8"
 LEVELS = list(ISA_FLAGS)
 
-Box = Callable[[dict[str, str]], None]
+WriteFiles = Callable[[dict[str, str]], None]
 
 
 @pytest.fixture
-def box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Box:
-    """Sets up a box of four logical CPUs that consists of the files given: absolute path, content."""
-
-    def build(files: dict[str, str]) -> None:
-        for path, content in files.items():
-            file = tmp_path / path.lstrip("/")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content)
-
-    build({"/proc/cpuinfo": cpuinfo(GENOA)})
-    monkeypatch.setattr(cpu, "Path", lambda path: tmp_path / path.lstrip("/"))
+def machine(monkeypatch: pytest.MonkeyPatch, system_files: WriteFiles) -> WriteFiles:
+    """Set up a machine with four logical CPUs. The returned function writes its files."""
+    system_files({"/proc/cpuinfo": cpuinfo(GENOA)})
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
-    monkeypatch.setattr(cpu, "_cpuinfo", cpu._cpuinfo.__wrapped__)
-    return build
+    monkeypatch.setattr(cpu, "_cpuinfo", cpu._cpuinfo.__wrapped__)  # without the cache
+    return system_files
 
 
 def cpuinfo(flags: str) -> str:
@@ -57,18 +49,18 @@ def test_this_machine_has_cores_that_this_process_may_use() -> None:
     assert here.quota is None or here.quota > 0
 
 
-@pytest.mark.parametrize("cap", ["AVX2", "AVX512_CORE", "AVX512_CORE_VNNI"])
-def test_a_cap_holds_on_this_machine(cap: str) -> None:
-    assert LEVELS.index("AVX2") <= LEVELS.index(detect(cap).isa) <= LEVELS.index(cap)
-    assert not detect(cap).has_bf16
+@pytest.mark.parametrize("limit", ["AVX2", "AVX512_CORE", "AVX512_CORE_VNNI"])
+def test_a_limit_holds_on_this_machine(limit: str) -> None:
+    assert LEVELS.index("AVX2") <= LEVELS.index(detect(limit).isa) <= LEVELS.index(limit)
+    assert not detect(limit).has_bf16
 
 
-def test_the_cap_is_read_from_onednns_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_is_read_from_onednns_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx2")
     assert detect().isa == "AVX2"
 
 
-def test_this_machine_capped_below_avx2_is_unsupported() -> None:
+def test_this_machine_limited_to_less_than_avx2_is_unsupported() -> None:
     with pytest.raises(CpuUnsupported, match="AVX2"):
         detect("SSE41")
 
@@ -84,13 +76,13 @@ def test_this_machine_capped_below_avx2_is_unsupported() -> None:
         (SAPPHIRE_RAPIDS, "AVX512_CORE_AMX"),
     ],
 )
-def test_the_isa_is_the_best_that_the_flags_allow(box: Box, flags: str, isa: str) -> None:
-    box({"/proc/cpuinfo": cpuinfo(flags)})
+def test_the_isa_is_the_strongest_that_the_flags_allow(machine: WriteFiles, flags: str, isa: str) -> None:
+    machine({"/proc/cpuinfo": cpuinfo(flags)})
     assert (detect().isa, detect().model) == (isa, "Test CPU")
 
 
 @pytest.mark.parametrize(
-    ("flags", "cap", "isa"),
+    ("flags", "limit", "isa"),
     [
         (SAPPHIRE_RAPIDS, "AVX2", "AVX2"),
         (SAPPHIRE_RAPIDS, "avx2", "AVX2"),
@@ -102,19 +94,19 @@ def test_the_isa_is_the_best_that_the_flags_allow(box: Box, flags: str, isa: str
         (HASWELL, "AVX512_CORE", "AVX2"),
     ],
 )
-def test_onednns_variable_caps_the_isa(box: Box, flags: str, cap: str, isa: str) -> None:
-    box({"/proc/cpuinfo": cpuinfo(flags)})
-    assert detect(cap).isa == isa
+def test_onednns_variable_limits_the_isa(machine: WriteFiles, flags: str, limit: str, isa: str) -> None:
+    machine({"/proc/cpuinfo": cpuinfo(flags)})
+    assert detect(limit).isa == isa
 
 
-@pytest.mark.parametrize("cap", ["SSE41", "AVX"])
-def test_a_cap_below_avx2_is_unsupported(box: Box, cap: str) -> None:
-    with pytest.raises(CpuUnsupported, match="'Test CPU' offers no AVX2"):
-        detect(cap)
+@pytest.mark.parametrize("limit", ["SSE41", "AVX"])
+def test_a_limit_below_avx2_is_unsupported(machine: WriteFiles, limit: str) -> None:
+    with pytest.raises(CpuUnsupported, match="'Test CPU' has no AVX2"):
+        detect(limit)
 
 
-def test_a_cpu_of_another_architecture_is_unsupported(box: Box) -> None:
-    box({"/proc/cpuinfo": "processor\t: 0\nBogoMIPS\t: 50.00\nFeatures\t: fp asimd\n"})
+def test_a_cpu_of_another_architecture_is_unsupported(machine: WriteFiles) -> None:
+    machine({"/proc/cpuinfo": "processor\t: 0\nBogoMIPS\t: 50.00\nFeatures\t: fp asimd\n"})
     with pytest.raises(CpuUnsupported, match="emulating"):
         detect()
 
@@ -132,7 +124,7 @@ def test_a_cpu_of_another_architecture_is_unsupported(box: Box) -> None:
         ("AVX512_CORE_AMX_FP16", True),
     ],
 )
-def test_bf16_comes_with_avx512_bf16_and_what_is_newer(isa: str, has_bf16: bool) -> None:
+def test_bf16_comes_with_avx512_bf16_and_stronger_instruction_sets(isa: str, has_bf16: bool) -> None:
     assert Cpu("any", isa, ((0,),), None).has_bf16 is has_bf16
 
 
@@ -146,20 +138,31 @@ def test_bf16_comes_with_avx512_bf16_and_what_is_newer(isa: str, has_bf16: bool)
         ({3}, ["0,2", "1,3", "0,2", "1,3"], (3,)),
         ({2, 3}, [], (2, 3)),
     ],
-    ids=["far siblings", "near siblings", "no hyper-threads", "first thread not ours", "one thread", "no topology"],
+    ids=[
+        "distant siblings",
+        "adjacent siblings",
+        "no hyper-threads",
+        "first thread not usable",
+        "one thread",
+        "no topology",
+    ],
 )
 def test_one_logical_cpu_of_each_usable_core_counts(
-    box: Box, monkeypatch: pytest.MonkeyPatch, affinity: set[int], siblings: list[str], cores: tuple[int, ...]
+    machine: WriteFiles,
+    monkeypatch: pytest.MonkeyPatch,
+    affinity: set[int],
+    siblings: list[str],
+    cores: tuple[int, ...],
 ) -> None:
-    box(topology(siblings))
+    machine(topology(siblings))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: affinity)
     assert detect().cores == cores
 
 
-def test_cores_are_grouped_by_numa_node(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_are_grouped_by_numa_node(machine: WriteFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     node_of = {0: 0, 1: 1, 2: 0, 3: 1}
-    box(topology(["0", "1", "2", "3"]))
-    box({f"/sys/devices/system/cpu/cpu{cpu}/node{node}/meminfo": "" for cpu, node in node_of.items()})
+    machine(topology(["0", "1", "2", "3"]))
+    machine({f"/sys/devices/system/cpu/cpu{cpu}/node{node}/meminfo": "" for cpu, node in node_of.items()})
     assert detect().nodes == ((0, 2), (1, 3))
     assert detect().cores == (0, 2, 1, 3)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 2, 3})

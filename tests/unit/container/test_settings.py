@@ -1,4 +1,4 @@
-"""Environment variables become settings: names, precedence, parsing, refusals."""
+"""Environment variables become settings: their names and precedence, how they are parsed, and what is refused."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from container.settings import Settings, SettingsError, variable_names
 
-# Variable, its text, the field that it sets, the value that the field takes.
+# A variable, its text, the field that it sets, and the value of the field.
 GOOD: list[tuple[str, str, str, Any]] = [
     ("MODEL_DIR", "/models/mine", "model_dir", Path("/models/mine")),
     ("HOST", "127.0.0.1", "host", "127.0.0.1"),
@@ -37,7 +37,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("ONEDNN_MAX_CPU_ISA", "AVX2", "onednn_max_cpu_isa", "AVX2"),
 ]
 
-# The variable that wins, the one that loses.
+# The variable that wins if both are set, and the one that loses.
 PRECEDENCE = [
     ("SAGEMAKER_BIND_TO_PORT", "PORT"),
     ("REQUEST_TIMEOUT_SECONDS", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS"),
@@ -83,13 +83,14 @@ BAD = [
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove every variable of a setting from the environment."""
     ours = {name.lower() for field in Settings.model_fields for name in variable_names(field)}
     for name in list(os.environ):
         if name.lower() in ours:
             monkeypatch.delenv(name)
 
 
-def test_defaults_are_the_platforms() -> None:
+def test_the_defaults_suit_the_platform() -> None:
     settings = Settings.from_env()
     assert settings.port == 8080
     assert settings.host == "0.0.0.0"
@@ -112,12 +113,12 @@ def test_a_variable_sets_its_field_and_no_other(
     assert value != defaults[field]
 
 
-def test_every_variable_is_tested_here() -> None:
+def test_every_variable_has_a_row_in_these_tests() -> None:
     assert {row[0] for row in GOOD} == {name for field in Settings.model_fields for name in variable_names(field)}
 
 
 @pytest.mark.parametrize(("winner", "loser"), PRECEDENCE)
-def test_of_two_names_for_a_setting_one_wins(monkeypatch: pytest.MonkeyPatch, winner: str, loser: str) -> None:
+def test_one_of_two_names_for_a_setting_wins(monkeypatch: pytest.MonkeyPatch, winner: str, loser: str) -> None:
     rows = {row[0]: row for row in GOOD}
     for name in (loser, winner):
         monkeypatch.setenv(name, rows[name][1])
@@ -162,7 +163,7 @@ def test_a_log_level_is_a_name_in_any_case_or_pythons_number(
 
 
 @pytest.mark.parametrize("text", ["auto", "AUTO"])
-def test_auto_lanes_win_over_sagemakers_workers(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_automatic_lanes_win_over_sagemakers_number_of_workers(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("SAGEMAKER_MODEL_SERVER_WORKERS", "3")
     monkeypatch.setenv("NARROW_LANES", text)
     assert Settings.from_env().narrow_lanes is None
@@ -196,7 +197,7 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_variable_that_is_set(
 
 def test_a_bad_value_under_a_name_that_loses_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", "9001")
-    monkeypatch.setenv("PORT", "tcp://10.0.0.1:80")  # as Kubernetes sets it for a service named "port"
+    monkeypatch.setenv("PORT", "tcp://10.0.0.1:80")  # Kubernetes sets this for a service named "port"
     assert Settings.from_env().port == 9001
 
 
@@ -208,7 +209,7 @@ def test_settings_are_frozen() -> None:
 
 
 def test_a_payload_of_zero_means_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CreateTransformJob's MaxPayloadInMB=0: a body of any length, streamed."""
+    """CreateTransformJob with MaxPayloadInMB=0 streams a body of any length."""
     assert Settings.from_env().payload_limit_mb(is_json_lines=True) == 25
     monkeypatch.setenv("SAGEMAKER_BATCH", "true")
     assert Settings.from_env().payload_limit_mb(is_json_lines=True) is None

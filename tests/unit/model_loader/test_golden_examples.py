@@ -1,28 +1,36 @@
-"""Probes: how far logits are from those of the day the artifact was made."""
+"""The logits of golden examples are compared with those recorded at quantization."""
 
 import numpy as np
 import pytest
 
 from container.precision import Precision
-from model_loader.golden_examples import MAX_DRIFT, ROUNDING, drift, rms_difference, same_best
+from model_loader.golden_examples import (
+    MAX_DIFFERENCE_RATIO,
+    ROUNDING_TOLERANCE,
+    allowed_difference,
+    count_matching_answers,
+    difference_from_reference,
+    rms_difference,
+)
 from model_loader.manifest import GoldenExample, GoldenResult, MadeWith, Manifest, PrecisionEntry
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
 def example(fp32: list[float] | None, int8: list[float]) -> GoldenExample:
-    """A example whose start logits are these, and whose end logits are these negated."""
-    golden: dict[Precision, list[float]] = {"INT8": int8}
+    """Return an example with these start logits. Its end logits are the negated start logits."""
+    recorded: dict[Precision, list[float]] = {"INT8": int8}
     if fp32 is not None:
-        golden["FP32"] = fp32
+        recorded["FP32"] = fp32
     results = {
         precision: GoldenResult(answer="x", start_logits=logits, end_logits=[-logit for logit in logits])
-        for precision, logits in golden.items()
+        for precision, logits in recorded.items()
     }
     return GoldenExample(question="q", context="c", input_ids=[0] * len(int8), context_offset=1, results=results)
 
 
 def manifest(*examples: GoldenExample) -> Manifest:
+    """Return a manifest in which INT8 differed from FP32 by 0.25 at quantization."""
     entry = {"sha256": "0" * 64, "size_bytes": 1, "engine": "torchscript", "fused_groups": 0, "recipe": {}}
     return Manifest(
         schema_version=2,
@@ -43,20 +51,21 @@ def manifest(*examples: GoldenExample) -> Manifest:
 
 
 def logits(*starts: list[float]) -> Pairs:
+    """Return these start logits of each example, with the negated start logits as end logits."""
     return [(np.array(start, dtype=np.float32), -np.array(start, dtype=np.float32)) for start in starts]
 
 
-def test_equal_logits_do_not_differ() -> None:
+def test_equal_logits_have_no_difference() -> None:
     assert rms_difference([example([1.0, 2.0], [0.0, 0.0])], logits([1.0, 2.0])) == 0
 
 
-def test_the_difference_is_the_root_of_the_mean_square_over_all_tokens_of_all_golden_examples() -> None:
+def test_the_mean_is_taken_over_all_tokens_of_all_examples() -> None:
     examples = [example([0.0, 0.0, 0.0], [0.0, 0.0, 0.0]), example([1.0], [0.0])]
-    here = logits([3.0, 0.0, 0.0], [2.0])
-    assert rms_difference(examples, here) == pytest.approx(((9 + 9 + 1 + 1) / 8) ** 0.5)
+    found = logits([3.0, 0.0, 0.0], [2.0])
+    assert rms_difference(examples, found) == pytest.approx(((9 + 9 + 1 + 1) / 8) ** 0.5)
 
 
-def test_end_logits_count_as_start_logits_do() -> None:
+def test_end_logits_count_like_start_logits() -> None:
     start, end = logits([1.0, 2.0])[0]
     assert rms_difference([example([1.0, 2.0], [0.0, 0.0])], [(start, end + 2)]) == pytest.approx(2**0.5)
 
@@ -67,39 +76,38 @@ def test_another_precision_can_be_the_reference() -> None:
     assert rms_difference(examples, logits([1.0]), "FP32") == pytest.approx(4)
 
 
-def test_a_golden_example_without_logits_is_an_error() -> None:
+def test_an_example_without_logits_is_an_error() -> None:
     with pytest.raises(ValueError, match="shorter"):
         rms_difference([example([1.0], [1.0]), example([1.0], [1.0])], logits([1.0]))
 
 
-def test_int8_is_held_against_fp32_and_may_drift_twice_as_far_as_it_did() -> None:
-    found, allowed = drift(manifest(example([1.0, 1.0], [1.25, 0.75])), "INT8", logits([1.5, 0.5]))
-    assert found == pytest.approx(0.5)
-    assert allowed == pytest.approx(MAX_DRIFT * 0.25 + ROUNDING)
+def test_int8_is_compared_with_fp32_and_may_differ_twice_as_much_as_at_quantization() -> None:
+    made = manifest(example([1.0, 1.0], [1.25, 0.75]))
+    assert difference_from_reference(made, "INT8", logits([1.5, 0.5])) == pytest.approx(0.5)
+    assert allowed_difference(made, "INT8") == pytest.approx(MAX_DIFFERENCE_RATIO * 0.25 + ROUNDING_TOLERANCE)
 
 
-def test_fp32_may_drift_by_rounding_only() -> None:
-    found, allowed = drift(manifest(example([1.0], [9.0])), "FP32", logits([1.0 + 2 * ROUNDING]))
-    assert allowed == pytest.approx(ROUNDING)
-    assert found > allowed
+def test_fp32_may_differ_by_rounding_only() -> None:
+    made = manifest(example([1.0], [9.0]))
+    assert allowed_difference(made, "FP32") == pytest.approx(ROUNDING_TOLERANCE)
+    assert difference_from_reference(made, "FP32", logits([1.0 + 2 * ROUNDING_TOLERANCE])) > ROUNDING_TOLERANCE
 
 
-def test_without_fp32_a_precision_is_held_against_itself() -> None:
-    found, _ = drift(manifest(example(None, [1.0])), "INT8", logits([1.5]))
-    assert found == pytest.approx(0.5)
+def test_without_fp32_a_precision_is_compared_with_itself() -> None:
+    assert difference_from_reference(manifest(example(None, [1.0])), "INT8", logits([1.5])) == pytest.approx(0.5)
 
 
-def test_fp32_is_the_reference_only_where_every_golden_example_has_it() -> None:
-    found, _ = drift(manifest(example([7.0], [1.0]), example(None, [2.0])), "INT8", logits([1.0], [2.0]))
-    assert found == 0
+def test_fp32_is_the_reference_only_if_every_example_has_it() -> None:
+    made = manifest(example([7.0], [1.0]), example(None, [2.0]))
+    assert difference_from_reference(made, "INT8", logits([1.0], [2.0])) == 0
 
 
-def test_nan_is_no_small_drift() -> None:
-    found, allowed = drift(manifest(example([1.0], [1.0])), "INT8", logits([float("nan")]))
-    assert not found <= allowed
+def test_nan_does_not_count_as_an_allowed_difference() -> None:
+    made = manifest(example([1.0], [1.0]))
+    assert not difference_from_reference(made, "INT8", logits([float("nan")])) <= allowed_difference(made, "INT8")
 
 
-def test_best_starts_and_ends_are_counted() -> None:
+def test_an_answer_matches_if_its_best_start_and_its_best_end_are_those_recorded() -> None:
     made = manifest(example(None, [0.0, 5.0, 1.0]), example(None, [4.0, 5.0, 6.0]))
-    assert same_best(made, "INT8", logits([0.1, 4.0, 1.0], [3.0, 5.0, 9.0])) == 2
-    assert same_best(made, "INT8", logits([0.1, 4.0, 1.0], [3.0, 9.0, 5.0])) == 1
+    assert count_matching_answers(made, "INT8", logits([0.1, 4.0, 1.0], [3.0, 5.0, 9.0])) == 2
+    assert count_matching_answers(made, "INT8", logits([0.1, 4.0, 1.0], [3.0, 9.0, 5.0])) == 1

@@ -1,4 +1,4 @@
-"""The shape ladder: which lengths there are, which one a window takes, which one is warmed first."""
+"""The ladder has the right rungs, a window takes the right one, and they are warmed in the right order."""
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ STEPS = st.integers(8, 512)
         (100, 512, (100,)),
     ],
 )
-def test_rungs_are_multiples_of_the_step_and_the_longest_window(
+def test_the_rungs_are_the_multiples_of_the_step_and_the_longest_window(
     max_seq_len: int, step: int, ladder: tuple[int, ...]
 ) -> None:
     assert rungs(max_seq_len, step) == ladder
@@ -31,7 +31,7 @@ def test_the_default_ladder_has_24_rungs() -> None:
 
 
 @given(MAX_SEQ_LENS, STEPS)
-def test_rungs_rise_and_pad_by_less_than_a_step(max_seq_len: int, step: int) -> None:
+def test_the_rungs_rise_and_a_window_is_padded_by_less_than_a_step(max_seq_len: int, step: int) -> None:
     ladder = rungs(max_seq_len, step)
     assert list(ladder) == sorted(set(ladder))
     assert ladder[-1] == max_seq_len
@@ -60,17 +60,17 @@ def test_a_window_takes_the_smallest_warm_rung_that_holds_it(
     assert rung_for(tokens, warm) == rung
 
 
-def test_the_longest_rung_is_warmed_first_then_coarse_steps_before_fine_ones() -> None:
+def test_the_longest_rung_is_warmed_first_and_then_the_others_from_coarse_to_fine() -> None:
     assert warm_order(rungs(128, 16)) == [128, 64, 96, 32, 112, 80, 48, 16]
     assert warm_order(rungs(384, 16))[:4] == [384, 256, 128, 320]
 
 
-def test_a_longest_rung_that_is_no_multiple_still_comes_first() -> None:
+def test_the_longest_rung_comes_first_even_if_it_is_not_a_multiple_of_the_step() -> None:
     assert warm_order((16, 32, 48, 50)) == [50, 32, 48, 16]
 
 
 @given(MAX_SEQ_LENS, STEPS)
-def test_every_rung_is_warmed_once_and_coarse_before_fine(max_seq_len: int, step: int) -> None:
+def test_every_rung_is_warmed_once_and_from_coarse_to_fine(max_seq_len: int, step: int) -> None:
     ladder = rungs(max_seq_len, step)
     order = warm_order(ladder)
     assert sorted(order) == list(ladder)

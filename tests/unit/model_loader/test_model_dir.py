@@ -1,4 +1,4 @@
-"""Which directory is served."""
+"""The directory to serve is chosen: the given one, or the demo model."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from model_loader import model_dir
 
 @pytest.fixture
 def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the image has its demo model."""
+    """Create the directory in which the image has its demo model."""
     directory = tmp_path / "demo"
     directory.mkdir()
     (directory / "manifest.json").write_text("{}")
@@ -17,14 +17,14 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-def test_nothing_at_the_default_is_the_demo(demo: Path, tmp_path: Path) -> None:
+def test_the_demo_is_served_if_there_is_no_model_at_the_default(demo: Path, tmp_path: Path) -> None:
     assert model_dir.choose(tmp_path / "nothing", is_default=True) == demo
     empty = tmp_path / "empty"
     empty.mkdir()
     assert model_dir.choose(empty, is_default=True) == demo
 
 
-def test_what_is_named_or_has_content_is_never_replaced(demo: Path, tmp_path: Path) -> None:
+def test_a_directory_that_is_named_or_has_content_is_never_replaced(demo: Path, tmp_path: Path) -> None:
     assert model_dir.choose(tmp_path / "nothing", is_default=False) == tmp_path / "nothing"
     half = tmp_path / "half"
     half.mkdir()
@@ -32,5 +32,5 @@ def test_what_is_named_or_has_content_is_never_replaced(demo: Path, tmp_path: Pa
     assert model_dir.choose(half, is_default=True) == half
 
 
-def test_without_a_demo_the_default_stays(tmp_path: Path) -> None:
+def test_the_default_is_kept_if_there_is_no_demo(tmp_path: Path) -> None:
     assert model_dir.choose(tmp_path / "nothing", is_default=True) == tmp_path / "nothing"

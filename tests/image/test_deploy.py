@@ -1,5 +1,7 @@
-"""The whole life of a deployment by its commands: moto's server is AWS, a registry on localhost is behind its ECR,
-and the container of the image, on the artifact that was uploaded, is behind its SageMaker.
+"""The commands of `deploy` create, update and remove an endpoint that really answers.
+
+moto's server stands in for AWS. Its ECR is a registry on localhost, and its SageMaker runs containers of the image with
+the artifact that was uploaded.
 """
 
 import base64
@@ -16,12 +18,12 @@ import pytest
 from moto.core.responses import ActionResult
 from moto.ecr.responses import ECRResponse
 
+from tests.artifacts import edit_manifest
 from tests.aws import aws_account, registry
 from tests.aws.aws_account import INSTANCE, REGION, inventory
 from tests.aws.registry import PASSWORD, USER, Registry
 from tests.image.engine import ENGINE, IMAGE
-from tests.image.hosting import Hosting, behind
-from tests.server.test_process import edit_manifest
+from tests.image.hosting import Hosting, connect
 from tools.deploy.container_engine import ContainerEngine
 from tools.remote import local_endpoint
 
@@ -32,18 +34,18 @@ QUESTION = ["--question", "Who built the lighthouse?", "--context", CONTEXT]
 
 @pytest.fixture
 def hosting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hosting]:
-    """An empty account whose endpoints are containers."""
+    """Set up an empty account whose endpoints are containers."""
     started = Hosting(tmp_path)
     with aws_account.running(monkeypatch) as moto, local_endpoint.running(started.url) as runtime:
         aws_account.enter(moto, runtime, monkeypatch)
-        behind(started, monkeypatch)
+        connect(started, monkeypatch)
         yield started
         started.stop()
 
 
 @pytest.fixture
 def ecr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """The registry that ECR's tokens name."""
+    """Start a registry, and make ECR return the address and the password of this registry."""
     describe_images = ECRResponse.describe_images
 
     def get_authorization_token(self: Any) -> ActionResult:
@@ -65,7 +67,7 @@ def ecr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
 
 @pytest.fixture
 def config(demo_dir: Path, tmp_path: Path) -> Path:
-    """deploy.toml"""
+    """Write a deploy.toml."""
     path = tmp_path / "deploy.toml"
     values = {"region": REGION, "instance": INSTANCE, "model_dir": str(demo_dir), "engine": ENGINE, "image": IMAGE}
     path.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
@@ -74,7 +76,7 @@ def config(demo_dir: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fp32(demo_dir: Path, tmp_path: Path) -> Path:
-    """Another artifact: the demo without its other precisions."""
+    """Make a second artifact: the demo artifact with FP32 only."""
     directory = Path(shutil.copytree(demo_dir, tmp_path / "fp32"))
     edit_manifest(directory, lambda manifest: manifest.update(precisions={"FP32": manifest["precisions"]["FP32"]}))
     for path in directory.glob("model_*.pt"):
@@ -84,28 +86,28 @@ def fp32(demo_dir: Path, tmp_path: Path) -> Path:
 
 
 def command(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Of the tools, as a user gives it."""
+    """Run a tool in the way a user does."""
     line = [sys.executable, "-m", f"tools.{tool}", *arguments]
     return subprocess.run(line, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
 def done(tool: str, *arguments: str) -> str:
-    """What the command prints; it must succeed."""
+    """Run a tool that must succeed, and return what it prints."""
     ended = command(tool, *arguments)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 
 
 def ask() -> dict[str, Any]:
-    """The endpoint's answer."""
+    """Ask the endpoint, and return its answer."""
     answer: dict[str, Any] = json.loads(
         done("invoke", "--endpoint", "bert-qa", "--region", REGION, "--json", *QUESTION)
     )
     return answer
 
 
-def live(hosting: Hosting, config: Path, fp32: Path, *flags: str) -> dict[str, list[str]]:
-    """plan, up, status, questions, an update, down; gives what up made."""
+def run_all_commands(hosting: Hosting, config: Path, fp32: Path, *flags: str) -> dict[str, list[str]]:
+    """Run plan, up, status, a question, an update and down. Return what the first up created."""
     given = ("--config", str(config), *flags)
     before = inventory()
     assert "create bert-qa, realtime" in done("deploy", "plan", *given)
@@ -135,16 +137,16 @@ def live(hosting: Hosting, config: Path, fp32: Path, *flags: str) -> dict[str, l
     return made
 
 
-def test_a_life_with_an_image_that_is_in_ecr_already(hosting: Hosting, config: Path, fp32: Path) -> None:
+def test_an_endpoint_with_an_image_that_is_already_in_ecr(hosting: Hosting, config: Path, fp32: Path) -> None:
     uri = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/bert-qa:one"
-    made = live(hosting, config, fp32, "--image-uri", uri)
+    made = run_all_commands(hosting, config, fp32, "--image-uri", uri)
     assert hosting.images == [uri, uri]
     assert made["repositories"] == []
 
 
-def test_a_life_with_an_image_that_is_pushed(hosting: Hosting, ecr: Registry, config: Path, fp32: Path) -> None:
-    """The image itself, all of it: this takes minutes, and gigabytes of disk until it is over."""
-    made = live(hosting, config, fp32)
+def test_an_endpoint_with_an_image_that_is_pushed(hosting: Hosting, ecr: Registry, config: Path, fp32: Path) -> None:
+    """This pushes the whole image, so it takes minutes, and gigabytes of disk until it ends."""
+    made = run_all_commands(hosting, config, fp32)
     assert made["repositories"] == ["bert-qa"]
     (tag,) = ecr.tags("bert-qa")
     assert ContainerEngine(ENGINE).image_id(IMAGE).startswith(tag)

@@ -1,4 +1,4 @@
-"""SIGTERM under load: whoever was heard is answered, and the container ends by itself, well."""
+"""After SIGTERM, the container answers all accepted requests and ends with exit code 0."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ import pytest
 from tests.image.engine import Container, engine
 
 TIMES = 50 if os.environ.get("SOAK") else 5
-SURELY_READ_SECONDS = 0.1  # a request that was sent so long before the signal was read before it
+SURELY_READ_SECONDS = 0.1  # the server has read a request that was sent this long before the signal
 BODY = json.dumps(
     {"question": "Who built the lighthouse?", "context": "Zoë Müller built the lighthouse. " * 60}
 ).encode()
@@ -23,7 +23,7 @@ REQUEST = (
 
 
 async def _ask(port: int) -> tuple[float, bytes]:
-    """When one request was sent, and the first line of what came back; nothing where the port was closed."""
+    """Send a request. Return when it was sent and the status line of its response, which is empty if there is none."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(REQUEST)
@@ -41,7 +41,10 @@ async def _ask(port: int) -> tuple[float, bytes]:
 
 
 async def _load_and_stop(container: Container, seed: int) -> tuple[float, list[tuple[float, bytes]]]:
-    """Eight clients ask without pause until a while after SIGTERM."""
+    """Send requests from eight clients without pause, and SIGTERM at a random time.
+
+    Return the time of the signal and, for each request, what _ask returned.
+    """
     seen: list[tuple[float, bytes]] = []
     stopped_at: float | None = None
 
@@ -70,7 +73,7 @@ def test_no_accepted_request_is_lost(seed: int, demo_dir: Path) -> None:
         assert container.exit_code(25) == 0
 
 
-def test_sigterm_before_it_is_ready_ends_it_too(demo_dir: Path) -> None:
+def test_sigterm_ends_a_container_that_is_not_ready_yet(demo_dir: Path) -> None:
     with Container("--volume", f"{demo_dir}:/opt/ml/model:ro") as container:
         time.sleep(1)
         engine("kill", "--signal", "TERM", container.name)

@@ -1,4 +1,4 @@
-"""A batch transform in the container: many lines through little memory."""
+"""A batch transform in the container needs little memory, however many lines it has."""
 
 import json
 import os
@@ -11,15 +11,15 @@ import httpx
 from tests.image.engine import Container
 
 MEGABYTES = 100 if os.environ.get("SOAK") else 5
-# Mostly white space, which costs no pass: it is the bytes that count here.
+# The context is mostly white space, which has no tokens: the number of bytes matters here, not that of windows.
 LINE = (
     json.dumps({"question": "Who built it?", "context": "Zoë Müller built the lighthouse. " + "\t" * 8000}).encode()
     + b"\n"
 )
-MOST_BYTES = 150 * 2**20  # above idle
+MAX_GROWTH_BYTES = 150 * 2**20  # compared with an idle server
 
 
-def test_a_batch_streams_through_in_bounded_memory(demo_dir: Path) -> None:
+def test_a_large_batch_needs_little_memory(demo_dir: Path) -> None:
     options = ("--read-only", "--tmpfs", "/tmp", "--env", "SAGEMAKER_BATCH=True", "--env", "MAX_PAYLOAD_MB=1")
     with Container(*options, "--volume", f"{demo_dir}:/opt/ml/model:ro") as container:
         container.wait_until_ready()
@@ -52,4 +52,4 @@ def test_a_batch_streams_through_in_bounded_memory(demo_dir: Path) -> None:
         assert all(("error" in each) == (number % 10 == 3) for number, each in enumerate(answers))
         assert {each["answer"] for each in answers if "answer" in each} == {"Zoë Müller"}
         print(f"idle {idle / 2**20:.0f} MiB, at most {max(used) / 2**20:.0f} MiB")
-        assert max(used) - idle <= MOST_BYTES
+        assert max(used) - idle <= MAX_GROWTH_BYTES

@@ -1,4 +1,4 @@
-"""SageMaker's contract, against the running container."""
+"""The running container fulfils SageMaker's contract."""
 
 import asyncio
 import time
@@ -14,16 +14,16 @@ ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_ping_is_200_and_empty(method: str, mounted: Container) -> None:
+def test_ping_returns_200_and_an_empty_body(method: str, mounted: Container) -> None:
     response = httpx.request(method, f"{mounted.url}/ping")
     assert (response.status_code, response.content) == (200, b"")
 
 
-def test_the_sequence_of_the_sdks_local_mode(demo_dir: object) -> None:
-    """It asks /ping until 200, then posts with these headers and reads the body whatever the status."""
+def test_the_requests_of_the_sdks_local_mode_are_answered(demo_dir: object) -> None:
+    """The SDK sends /ping until the status is 200. Then it posts with these headers."""
     with Container("--volume", f"{demo_dir}:/opt/ml/model") as container:
         statuses = []
-        deadline = time.monotonic() + 120  # its own limit
+        deadline = time.monotonic() + 120  # the SDK's own limit
         while 200 not in statuses and time.monotonic() < deadline:
             try:
                 statuses.append(httpx.get(f"{container.url}/ping").status_code)
@@ -46,7 +46,7 @@ def test_the_sequence_of_the_sdks_local_mode(demo_dir: object) -> None:
         assert set(parameters) == {"MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"}
 
 
-def test_a_body_beyond_the_cap_gets_413_without_being_read(mounted: Container) -> None:
+def test_a_body_larger_than_the_limit_gets_413_before_the_server_has_read_it(mounted: Container) -> None:
     def endless() -> object:
         yield from (b" " * 2**20 for _ in range(200))
 
@@ -54,14 +54,14 @@ def test_a_body_beyond_the_cap_gets_413_without_being_read(mounted: Container) -
     assert response.status_code == 413
 
 
-def test_an_error_fits_into_what_the_platform_keeps(mounted: Container) -> None:
+def test_an_error_is_as_short_as_the_platform_requires(mounted: Container) -> None:
     response = mounted.post(json={"question": "é" * 5000, "context": ""})
     assert response.status_code == 422
     assert len(response.content) <= 2048
 
 
-def test_ping_and_connections_are_answered_in_time_under_load(mounted: Container) -> None:
-    """The contract's 2 s and 250 ms, with as many clients as make the server refuse some."""
+def test_ping_and_new_connections_are_answered_in_time_under_load(mounted: Container) -> None:
+    """The contract allows 2 s for /ping and 250 ms for a connection. So many clients ask that some are refused."""
 
     async def measure() -> tuple[list[float], list[float], set[int]]:
         pings: list[float] = []

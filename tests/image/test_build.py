@@ -1,43 +1,43 @@
-"""What the image is made of, and what it says of itself."""
+"""The image has the right content and the right metadata."""
 
 import json
 
-from tests.image.engine import IMAGE, Container, engine, run_until_exit
+from tests.image.engine import IMAGE, Container, engine, run_image
 
 
-def test_it_says_what_it_is_and_how_it_starts() -> None:
+def test_the_image_declares_how_it_starts_and_what_it_supports() -> None:
     (found,) = json.loads(engine("inspect", IMAGE).stdout)
     config = found["Config"]
-    assert config["Entrypoint"] == ["/opt/program/entrypoint.sh"]  # exec form: SIGTERM reaches the program
+    assert config["Entrypoint"] == ["/opt/program/entrypoint.sh"]  # in exec form, so that SIGTERM reaches the program
     assert config["Cmd"] == ["serve"]
     assert "8080/tcp" in config["ExposedPorts"]
     assert config["Labels"]["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
     assert config["Labels"]["com.amazonaws.sagemaker.capabilities.multi-models"] == "true"
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
-    health = config.get("Healthcheck") or found["Healthcheck"]  # docker's place for it, and podman's
+    health = config.get("Healthcheck") or found["Healthcheck"]  # docker and podman show it in different places
     assert health["Test"] == ["CMD", "/opt/program/entrypoint.sh", "healthcheck"]
-    assert not config.get("User")  # SageMaker starts it as root; the program gives root up
+    assert not config.get("User")  # SageMaker starts it as root, and the program gives root up
 
 
-def test_no_compiler_no_tests_and_no_pip_in_its_environment() -> None:
+def test_the_image_has_no_compiler_no_tests_and_no_pip() -> None:
     script = "command -v gcc cc make; ls /opt/program; ls /opt/venv/bin; ls -A /root/.cache 2>/dev/null; true"
     found = engine("run", "--rm", "--entrypoint", "/bin/sh", IMAGE, "-c", script).stdout.split()
     assert {"serve", "container", "model_loader", "tools", "python"} <= set(found)
     assert not {"tests", "gcc", "cc", "pip", "pip3", "pytest", "mypy"} & set(found)
 
 
-def test_everything_can_be_read_by_any_user() -> None:
+def test_every_user_can_read_all_files() -> None:
     script = "find /opt ! -type l \\( ! -perm -o=r -o -type d ! -perm -o=x \\) -print"
     assert engine("run", "--rm", "--entrypoint", "/bin/sh", IMAGE, "-c", script).stdout == ""
 
 
-def test_an_unknown_verb_shows_the_usage() -> None:
-    ended = run_until_exit("bash")
+def test_an_unknown_command_shows_the_usage() -> None:
+    ended = run_image("bash")
     assert ended.returncode == 64
     assert ended.stderr.startswith("usage: serve")
 
 
-def test_the_health_check_says_whether_it_can_answer(mounted: Container) -> None:
+def test_the_health_check_succeeds_only_if_the_server_answers(mounted: Container) -> None:
     mounted.execute("/opt/program/entrypoint.sh", "healthcheck")
     command = ("exec", "--env", "SAGEMAKER_BIND_TO_PORT=1", mounted.name, "/opt/program/entrypoint.sh", "healthcheck")
     assert engine(*command, check=False).returncode == 1

@@ -1,0 +1,86 @@
+"""Run the server as a process, and look at its processes, its log and its metrics."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from tools.local_server import PROGRAM_DIR, LocalServer, free_port
+
+
+def run_until_exit(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run entrypoint.sh, with `serve` unless other arguments are given, until it ends without a signal."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    address = {"HOST": "127.0.0.1", "PORT": str(free_port())}
+    return subprocess.run(
+        [PROGRAM_DIR / "entrypoint.sh", *(arguments or ("serve",))],
+        env={**os.environ, "PATH": path, **address, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def log_rows(log: str) -> list[dict[str, Any]]:
+    """Return the lines of a log as objects. Lines that are not JSON are left out."""
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+
+
+def error_messages(log: str) -> list[str]:
+    """Return the messages of a log that have the level ERROR."""
+    return [row["message"] for row in log_rows(log) if row["level"] == "ERROR"]
+
+
+def metric_lines(server: LocalServer, name: str) -> list[str]:
+    """Return the lines of /metrics that begin with a name."""
+    return [line for line in httpx.get(f"{server.url}/metrics").text.splitlines() if line.startswith(name)]
+
+
+def queued_windows(server: LocalServer, model: str | None = None) -> float:
+    """Return how many windows wait in the queue. In a multi-model endpoint, each model has a queue of its own."""
+    label = f'{{model="{model}"}}' if model else ""
+    (line,) = metric_lines(server, f"bertqa_queue_windows{label} ")
+    return float(line.split()[-1])
+
+
+@dataclass(frozen=True)
+class ServerProcesses:
+    """The processes of a server with one model."""
+
+    worker: psutil.Process
+    zygote: psutil.Process
+    lanes: list[psutil.Process]
+
+
+def server_processes(server: LocalServer) -> ServerProcesses:
+    """Find the processes of a server with one model."""
+    (worker,) = psutil.Process(server.process.pid).children()
+    (zygote,) = worker.children()
+    return ServerProcesses(worker, zygote, [lane for lane in zygote.children() if not has_ended(lane.pid)])
+
+
+def child_pids(server: LocalServer) -> set[int]:
+    """Return the IDs of all living processes that the server started."""
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    return {process.pid for process in children if not has_ended(process.pid)}
+
+
+def has_ended(pid: int) -> bool:
+    """Return whether the process with this ID has ended. A zombie counts as ended."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def cores_of(lane: psutil.Process) -> list[int]:
+    """Return the cores to which the threads of a lane are pinned."""
+    return sorted(core for thread in lane.threads() for core in psutil.Process(thread.id).cpu_affinity())

@@ -1,0 +1,89 @@
+"""A request that cannot be answered gets a status and an error that says what is wrong."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.server.questions import CONTEXT, QUESTION
+
+# The status and the error type of each bad request, and the arguments for httpx that send it.
+BAD_REQUESTS: list[tuple[int, str, dict[str, Any]]] = [
+    (400, "malformed_body", {"content": b"{", "headers": {"content-type": "application/json"}}),
+    (400, "malformed_body", {"content": b'"\xff"', "headers": {"content-type": "application/json"}}),
+    (400, "malformed_body", {"content": b"", "headers": {"content-type": "application/json"}}),
+    (406, "not_acceptable", {"json": {}, "headers": {"accept": "text/csv"}}),
+    (415, "unsupported_media_type", {"content": b"a,b", "headers": {"content-type": "text/csv"}}),
+    (415, "unsupported_media_type", {"content": b"x", "headers": {"content-encoding": "gzip"}}),
+    (422, "invalid_request", {"json": []}),
+    (422, "invalid_request", {"json": {}}),
+    (422, "invalid_request", {"json": {"question": QUESTION}}),
+    (422, "invalid_request", {"json": {"question": " ", "context": CONTEXT}}),
+    (422, "invalid_request", {"json": {"question": QUESTION, "context": ""}}),
+    (422, "invalid_request", {"json": {"question": 5, "context": CONTEXT}}),
+    (422, "invalid_request", {"json": {"question": "why " * 65, "context": CONTEXT}}),
+    (422, "invalid_request", {"json": {"question": "\u200b", "context": CONTEXT}}),
+    (422, "invalid_request", {"json": {"question": QUESTION, "context": CONTEXT, "version": "INT4"}}),
+    (422, "precision_unavailable", {"json": {"question": QUESTION, "context": CONTEXT, "version": "BF16"}}),
+    *(
+        (422, "invalid_request", {"json": {"question": QUESTION, "context": CONTEXT, "parameters": parameters}})
+        for parameters in (
+            {"top_k": 0},
+            {"top_k": 1.5},
+            {"topk": 3},
+            {"max_seq_len": 385},
+            {"max_answer_len": 0},
+            {"max_seq_len": 32, "doc_stride": 31},
+        )
+    ),
+]
+
+
+def expect_error(client: httpx.Client, status: int, error_type: str, **request: Any) -> httpx.Response:
+    """Send a request that must get this error in the error form, and return the response."""
+    response = client.post("/invocations", **request)
+    assert (response.status_code, response.json()["error_type"]) == (status, error_type), response.text
+    assert set(response.json()) == {"error_type", "error", "request_id"}
+    assert len(response.content) <= 2048
+    return response
+
+
+@pytest.mark.parametrize(("status", "error_type", "request_"), BAD_REQUESTS)
+def test_a_bad_request_gets_its_status_and_error_type(
+    client: httpx.Client, status: int, error_type: str, request_: dict[str, Any]
+) -> None:
+    response = expect_error(client, status, error_type, **request_)
+    assert "lighthouse" not in response.text.lower()  # an error repeats no text of the request
+    assert client.get("/ping").status_code == 200
+
+
+def test_an_error_in_one_item_of_a_list_names_the_item(client: httpx.Client) -> None:
+    response = expect_error(
+        client, 422, "invalid_request", json={"inputs": [{"question": "a", "context": "b"}, {"question": "a"}]}
+    )
+    assert "inputs.1.context" in response.json()["error"]
+
+
+def test_a_body_larger_than_the_limit_is_refused(client: httpx.Client) -> None:
+    expect_error(
+        client, 413, "payload_too_large", content=b" " * (25 * 2**20 + 1), headers={"content-type": "application/json"}
+    )
+
+
+def test_a_body_larger_than_the_limit_is_refused_even_without_a_content_length(client: httpx.Client) -> None:
+    chunks = (b" " * 2**20 for _ in range(26))
+    expect_error(client, 413, "payload_too_large", content=chunks, headers={"content-type": "application/json"})
+
+
+def test_the_error_for_a_document_that_is_too_long_names_the_limit(client: httpx.Client) -> None:
+    response = expect_error(
+        client, 422, "document_too_long", json={"question": QUESTION, "context": "word " * 3_000_000}
+    )
+    assert "windows" in response.json()["error"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/invocations", 405)])
+def test_a_wrong_path_or_method_gets_an_error_in_the_same_form(client: httpx.Client, path: str, status: int) -> None:
+    response = client.get(path)
+    assert response.status_code == status
+    assert set(response.json()) == {"error_type", "error", "request_id"}

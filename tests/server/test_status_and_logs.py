@@ -1,0 +1,90 @@
+"""What the server reports about itself: its state, its log, its metrics and the description of its API."""
+
+import json
+
+import httpx
+import pytest
+
+from serve.api.error_response import ERROR_STATUS
+from tests.server.questions import CONTEXT, QUESTION, ask
+from tools.local_server import LocalServer
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_ping_returns_200_and_an_empty_body(client: httpx.Client, method: str) -> None:
+    response = client.request(method, "/ping")
+    assert (response.status_code, response.content) == (200, b"")
+
+
+def test_info_describes_the_model_the_lanes_and_the_rungs(client: httpx.Client) -> None:
+    info = client.get("/info").json()
+    assert info["state"] == "ready"
+    assert info["model"]["has_manifest"]
+    int8 = info["precisions"]["INT8"]
+    assert (int8["engine"], int8["fused_groups"]) == ("ipex-torchscript", 44)  # 7 for each of 6 layers, and 2 more
+    assert len(int8["sha256"]) == 64
+    assert info["rungs"] == list(range(16, 385, 16))
+    assert all(lane["is_alive"] for lane in info["lanes"])
+    assert all(lane["warm_rungs"] == {"INT8": info["rungs"], "FP32": info["rungs"]} for lane in info["lanes"])
+    assert info["versions"]["torch"].startswith("2.8.0")
+
+
+def test_the_execution_parameters_keep_the_platforms_limits(client: httpx.Client) -> None:
+    body = client.get("/execution-parameters").json()
+    assert set(body) == {"MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"}
+    assert body["BatchStrategy"] == "MULTI_RECORD"
+    assert body["MaxConcurrentTransforms"] * body["MaxPayloadInMB"] <= 100
+
+
+def test_metrics_count_requests_stages_windows_and_lanes(client: httpx.Client) -> None:
+    ask(client, question=QUESTION, context=CONTEXT)
+    text = client.get("/metrics").text
+    for name in (
+        'bertqa_requests_total{form="sample",precision="INT8",status="200"}',
+        'bertqa_stage_seconds_count{stage="inference"}',
+        "bertqa_windows_total{lane=",
+        "bertqa_queue_windows 0.0",
+        "bertqa_ready 1.0",
+        'bertqa_rungs_planned{precision="INT8"} 24.0',
+        'bertqa_lane_up{lane="narrow-0"} 1.0',
+        'bertqa_rung_cost_seconds{precision="INT8",rung="384",width="1"}',
+    ):
+        assert name in text, name
+
+
+def test_the_log_has_one_line_for_a_request_and_none_of_its_texts(client: httpx.Client, server: LocalServer) -> None:
+    secret = "Xylophonist"
+    response = client.post("/invocations", json={"question": f"Who is {secret}?", "context": f"{secret} is a name."})
+    client.get("/ping")  # the server writes the log line of a request just after the answer
+    assert server.log
+    log = server.log.read_text()
+    (row,) = (json.loads(line) for line in log.splitlines() if response.headers["x-request-id"] in line)
+    assert (row["status"], row["form"], row["precision"], row["windows"]) == (200, "sample", "INT8", 1)
+    assert row["inference_ms"] > 0
+    assert secret not in log
+    assert log.count("/ping answers 200") <= 1  # the server logs only the changes of this answer
+
+
+def test_the_inference_id_is_the_request_id(client: httpx.Client) -> None:
+    headers = {"X-Amzn-SageMaker-Inference-Id": "order-66"}
+    response = client.post("/invocations", json={"question": "a", "context": "b"}, headers=headers)
+    assert response.headers["x-request-id"] == "order-66"
+    assert client.post("/invocations", json={}, headers=headers).json()["request_id"] == "order-66"
+
+
+def test_the_documentation_page_loads_nothing_from_other_servers(client: httpx.Client) -> None:
+    page = client.get("/docs").text
+    assert "http://" not in page
+    assert "https://" not in page
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        path = next(part for part in page.split('"') if part.endswith(asset))
+        assert client.get(path).status_code == 200
+
+
+def test_the_openapi_description_has_the_requests_and_all_errors_of_invocations(client: httpx.Client) -> None:
+    described = client.get("/openapi.json").json()
+    operation = described["paths"]["/invocations"]["post"]
+    of_models_only = {"404", "409", "507"}
+    assert set(operation["responses"]) == {"200", *map(str, ERROR_STATUS.values())} - of_models_only
+    names = set(described["components"]["schemas"])
+    assert {"SampleRequest", "HuggingFaceRequest", "InstancesRequest", "Parameters", "ErrorBody"} <= names

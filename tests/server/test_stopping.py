@@ -1,0 +1,39 @@
+"""SIGTERM ends the server, but only after it has answered the requests that it accepted."""
+
+import concurrent.futures
+import signal
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.server.questions import long_body
+from tests.server.server_process import queued_windows, server_processes
+from tests.waiting import wait_until
+from tools.local_server import LocalServer
+
+
+def test_accepted_requests_are_answered_after_sigterm(demo_dir: Path, tmp_path: Path) -> None:
+    with LocalServer(demo_dir, log=tmp_path / "log") as server:
+        limits = httpx.Limits(max_connections=8)
+        with (
+            httpx.Client(base_url=server.url, timeout=60, limits=limits) as client,
+            concurrent.futures.ThreadPoolExecutor(8) as pool,
+        ):
+            asked = [pool.submit(client.post, "/invocations", json=long_body(400)) for _ in range(8)]
+            wait_until("a request waits in the queue", lambda: queued_windows(server) > 0)
+            time.sleep(0.3)  # by now, the server has read the request lines of all eight
+            found = server_processes(server)
+            begin = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            assert [future.result().status_code for future in asked] == [200] * 8
+        assert server.stop() == 0
+        assert time.monotonic() - begin < 25
+        everyone = [found.worker, found.zygote, *found.lanes]
+        wait_until("every process has ended", lambda: not any(process.is_running() for process in everyone))
+
+
+def test_sigterm_ends_a_server_that_is_still_loading(demo_dir: Path, tmp_path: Path) -> None:
+    server = LocalServer(demo_dir, log=tmp_path / "log")
+    wait_until("the port is open", lambda: "Listening" in (tmp_path / "log").read_text())
+    assert server.stop() == 0
