@@ -18,7 +18,8 @@ from benchmarks.run_qa import MAX_ANSWER_LEN, Span, best_span
 from container import cpu
 from model_loader.artifact import open_artifact
 from serve.qa.features import Document, Featurizer, Window, WindowLimits
-from serve.qa.spans import Answer, SpanRules, rank
+from serve.qa.spans import SpanRules, rank
+from serve.qa.types import Answer
 from tools.local_model import Cutter, LocalModel, Logits
 from tools.squad.accuracy import accuracy
 from tools.squad.examples import Example, read_articles

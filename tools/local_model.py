@@ -5,7 +5,8 @@ import numpy as np
 from model_loader import ladder
 from model_loader.model_file import ModelFile
 from serve.qa.features import Document, Featurizer, Window, WindowLimits
-from serve.qa.spans import Answer, SpanRules, rank
+from serve.qa.spans import SpanRules, rank
+from serve.qa.types import Answer
 from tools.squad.examples import Example
 
 RUNG_STEP = 16

@@ -13,15 +13,14 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from container.precision import Precision
-from serve.api.request_body import ItemAnswer
-from serve.api.schemas import Item, Parameters
 from serve.errors import DeadlineExceeded, DocumentTooLong, InvalidRequest, Overloaded
 from serve.lanes.fair_queue import Job, Ticket
 from serve.lanes.pool import LanePool
 from serve.qa import spans
 from serve.qa.features import Document, Featurizer, Window, WindowLimits
 from serve.qa.guard import Answered, Guard
-from serve.qa.spans import Answer, Logits, SpanRules
+from serve.qa.spans import Logits, SpanRules
+from serve.qa.types import Answer, AnsweredQuestion, Parameters, Question
 
 T = TypeVar("T")
 TEXT_THREADS = 4  # long texts are tokenized and ranked beside the event loop; the tokenizer releases the GIL
@@ -56,9 +55,9 @@ class Trace:
 
 @dataclass(frozen=True)
 class Encoded:
-    """One item on its way."""
+    """A question on its way."""
 
-    item: Item
+    question: Question
     precision: Precision
     rules: SpanRules
     document: Document
@@ -78,9 +77,9 @@ class QAEngine:
         self._threads = ThreadPoolExecutor(TEXT_THREADS, thread_name_prefix="text")
 
     async def answer(
-        self, items: Sequence[Item], ticket: Ticket, trace: Trace, *, is_admitted: bool = False
-    ) -> list[ItemAnswer]:
-        """Answer the items of one request; is_admitted skips the refusal, for later lines of an admitted request.
+        self, questions: Sequence[Question], ticket: Ticket, trace: Trace, *, is_admitted: bool = False
+    ) -> list[AnsweredQuestion]:
+        """Answer the questions of one request; is_admitted skips the refusal, for later lines of an admitted request.
 
         Raises: RequestError.
         """
@@ -89,7 +88,7 @@ class QAEngine:
             async with asyncio.timeout_at(ticket.deadline):
                 if not is_admitted:
                     self.check_queue()  # refuse before the text costs anything
-                encoded = [await self._encode(item, trace) for item in items]
+                encoded = [await self._encode(question, trace) for question in questions]
                 if not is_admitted:
                     self._admit(encoded)
                 jobs = [self._pool.submit(ticket, each.precision, each.windows) for each in encoded]
@@ -117,11 +116,11 @@ class QAEngine:
         """Give the threads back."""
         self._threads.shutdown(wait=False)
 
-    async def _encode(self, item: Item, trace: Trace) -> Encoded:
-        precision = item.version or self._pool.precisions.preferred
+    async def _encode(self, question: Question, trace: Trace) -> Encoded:
+        precision = question.precision or self._pool.precisions.preferred
         await self._pool.precisions.until_served(precision)
         start = time.perf_counter()
-        parameters = item.parameters or Parameters()
+        parameters = question.parameters
         limits = self._window_limits(parameters)
         rules = SpanRules(
             parameters.top_k,
@@ -129,18 +128,18 @@ class QAEngine:
             parameters.handle_impossible_answer,
             parameters.align_to_words,
         )
-        document, windows = await self._text_work(item, self._cut, item, limits)
+        document, windows = await self._text_work(question, self._cut, question, limits)
         trace.precisions.add(precision)
         trace.windows += len(windows)
         trace.tokens += sum(len(window.input_ids) for window in windows)
         trace.took("tokenize", start)
-        return Encoded(item, precision, rules, document, windows)
+        return Encoded(question, precision, rules, document, windows)
 
-    def _cut(self, item: Item, limits: WindowLimits) -> tuple[Document, list[Window]]:
+    def _cut(self, question: Question, limits: WindowLimits) -> tuple[Document, list[Window]]:
         """Tokenize and cut; a document that no machine could run in time is not even tokenized to its end."""
         most_tokens = int(self._limits.timeout_seconds * WINDOWS_PER_SECOND_GUESS * limits.max_seq_len)
-        question_ids = self._featurizer.encode_question(item.question, limits)
-        document = self._featurizer.encode_context(item.context, most_tokens)
+        question_ids = self._featurizer.encode_question(question.text, limits)
+        document = self._featurizer.encode_context(question.context, most_tokens)
         if len(document.ids) > most_tokens:
             raise DocumentTooLong(f"context: has more than {most_tokens} tokens, too many to answer in time")
         return document, self._featurizer.windows(question_ids, document, limits)
@@ -190,18 +189,20 @@ class QAEngine:
         trace.rungs += [job.rung for job in jobs]
         return [(result.start, result.end) for result in results]
 
-    async def _rank(self, each: Encoded, logits: list[Logits], trace: Trace) -> ItemAnswer:
+    async def _rank(self, each: Encoded, logits: list[Logits], trace: Trace) -> AnsweredQuestion:
         start = time.perf_counter()
         answers: list[Answer] = await self._text_work(
-            each.item, spans.rank, each.item.context, each.document, each.windows, logits, each.rules
+            each.question, spans.rank, each.question.context, each.document, each.windows, logits, each.rules
         )
         trace.took("rank", start)
         if self._guard and each.precision == "INT8":
-            self._guard.offer(Answered(each.item.context, each.document, each.windows, each.rules, logits, answers[0]))
-        return ItemAnswer(each.item, each.precision, answers)
+            self._guard.offer(
+                Answered(each.question.context, each.document, each.windows, each.rules, logits, answers[0])
+            )
+        return AnsweredQuestion(each.question, each.precision, answers)
 
-    async def _text_work(self, item: Item, work: Callable[..., T], *arguments: object) -> T:
-        """Run work on an item's text: at once where it is short, else in a thread."""
-        if len(item.context) <= INLINE_CHARS:
+    async def _text_work(self, question: Question, work: Callable[..., T], *arguments: object) -> T:
+        """Run work on a question's text: at once where it is short, else in a thread."""
+        if len(question.context) <= INLINE_CHARS:
             return work(*arguments)
         return await asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(work, *arguments))

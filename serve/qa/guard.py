@@ -20,7 +20,8 @@ from serve.metrics import Metrics
 from serve.qa import spans
 from serve.qa.answer_overlap import overlap
 from serve.qa.features import Document, Window
-from serve.qa.spans import Answer, Logits, SpanRules
+from serve.qa.spans import Logits, SpanRules
+from serve.qa.types import Answer
 
 log = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from serve.errors import InferenceFailed
 from serve.qa.features import Document, Window
+from serve.qa.types import Answer
 
 Logits = tuple[np.ndarray, np.ndarray]  # start and end logits of one window, (T,) float32 each
 
@@ -25,16 +26,6 @@ class SpanRules:
     max_answer_len: int
     handle_impossible_answer: bool
     align_to_words: bool
-
-
-@dataclass(frozen=True)
-class Answer:
-    """context[start:end] is the answer; score is its probability, 0 to 1. The empty answer is 0, 0."""
-
-    answer: str
-    score: float
-    start: int
-    end: int
 
 
 def rank(

@@ -9,7 +9,8 @@ import pytest
 from benchmarks.run_qa import N_BEST, Span, best_span
 from benchmarks.spans_against_run_qa import RULES, Compared, Relation, compare, joined, load, relate
 from serve.qa.features import Document, Window
-from serve.qa.spans import Answer, rank
+from serve.qa.spans import rank
+from serve.qa.types import Answer
 from tools.local_model import Cutter, LocalModel
 from tools.squad.accuracy import accuracy
 from tools.squad.examples import read_articles

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from serve.errors import InferenceFailed
 from serve.qa.features import Document, Window
-from serve.qa.spans import Answer, Logits, SpanRules, rank
+from serve.qa.spans import Logits, SpanRules, rank
+from serve.qa.types import Answer
 
 QUESTION_TOKENS = 4
 OFFSET = QUESTION_TOKENS + 2  # [CLS] question [SEP]
