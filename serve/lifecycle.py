@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from enum import StrEnum
+from typing import Protocol
 
 from container import cgroup
 from container.cpu import Cpu
@@ -31,6 +32,29 @@ class State(StrEnum):
     READY = "ready"
     DRAINING = "draining"
     FAILED = "failed"
+
+
+class Servable(Protocol):
+    """What the HTTP process serves: one model, or many models."""
+
+    state: State
+    settings: Settings
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether requests can be answered now."""
+
+    def ping(self) -> bool:
+        """Return is_healthy, and log each change of it."""
+
+    async def start(self) -> None:
+        """Load and warm; returns when it has started or failed, and at once for many models."""
+
+    def drain(self) -> None:
+        """Accept no new work; what was accepted is still answered."""
+
+    async def close(self) -> None:
+        """End all processes."""
 
 
 class Lifecycle:

@@ -99,6 +99,18 @@ class Models:
         self._one_at_a_time = asyncio.Lock()
         self._all_mb = cgroup.free_memory_mb()
 
+    @property
+    def is_healthy(self) -> bool:
+        """Whether models can be loaded and asked."""
+        return self.state is State.READY
+
+    def ping(self) -> bool:
+        """Return is_healthy."""
+        return self.is_healthy
+
+    async def start(self) -> None:
+        """Return at once: models come later, with `load`."""
+
     def __iter__(self) -> Iterator[LoadedModel]:
         """Those that are loaded, by name."""
         return iter(sorted(self._loaded.values(), key=lambda model: model.name))
