@@ -12,7 +12,7 @@ import pytest
 from container import contract
 from container.settings import Settings, variable_names
 from serve.api import schemas
-from serve.api.invocation import ERROR_STATUS, error_type
+from serve.api.error_response import ERROR_STATUS, error_type
 from tools.local_server import LocalServer
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import httpx
 import orjson
 import pytest
 
-from serve.api.invocation import ERROR_STATUS
+from serve.api.error_response import ERROR_STATUS
 from serve.errors import RequestError
 from tools.local_server import LocalServer
 

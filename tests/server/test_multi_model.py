@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from serve.api.invocation import ERROR_STATUS
+from serve.api.error_response import ERROR_STATUS
 from serve.multi_model.info import PAGE_MODELS, page
 from tools.local_server import LocalServer
 

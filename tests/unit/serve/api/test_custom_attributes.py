@@ -1,9 +1,9 @@
-"""What comes back to an endpoint's caller beside the body."""
+"""The custom attributes of a response, and the request id in them."""
 
 import httpx
 import pytest
 
-from serve.api.custom_attributes import HEADER, MAX_CHARACTERS, answered
+from serve.api.custom_attributes import HEADER, MAX_CHARACTERS, with_request_id
 
 
 @pytest.mark.parametrize(
@@ -19,12 +19,12 @@ from serve.api.custom_attributes import HEADER, MAX_CHARACTERS, answered
         ("tab\there", "request_id=abc"),
     ],
 )
-def test_what_was_given_comes_back_with_the_request_id_where_there_is_room(given: str | None, expected: str) -> None:
-    assert answered(given, "abc") == expected
+def test_the_request_id_is_added_to_the_attributes_if_it_fits(given: str | None, expected: str) -> None:
+    assert with_request_id(given, "abc") == expected
 
 
 @pytest.mark.parametrize("body", [{"question": "Who?", "context": "Zoë."}, {"question": "Who?"}])
-def test_the_server_sends_it_with_answers_and_errors(body: dict[str, str], client: httpx.Client) -> None:
+def test_answers_and_errors_have_the_header(body: dict[str, str], client: httpx.Client) -> None:
     headers = {HEADER: "trace=1", "X-Amzn-SageMaker-Inference-Id": "mine"}
     assert client.post("/invocations", json=body, headers=headers).headers[HEADER] == "trace=1;request_id=mine"
 

@@ -36,11 +36,11 @@ def lines_of(body: bytes, chunk_bytes: int) -> list[bytes | None]:
 
 @pytest.mark.parametrize("chunk_bytes", [1, 2, 3, 100])
 @pytest.mark.parametrize("body", [b"", b"a", b"a\n", b"a\n\nbc\r\nd", b"\n", b"\n\n"])
-def test_chunks_do_not_change_the_lines(body: bytes, chunk_bytes: int) -> None:
+def test_the_size_of_the_pieces_does_not_change_the_lines(body: bytes, chunk_bytes: int) -> None:
     assert lines_of(body, chunk_bytes) == (body.removesuffix(b"\n").split(b"\n") if body else [])
 
 
-def test_a_line_that_is_too_long_is_marked_and_harms_no_other() -> None:
+def test_a_line_that_is_too_long_is_marked_and_does_not_affect_the_others() -> None:
     body = b"a\n" + b"x" * (json_lines.LINE_BYTES + 1) + b"\nb\n" + b"y" * (json_lines.LINE_BYTES + 1)
     assert lines_of(body, 2**20) == [b"a", None, b"b", None]
 

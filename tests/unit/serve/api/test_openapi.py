@@ -1,0 +1,78 @@
+"""The OpenAPI description agrees with the routes that are served, for one model and for many."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from container import cpu
+from container.settings import Settings
+from model_loader.artifact import open_artifact
+from serve.api import schemas
+from serve.api.app import create_app
+from serve.lifecycle import Lifecycle
+from serve.multi_model.app import create_multi_model_app
+from serve.multi_model.registry import Models
+
+ANSWERING = {"/invocations", "/models/{model_name}/invoke"}
+
+
+@pytest.fixture(params=["one model", "many models"])
+def app(request: pytest.FixtureRequest, demo_dir: Path) -> Starlette:
+    """An application that has not been started."""
+    box = cpu.detect("DEFAULT")
+    if request.param == "many models":
+        return create_multi_model_app(Models(Settings(), box))
+    return create_app(Lifecycle(Settings(), open_artifact(demo_dir, ("FP32",), box), box))
+
+
+def description(app: Starlette) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
+    shown: dict[str, dict[str, dict[str, dict[str, object]]]] = json.loads(json.dumps(app.openapi()))  # type: ignore[attr-defined]
+    return shown
+
+
+def served(app: Starlette) -> Iterator[tuple[str, str]]:
+    for route in app.routes:
+        if isinstance(route, Route) and route.include_in_schema:
+            for method in route.methods or ():
+                yield route.path_format, method.lower()
+
+
+def test_every_route_is_served_once_and_described(app: Starlette) -> None:
+    routes = [route for route in served(app) if route[1] != "head"]
+    described = {(path, method) for path, methods in description(app)["paths"].items() for method in methods}
+    assert len(routes) == len(set(routes))
+    assert set(routes) == described
+    assert len(ANSWERING & {path for path, _ in routes}) == 1
+
+
+def test_every_reference_leads_to_a_schema(app: Starlette) -> None:
+    shown = description(app)
+    known = {f"#/components/schemas/{name}" for name in shown["components"]["schemas"]}
+
+    def references(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            for key, part in value.items():
+                if key == "$ref":
+                    yield part
+                else:
+                    yield from references(part)
+        elif isinstance(value, list):
+            for part in value:
+                yield from references(part)
+
+    assert set(references(shown)) <= known
+    assert f"#/components/schemas/{schemas.SampleRequest.__name__}" in set(references(shown))
+
+
+def test_the_path_of_a_model_is_described_with_its_parameter(app: Starlette) -> None:
+    [(path, operation)] = [
+        (path, methods["post"]) for path, methods in description(app)["paths"].items() if path in ANSWERING
+    ]
+    names = [parameter["name"] for parameter in operation["parameters"]]  # type: ignore[attr-defined]
+    assert path.count("{") == len(names)
+    assert all(f"{{{name}}}" in path for name in names)
+    assert ("404" in operation["responses"]) == bool(names)  # type: ignore[operator]
