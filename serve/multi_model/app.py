@@ -6,6 +6,7 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from serve.api import openapi, request_body
 from serve.api.app import new_app
@@ -17,8 +18,6 @@ from serve.multi_model.registry import ModelRegistry
 
 def create_multi_model_app(models: ModelRegistry) -> Starlette:
     """Create the application of a multi-model endpoint."""
-    title = "BERT question answering on CPU: many models"
-    app = new_app(title, models, lambda: report.info(models), lambda: report.exposition(models))
 
     async def invoke(request: Request) -> Response:
         """Answer questions with one model, as /invocations does on an endpoint with one model only."""
@@ -26,7 +25,9 @@ def create_multi_model_app(models: ModelRegistry) -> Starlette:
         with models.find(name).in_use() as lifecycle:
             return await Invocation(lifecycle, request, name).respond()
 
-    app.add_route("/models/{model_name}/invoke", invoke, methods=["POST"])  # of starlette, as /invocations is
+    title = "BERT question answering on CPU: many models"
+    answering = Route("/models/{model_name}/invoke", invoke, methods=["POST"])
+    app = new_app(title, models, answering, lambda: report.info(models), lambda: report.exposition(models))
 
     @app.post("/models", tags=["models"], openapi_extra=openapi.LOAD_BODY, responses=openapi.LOAD_RESPONSES)
     async def load(request: Request) -> Response:

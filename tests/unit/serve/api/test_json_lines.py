@@ -19,6 +19,53 @@ def lines_of(body: bytes, chunk_bytes: int) -> list[bytes | None]:
     return asyncio.run(collect())
 
 
+def test_answers_are_streamed_in_the_order_of_the_lines() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"first\nsecond\nthird"
+
+    async def answer(line: bytes | None) -> bytes:
+        await asyncio.sleep(0.01 if line == b"first" else 0)
+        return line or b""
+
+    async def run() -> bytes:
+        answers = json_lines.SpooledAnswers(answer)
+        await answers.read(body())
+        await answers.finish()
+        size_bytes = answers.size_bytes
+        streamed = b"".join([piece async for piece in answers.stream()])
+        assert len(streamed) == size_bytes
+        return streamed
+
+    assert asyncio.run(run()) == b"first\nsecond\nthird\n"
+
+
+@pytest.mark.parametrize(("line_bytes", "most"), [(10, json_lines.LINES_IN_FLIGHT), (2**20, 5), (5 * 2**20, 2)])
+def test_the_body_waits_while_enough_lines_are_in_flight(line_bytes: int, most: int) -> None:
+    in_flight = peak = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(2 * json_lines.LINES_IN_FLIGHT):
+            yield b"x" * line_bytes + b"\n"
+            await asyncio.sleep(0)  # the line starts
+
+    async def answer(_: bytes | None) -> bytes:
+        nonlocal in_flight, peak
+        in_flight += 1
+        peak = max(peak, in_flight)
+        await asyncio.sleep(0.001)
+        in_flight -= 1
+        return b""
+
+    async def run() -> None:
+        answers = json_lines.SpooledAnswers(answer)
+        await answers.read(body())
+        await answers.finish()
+        answers.cancel()
+
+    asyncio.run(run())
+    assert 1 < peak <= most
+
+
 @pytest.mark.parametrize("chunk_bytes", [1, 2, 3, 100])
 @pytest.mark.parametrize("body", [b"", b"a", b"a\n", b"a\n\nbc\r\nd", b"\n", b"\n\n"])
 def test_the_size_of_the_pieces_does_not_change_the_lines(body: bytes, chunk_bytes: int) -> None:

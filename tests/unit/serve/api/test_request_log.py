@@ -1,0 +1,63 @@
+"""The log line and the metrics of one request."""
+
+import logging
+import re
+
+import pytest
+from starlette.datastructures import Headers
+
+from serve.api.request_log import RequestRecord
+from serve.metrics import Metrics
+
+
+def line_of(
+    record: RequestRecord, caplog: pytest.LogCaptureFixture, status: int, error: str | None
+) -> dict[str, object]:
+    with caplog.at_level(logging.INFO, "request"):
+        record.write(Metrics(), status, error)
+    [line] = caplog.records
+    return vars(line)
+
+
+def test_the_request_id_is_the_inference_id_or_a_new_one() -> None:
+    headers = Headers({"X-Amzn-SageMaker-Inference-Id": "x" * 100})
+    assert RequestRecord.begin(headers, None).request_id == "x" * 64
+    ids = {RequestRecord.begin(Headers(), None).request_id for _ in range(2)}
+    assert len(ids) == 2
+    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in ids)
+
+
+def test_the_line_has_what_the_trace_counted(caplog: pytest.LogCaptureFixture) -> None:
+    record = RequestRecord.begin(Headers({"x-amzn-sagemaker-target-model": "x.tar.gz"}), None)
+    record.form = "sample"
+    record.trace.precisions |= {"INT8", "FP32"}
+    record.trace.rungs += [48, 32, 48]
+    record.trace.stages["total"] = 0.01234
+    line = line_of(record, caplog, 200, None)
+    assert (line["message"], line["levelname"], line["status"], line["form"]) == ("invocation", "INFO", 200, "sample")
+    assert (line["precision"], line["rungs"], line["total_ms"]) == ("FP32+INT8", [32, 48], 12.34)
+    assert {"error", "model", "target_model"}.isdisjoint(line)
+
+
+def test_the_line_names_the_model_of_a_multi_model_endpoint(caplog: pytest.LogCaptureFixture) -> None:
+    record = RequestRecord.begin(Headers({"x-amzn-sagemaker-target-model": "x.tar.gz"}), "first")
+    line = line_of(record, caplog, 200, None)
+    assert (line["model"], line["target_model"]) == ("first", "x.tar.gz")
+
+
+@pytest.mark.parametrize(("status", "level"), [(422, "INFO"), (500, "ERROR")])
+def test_only_errors_of_the_server_are_logged_as_errors(
+    status: int, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = line_of(RequestRecord.begin(Headers(), None), caplog, status, "some_error")
+    assert (line["levelname"], line["error"]) == (level, "some_error")
+
+
+def test_the_metrics_count_the_request_by_status_form_and_precision() -> None:
+    metrics = Metrics()
+    record = RequestRecord.begin(Headers(), None)
+    record.trace.stages["total"] = 0.1
+    record.write(metrics, 422, "invalid_request")
+    text = metrics.exposition().decode()
+    assert 'bertqa_requests_total{form="none",precision="none",status="422"} 1.0' in text
+    assert 'bertqa_stage_seconds_count{stage="total"} 1.0' in text
