@@ -1,12 +1,13 @@
 """Run a Python module in a process of its own that does one round of work for each line it receives.
 
-The benchmark uses LineProcess, and the module that runs in the process uses answer_lines.
+The benchmark calls line_process, and the module that runs in the process calls answer_lines.
 """
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 from tools.errors import ToolError
@@ -15,31 +16,14 @@ READY = "ready"
 
 
 class LineProcess:
-    """A context manager for one such process. It waits until the process is ready, and kills the process at the end."""
+    """The benchmark's side of such a process."""
 
-    def __init__(self, module: ModuleType, *arguments: object) -> None:
-        """Start `python -m MODULE ARGUMENTS`."""
-        self._name = module.__name__
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", self._name, *map(str, arguments)],
-            env={**os.environ, "TORCH_CPP_LOG_LEVEL": "ERROR"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-        )
-
-    def __enter__(self) -> "LineProcess":
-        if self._read_line() != READY:
-            raise ToolError(f"{self._name} wrote something else than `{READY}` first. This is a bug")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
+    def __init__(self, name: str, process: subprocess.Popen[str]) -> None:
+        self._name = name
+        self._process = process
 
     def begin(self) -> None:
-        """Start a round. Does not wait for its end."""
+        """Start a round, without waiting for its end."""
         assert self._process.stdin
         self._process.stdin.write("\n")
 
@@ -48,14 +32,42 @@ class LineProcess:
 
         Raises: ToolError if the process has ended.
         """
-        return float(self._read_line())
+        return float(self.read_line())
 
-    def _read_line(self) -> str:
+    def read_line(self) -> str:
+        """Wait for a line of output.
+
+        Raises: ToolError if the process has ended.
+        """
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
             raise ToolError(f"the process of {self._name} ended; its message is above")
         return line.strip()
+
+
+@contextmanager
+def line_process(module: ModuleType, *arguments: object) -> Iterator[LineProcess]:
+    """Run `python -m MODULE ARGUMENTS` until the block ends. The block starts when the process is ready.
+
+    Raises: ToolError if the process ends, or writes something else, before it is ready.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", module.__name__, *map(str, arguments)],
+        env={**os.environ, "TORCH_CPP_LOG_LEVEL": "ERROR"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    try:
+        started = LineProcess(module.__name__, process)
+        if (first := started.read_line()) != READY:
+            raise ToolError(f"the first line of {module.__name__} was `{first}` instead of `{READY}`")
+        yield started
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def answer_lines(work: Callable[[], float]) -> None:

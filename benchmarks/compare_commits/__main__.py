@@ -4,21 +4,23 @@
     python -m benchmarks.compare_commits 5bbb80e HEAD         # two revisions
     python -m benchmarks.compare_commits 5bbb80e ../other     # a revision against another working tree
 
-Each side is extracted into build/compare, quantizes the demo model with its own code, and is served. Both servers run
-all the time. A pair sends all questions to both sides, in blocks that alternate between the sides, so that other work
-on the machine disturbs both alike. Each pair is one ratio. Pairs are added until the 95 % interval of the mean ratio
-lies on one side of --limit. The exit code is 1 if the ratio is above the limit, else 0. The interval is examined after
-every pair, so a wrong decision is somewhat more likely than 5 %.
+Each side is extracted into build/compare, and quantizes the demo model with its own code. A pair of measurements starts
+a server for each side and sends all questions to both. The questions go in blocks that alternate between the sides, so
+that other work on the machine disturbs both sides alike. Every pair starts new servers, because two processes that run
+the same code can differ in speed for as long as they live.
+
+Each pair gives one ratio. Pairs are added until the 95 % interval of the mean ratio lies on one side of --limit. The
+interval is examined after every pair, so a wrong decision is somewhat more likely than 5 %. The exit code is 1 if the
+ratio is above the limit, else 0.
 """
 
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -35,14 +37,22 @@ from tools.errors import run
 from tools.local_server import free_port
 
 START_SECONDS = 600
+WARM_UP_QUESTIONS = 200
 BLOCK = 50  # questions that one side answers before the other side is measured: one or two seconds
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of the comparison: its name in the output, and its checkout."""
+
+    name: str
+    checkout: Checkout
 
 
 @dataclass(frozen=True)
 class Server:
     """A running server of one side."""
 
-    checkout: Checkout
     url: str
     gunicorn: psutil.Process
 
@@ -79,19 +89,12 @@ METRICS = {
 
 
 def main() -> None:
-    """Prepare and serve both sides, measure pairs, and exit with the decision."""
+    """Prepare both sides, measure pairs, and exit with the decision."""
     given = _parse()
-    base, candidate = prepare(given.base), prepare(given.candidate)
+    sides = [Side("base", prepare(given.base)), Side("candidate", prepare(given.candidate))]
     questions = traffic.bodies(traffic.read(given.data, given.questions))
     bodies = [questions[index % len(questions)] for index in range(given.questions)]
-    with ExitStack() as stack:
-        # The two servers of one commit must not share a log file.
-        servers = [
-            stack.enter_context(_serve(checkout, CACHE_DIR / f"{side}.log"))
-            for side, checkout in (("base", base), ("candidate", candidate))
-        ]
-        _print_circumstances(given, servers)
-        interval = _measure_pairs(given, servers, bodies)
+    interval = _measure_pairs(given, sides, bodies)
     decision = interval.decide(given.limit)
     print(f"{given.metric}, candidate / base: {interval}; limit {given.limit:g}: {decision}")
     sys.exit(int(decision is Decision.ABOVE))
@@ -110,6 +113,7 @@ def _parse() -> argparse.Namespace:
     add("--limit", type=float, default=1.02, help="largest ratio that is accepted (default: 1.02)")
     add("--max-pairs", type=int, default=MAX_PAIRS, help=f"{MIN_PAIRS} to {MAX_PAIRS} (default: {MAX_PAIRS})")
     add("--questions", type=int, default=1000, help="questions of one measurement (default: 1000)")
+    add("--precisions", default="INT8", help="value of the setting PRECISIONS (default: INT8, which has no guard)")
     add("--clients", type=int, default=4, help="clients of the closed loop (default: 4)")
     add("--data", default="models/demo/held_out.json", help="questions in SQuAD's format, repeated as needed")
     given = parser.parse_args()
@@ -118,30 +122,18 @@ def _parse() -> argparse.Namespace:
     return given
 
 
-@contextmanager
-def _serve(checkout: Checkout, log: Path) -> Iterator[Server]:
-    """Run a checkout's server until the block ends; wait until its whole ladder is warm."""
-    port = free_port()
-    environment = {
-        "PATH": program_path(),
-        "MODEL_DIR": str(checkout.model_dir),
-        "HOST": "127.0.0.1",
-        "PORT": str(port),
-    }
-    with server_process([checkout.entrypoint, "serve"], environment, log) as process:
-        server = Server(checkout, f"http://127.0.0.1:{port}", psutil.Process(process.pid))
-        wait_until(server.is_warm, process, log, START_SECONDS)
-        yield server
-
-
-def _measure_pairs(given: argparse.Namespace, servers: Sequence[Server], bodies: Sequence[bytes]) -> RatioInterval:
+def _measure_pairs(given: argparse.Namespace, sides: Sequence[Side], bodies: Sequence[bytes]) -> RatioInterval:
     """Measure pairs until the interval decides or --max-pairs are measured."""
     metric = METRICS[given.metric]
-    _measure_pair(servers, bodies, given.clients, first=0)  # This pair fills caches and is not counted.
     ratios: list[float] = []
     while True:
-        pair = _measure_pair(servers, bodies, given.clients, first=len(ratios) % 2)
-        base, candidate = (metric.value(measured) for measured in pair)
+        # Every second pair begins with the candidate.
+        order = sides if len(ratios) % 2 == 0 else sides[::-1]
+        with _serve(order, given.precisions) as servers:
+            if not ratios:
+                _print_circumstances(given, sides, servers["base"].info())
+            measured = _measure_pair(servers, bodies, given.clients)
+        base, candidate = metric.value(measured["base"]), metric.value(measured["candidate"])
         ratios.append(candidate / base)
         line = f"pair {len(ratios)}: base {base:.2f} {metric.unit}, candidate {candidate:.2f} {metric.unit}"
         line += f", ratio {ratios[-1]:.4f}"
@@ -154,30 +146,50 @@ def _measure_pairs(given: argparse.Namespace, servers: Sequence[Server], bodies:
             return interval
 
 
-def _measure_pair(servers: Sequence[Server], bodies: Sequence[bytes], clients: int, first: int) -> list[Measured]:
-    """Send each body once to each of the two servers, in blocks in the order ABBA, where A is server number `first`.
+@contextmanager
+def _serve(order: Sequence[Side], precisions: str) -> Iterator[dict[str, Server]]:
+    """Run the servers of both sides until the block ends; the block starts when both are warm. Keys are side names."""
+    with ExitStack() as stack:
+        started = []
+        for side in order:
+            port, log = free_port(), CACHE_DIR / f"{side.name}.log"
+            settings = {"MODEL_DIR": str(side.checkout.model_dir), "PRECISIONS": precisions}
+            address = {"HOST": "127.0.0.1", "PORT": str(port), "PATH": program_path()}
+            command = [side.checkout.entrypoint, "serve"]
+            process = stack.enter_context(server_process(command, settings | address, log))
+            started.append((side, process, log, Server(f"http://127.0.0.1:{port}", psutil.Process(process.pid))))
+        for _, process, log, server in started:
+            wait_until(server.is_warm, process, log, START_SECONDS)
+        yield {side.name: server for side, _, _, server in started}
+
+
+def _measure_pair(servers: Mapping[str, Server], bodies: Sequence[bytes], clients: int) -> dict[str, Measured]:
+    """Send each body once to each of the two servers, in blocks in the order ABBA. Keys are side names.
 
     Raises: ToolError if a request is not answered with 200.
     """
-    clocks = [CpuClock(server.gunicorn) for server in servers]
-    loads = [Load(), Load()]
+    first, second = servers
+    for server in servers.values():  # The first requests fill caches and are not counted.
+        uvloop.run(closed_loop(server.url, bodies, clients, requests=WARM_UP_QUESTIONS))
+    clocks = {name: CpuClock(server.gunicorn) for name, server in servers.items()}
+    loads = {name: Load() for name in servers}
     for number, start in enumerate(range(0, len(bodies), BLOCK)):
         block = bodies[start : start + BLOCK]
-        for side in (first, 1 - first) if number % 2 == 0 else (1 - first, first):
-            loads[side] += uvloop.run(closed_loop(servers[side].url, block, clients, requests=len(block)))
-    for load in loads:
+        for name in (first, second) if number % 2 == 0 else (second, first):
+            loads[name] += uvloop.run(closed_loop(servers[name].url, block, clients, requests=len(block)))
+    for load in loads.values():
         traffic.check_all_answered(load, len(bodies))
-    return [Measured(clock.seconds(), load.percentile(50)) for clock, load in zip(clocks, loads, strict=True)]
+    return {name: Measured(clocks[name].seconds(), loads[name].percentile(50)) for name in servers}
 
 
-def _print_circumstances(given: argparse.Namespace, servers: Sequence[Server]) -> None:
-    info = servers[0].info()
+def _print_circumstances(given: argparse.Namespace, sides: Sequence[Side], info: Mapping[str, Any]) -> None:
     print(shlex.join(["python", "-m", "benchmarks.compare_commits", *sys.argv[1:]]))
     print(f"{date.today()}, {info['cpu']['model']}, {info['cpu']['isa']}, {psutil.cpu_count()} CPUs")
     print(", ".join(f"{name} {version}" for name, version in info["versions"].items()))
-    for side, server in zip(("base", "candidate"), servers, strict=True):
-        print(f"{side}: {server.checkout.name}, git tree {server.checkout.tree}")
-    print(f"a measurement: {given.questions} questions from {given.clients} clients in a closed loop", flush=True)
+    for side in sides:
+        print(f"{side.name}: {side.checkout.name}, git tree {side.checkout.tree}")
+    what = f"{given.questions} questions from {given.clients} clients in a closed loop"
+    print(f"a measurement: {what}, PRECISIONS={given.precisions}", flush=True)
 
 
 if __name__ == "__main__":

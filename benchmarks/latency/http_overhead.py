@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks import traffic
 from benchmarks.arguments import BERT_BASE, add_precision, benchmark_parser
 from benchmarks.latency import in_process_loop
-from benchmarks.line_process import LineProcess
+from benchmarks.line_process import line_process
 from benchmarks.server_metrics import read_samples
 from benchmarks.server_process import warm_server
 from tools.errors import ToolError, run
@@ -33,7 +33,7 @@ def main() -> None:
     given = parser.parse_args()
     with (
         warm_server(given.model_dir, {"PRECISIONS": given.precision}) as server,
-        LineProcess(in_process_loop, given.model_dir, given.precision, given.tokens) as loop,
+        line_process(in_process_loop, given.model_dir, given.precision, given.tokens) as loop,
     ):
         body = traffic.body_of_length(given.tokens)
         connection = http.client.HTTPConnection("127.0.0.1", server.port)  # The standard library's client costs least.

@@ -1,6 +1,7 @@
 """Call the TorchScript of an artifact in a loop, without a server: the comparison for http_overhead.
 
-http_overhead runs this module as a LineProcess. For each line on stdin it runs one pass and prints its milliseconds.
+http_overhead runs this module through line_process. For each line on stdin, the process runs one pass and prints the
+milliseconds of the pass.
 """
 
 import argparse

@@ -7,6 +7,7 @@ Python modules of each, and the largest difference between their logits.
 """
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -24,7 +25,8 @@ def main() -> None:
     loaded: dict[str, dict[str, Any]] = {}
     for way in ipex_load.WAYS:
         command = [sys.executable, "-W", "ignore", "-m", ipex_load.__name__, str(given.model_dir), way]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        environment = {**os.environ, "TORCH_CPP_LOG_LEVEL": "ERROR"}
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
         if done.returncode:
             raise ToolError(f"loading by the {way} failed; the message is above")
         figures = loaded[way] = json.loads(done.stdout.splitlines()[-1])

@@ -1,6 +1,7 @@
 """Run the windows of real questions on one core, and do nothing else: the comparison for saturation.
 
-saturation runs this module as a LineProcess. For each line on stdin it runs all windows once and prints the seconds.
+saturation runs this module through line_process. For each line on stdin, the process runs all windows once and prints
+the seconds of that.
 """
 
 import argparse

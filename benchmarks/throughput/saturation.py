@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from benchmarks import traffic
 from benchmarks.arguments import BERT_BASE, add_precision, add_questions, add_rounds, benchmark_parser
-from benchmarks.line_process import LineProcess
+from benchmarks.line_process import line_process
 from benchmarks.server_process import warm_server
 from benchmarks.throughput import bare_process
 from container import cpu
@@ -37,7 +37,7 @@ def main() -> None:
     served, bare, generator = [], [], []
     with ExitStack() as stack:
         work = (given.model_dir, given.precision, given.data, given.questions)
-        processes = [stack.enter_context(LineProcess(bare_process, *work, core)) for core in box.cores]
+        processes = [stack.enter_context(line_process(bare_process, *work, core)) for core in box.cores]
         server = stack.enter_context(warm_server(given.model_dir, {"PRECISIONS": given.precision}))
         for _ in range(given.rounds):
             load = asyncio.run(closed_loop(server.url, bodies, given.clients, requests=len(bodies)))

@@ -1,0 +1,68 @@
+"""A server for a benchmark is awaited, and ended with all its children."""
+
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from benchmarks.server_process import server_process, wait_until
+from tools.errors import ToolError
+
+PARENT_OF_A_CHILD = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_whole_group_ends_with_the_block(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "log"
+    with server_process([sys.executable, "-c", PARENT_OF_A_CHILD], {}, log) as process:
+        wait_until(lambda: log.read_text().endswith("\n"), process, log, seconds=30)
+        pids = (process.pid, int(log.read_text()))
+        assert all(map(psutil.pid_exists, pids))
+    deadline = time.monotonic() + 10
+    while any(_runs(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE  # Nobody may ask for an orphan's exit status.
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_server_that_ends_too_early_is_reported_with_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with (
+        server_process([sys.executable, "-c", "raise SystemExit(3)"], {}, log) as process,
+        pytest.raises(ToolError, match=rf"exit code 3 .*{log}"),
+    ):
+        wait_until(lambda: False, process, log, seconds=30)
+
+
+def test_a_refused_connection_means_not_ready_yet(tmp_path: Path) -> None:
+    log, attempts = tmp_path / "log", []
+
+    def is_ready() -> bool:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise httpx.ConnectError("refused")
+        return True
+
+    with server_process(["sleep", "60"], {}, log) as process:
+        wait_until(is_ready, process, log, seconds=30)
+    assert len(attempts) == 2
+
+
+def test_the_environment_is_added_to_the_own_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INHERITED", "one")
+    log = tmp_path / "log"
+    with server_process(["sh", "-c", "echo $INHERITED $ADDED; sleep 60"], {"ADDED": "two"}, log) as process:
+        wait_until(lambda: log.read_text() == "one two\n", process, log, seconds=30)
