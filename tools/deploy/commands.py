@@ -28,7 +28,7 @@ def up(deployment: Deployment) -> None:
         except ToolError as error:
             raise ToolError(
                 f"{position}: {error}\n{_describe_existing(deployment)}\n"
-                "To continue, remove the cause and run the same `up` again. "
+                "To continue, fix the cause and run the same `up` again. "
                 f"To undo, run `{_down_command(deployment)}`, which removes what exists."
             ) from None
 
@@ -58,8 +58,7 @@ def down(deployment: Deployment, resources: list[OwnedResource]) -> None:
         except ToolError as error:
             left = ", ".join(map(str, resources[number:]))
             raise ToolError(
-                f"{resource}: {error}\nThese resources are left: {left}.\n"
-                "Remove the cause and run the same `down` again."
+                f"{resource}: {error}\nThese resources are left: {left}.\nFix the cause and run the same `down` again."
             ) from None
 
 

@@ -24,6 +24,7 @@ class Names:
         self.key_prefix = f"{config.name}/"
         self.async_prefix = f"{self.key_prefix}async/"
         self.async_question_key = f"{self.async_prefix}question.json"
+        self.scaling_prefix = f"endpoint/{config.name}/variant/"
         self.repository = config.name
         self.role = f"{config.name}-{config.region}"
         self.role_arn = config.role_arn or f"arn:{partition}:iam::{account}:role/{self.role}"
@@ -36,9 +37,9 @@ class Names:
         """Return the name of the alarm on a variant's 5xx answers."""
         return f"{self._config.name}-{variant.name}-5xx"
 
-    def scaling_target(self, variant: Variant) -> str:
+    def scaling_target(self, variant_name: str) -> str:
         """Return the id by which Application Auto Scaling knows a variant."""
-        return f"endpoint/{self._config.name}/variant/{variant.name}"
+        return f"{self.scaling_prefix}{variant_name}"
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource in the deployment's account and region."""

@@ -22,7 +22,10 @@ class OwnedResource:
 
 
 class Ownership:
-    """Tells the resources of one deployment from those of others, which may have similar names."""
+    """Tells the resources of one deployment from those of others, which may have similar names.
+
+    In all steps, "our" resources are those that carry the deployment's owner tag.
+    """
 
     def __init__(self, aws: Aws, name: str) -> None:
         self._aws = aws

@@ -40,5 +40,5 @@ class Step(ABC):
         return []
 
     def status_lines(self) -> list[str]:
-        """Return what `status` prints about this step, beside its resources."""
+        """Return what `status` prints about this step in addition to its resources."""
         return []

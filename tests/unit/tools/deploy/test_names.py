@@ -20,7 +20,7 @@ def test_default_names_begin_with_the_name_of_the_deployment() -> None:
     assert found.artifact_prefix("0123456789abcdef") == "mine/0123456789ab/"
     (variant,) = DeploymentConfig().variants
     assert found.alarm(variant) == "mine-AllTraffic-5xx"
-    assert found.scaling_target(variant) == "endpoint/mine/variant/AllTraffic"
+    assert found.scaling_target("AllTraffic") == "endpoint/mine/variant/AllTraffic"
 
 
 def test_configured_names_replace_the_defaults() -> None:

@@ -116,7 +116,7 @@ class EndpointStep(Step):
         }
         scaling = ScalingStep(self._deployment)
         present = {resource.name for resource in scaling.resources()}
-        targets = {f"endpoint/{self._config.name}/variant/{name}" for name in removed | moved}
+        targets = {self._names.scaling_target(name) for name in removed | moved}
         scaling.deregister(sorted(targets & present))
 
     def _blue_green_update(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ class ModeStep(Step):
     title = "mode"
 
     def change(self) -> str | None:
-        """Return None.
+        """Check the mode. There is never a change to describe, so the return value is None.
 
         Raises: ToolError if our endpoint has another mode than the configuration.
         """

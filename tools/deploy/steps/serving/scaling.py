@@ -50,9 +50,8 @@ class ScalingStep(Step):
             self._reset_instances()
         self.deregister([target for target in present if target not in wanted])
         for target, (fewest, most) in wanted.items():
-            tags = (
-                {} if target in present else {"Tags": self._deployment.tags}
-            )  # AWS refuses tags for an existing target.
+            # AWS refuses tags in a request for a target that exists.
+            tags = {} if target in present else {"Tags": self._deployment.tags}
             limits = {"MinCapacity": fewest, "MaxCapacity": most}
             self._aws.call(_SERVICE, "RegisterScalableTarget", **_DIMENSION, ResourceId=target, **limits, **tags)
         for target, policy in (self._wanted_policies() if wanted else {}).items():
@@ -91,7 +90,7 @@ class ScalingStep(Step):
     def _wanted_targets(self) -> dict[str, tuple[int, int]]:
         """Return the fewest and the most instances of each wanted target."""
         limits = (self._config.instances, self._config.max_instances)
-        return {self._names.scaling_target(variant): limits for variant in self._config.variants}
+        return {self._names.scaling_target(variant.name): limits for variant in self._config.variants}
 
     def _present_targets(self) -> dict[str, tuple[int, int]]:
         """Return the fewest and the most instances of each registered target of our endpoint.
@@ -105,7 +104,7 @@ class ScalingStep(Step):
         return {
             target["ResourceId"]: (target["MinCapacity"], target["MaxCapacity"])
             for target in targets
-            if target["ResourceId"].startswith(f"endpoint/{self._config.name}/")
+            if target["ResourceId"].startswith(self._names.scaling_prefix)
         }
 
     def _wanted_policies(self) -> dict[str, dict[str, Any]]:
@@ -121,7 +120,7 @@ class ScalingStep(Step):
                 }
             }
         return {
-            self._names.scaling_target(variant): {"TargetValue": target_load(config, variant), **metric}
+            self._names.scaling_target(variant.name): {"TargetValue": target_load(config, variant), **metric}
             for variant in config.variants
         }
 
@@ -138,6 +137,5 @@ class ScalingStep(Step):
         return {
             policy["ResourceId"]: policy["TargetTrackingScalingPolicyConfiguration"]
             for policy in policies
-            if policy["ResourceId"].startswith(f"endpoint/{self._config.name}/")
-            and policy["PolicyName"] == self._config.name
+            if policy["ResourceId"].startswith(self._names.scaling_prefix) and policy["PolicyName"] == self._config.name
         }
