@@ -27,6 +27,7 @@ from model_loader.wire import FrameKind, RunResult
 
 CRASH, HANG, FAIL, SLOW = 9001, 9002, 9003, 9004  # first token ids that a lane obeys
 SLOW_SECONDS = 0.2
+HANG_SECONDS = 30  # longer than the pool waits, and than a test
 INVALID_FILE = "invalid.pt"
 COLD_RUNG = 32  # cannot be warmed in a model file of this name
 COLD_FILE = "cold.pt"
@@ -45,7 +46,8 @@ def run_lane(sock: socket.socket, cold: set[str]) -> None:
         if first == CRASH:
             os._exit(1)
         if first == HANG:
-            signal.pause()
+            time.sleep(HANG_SECONDS)
+            os._exit(1)
         if first == FAIL:
             sock.sendall(wire.json_frame(FrameKind.FAILED, error="the script says so"))
             continue
