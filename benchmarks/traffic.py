@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from model_loader.artifact import Artifact
 from serve.qa.features import Featurizer, Window, WindowLimits
-from tools.benchmark.load import Load
+from tools.benchmark.load_generator import Load
 from tools.errors import ToolError
 from tools.local_model import Cutter
 from tools.squad.examples import Example, read_examples

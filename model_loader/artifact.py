@@ -1,6 +1,5 @@
 """Open an artifact on disk: check that it is complete, and choose the precisions that this machine can run."""
 
-import hashlib
 import importlib.metadata
 import logging
 from collections.abc import Mapping
@@ -10,7 +9,8 @@ from pathlib import Path
 from container.cpu import Cpu
 from container.precision import PRECISIONS, Precision
 from model_loader import manifest as manifests
-from model_loader.errors import ArtifactInvalid, ArtifactMissing, PrecisionUnsupported
+from model_loader.errors import ArtifactMissing, PrecisionUnsupported
+from model_loader.file_hash import verify_file
 from model_loader.manifest import Manifest
 from model_loader.model_file import Engine, InputName, ModelFile
 
@@ -152,26 +152,3 @@ def minor_version(version: str) -> tuple[str, ...]:
     A model file works with another version of torch or IPEX as long as these two numbers are the same.
     """
     return tuple(version.split(".")[:2])
-
-
-def verify_file(path: Path, sha256: str, size_bytes: int) -> None:
-    """Check that a file has the size and the hash that the manifest records.
-
-    Raises: ArtifactMissing or ArtifactInvalid.
-    """
-    if not path.is_file():
-        raise ArtifactMissing(f"{path} is missing, though the manifest names it. Copy the artifact again")
-    found_bytes = path.stat().st_size
-    if found_bytes != size_bytes:
-        raise ArtifactInvalid(
-            f"{path} has {found_bytes} bytes, the manifest says {size_bytes}. Copy the artifact again"
-        )
-    found_sha256 = sha256_of(path)
-    if found_sha256 != sha256:
-        raise ArtifactInvalid(f"{path} has SHA-256 {found_sha256}, the manifest says {sha256}. Copy the artifact again")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,10 +10,10 @@ import signal
 import sys
 from typing import Any
 
-from container import contract, cpu, gunicorn_conf, log_config, privileges
+from container import contract, cpu, gunicorn_conf, log_config, model_dir, privileges
 from container.cpu import Cpu, CpuUnsupported
 from container.settings import Settings, SettingsError
-from model_loader import artifact, model_dir
+from model_loader import artifact
 from model_loader.artifact import Artifact
 from model_loader.errors import ModelLoadError
 

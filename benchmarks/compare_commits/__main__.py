@@ -32,7 +32,7 @@ from benchmarks.compare_commits.checkout import CACHE_DIR, Checkout, prepare, pr
 from benchmarks.compare_commits.http_processes import CpuClock
 from benchmarks.compare_commits.paired_ratio import MAX_PAIRS, MIN_PAIRS, Decision, RatioInterval, ratio_interval
 from benchmarks.server_process import server_process, wait_until
-from tools.benchmark.load import Load, closed_loop
+from tools.benchmark.load_generator import Load, closed_loop
 from tools.errors import run
 from tools.local_server import free_port
 

@@ -14,7 +14,7 @@ import httpx
 from benchmarks import traffic
 from benchmarks.arguments import BERT_BASE, add_precision, add_rounds, add_seconds, benchmark_parser
 from benchmarks.server_process import warm_server
-from tools.benchmark.load import Load, closed_loop, open_loop
+from tools.benchmark.load_generator import Load, closed_loop, open_loop
 from tools.errors import run
 
 

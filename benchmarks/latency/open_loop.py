@@ -23,7 +23,7 @@ from container import cpu
 from model_loader import ladder
 from model_loader.artifact import open_artifact
 from serve.qa.features import Window
-from tools.benchmark.load import REFUSED, Load, closed_loop, open_loop, poisson_arrivals
+from tools.benchmark.load_generator import REFUSED, Load, closed_loop, open_loop, poisson_arrivals
 from tools.errors import ToolError, run
 from tools.local_server import LocalServer
 from tools.squad.examples import Example

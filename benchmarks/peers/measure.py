@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import psutil
 
 from benchmarks.peers.servers import RunningServer
-from tools.benchmark.load import closed_loop
+from tools.benchmark.load_generator import closed_loop
 from tools.process_tree import ProcessTree
 
 

@@ -17,7 +17,7 @@ import psutil
 from benchmarks import traffic
 from benchmarks.arguments import DEMO, benchmark_parser
 from benchmarks.server_process import WARM_SECONDS
-from tools.benchmark.load import closed_loop
+from tools.benchmark.load_generator import closed_loop
 from tools.errors import run
 from tools.local_server import LocalServer
 

@@ -17,7 +17,7 @@ from benchmarks.server_process import warm_server
 from benchmarks.throughput import bare_process
 from container import cpu
 from model_loader.artifact import open_artifact
-from tools.benchmark.load import closed_loop
+from tools.benchmark.load_generator import closed_loop
 from tools.errors import run
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from tools.benchmark.load import Sample, closed_loop, open_loop, poisson_arrivals
+from tools.benchmark.load_generator import Sample, closed_loop, open_loop, poisson_arrivals
 from tools.local_server import LocalServer
 
 QUESTION = {

@@ -8,8 +8,9 @@ from typing import Any
 from container import contract, cpu
 from container.cpu import CpuUnsupported
 from container.precision import Precision
-from model_loader.artifact import installed_version, open_artifact, sha256_of
+from model_loader.artifact import installed_version, open_artifact
 from model_loader.errors import ModelLoadError
+from model_loader.file_hash import sha256_of
 from serve.errors import RequestError
 from serve.qa.features import Featurizer, WindowLimits
 from serve.qa.spans import SpanRules

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from container.precision import Precision
-from tools.benchmark.load import Load
+from tools.benchmark.load_generator import Load
 from tools.benchmark.rounds import ClosedLoop, Measurement, OpenLoop
 from tools.remote.instance_prices import Price, dollars_per_million
 

@@ -11,7 +11,7 @@ from itertools import count
 import uvloop
 
 from container.precision import Precision
-from tools.benchmark.load import REFUSED, TRANSPORT_ERROR, Load, OnDone, Sample, closed_loop, open_loop
+from tools.benchmark.load_generator import REFUSED, TRANSPORT_ERROR, Load, OnDone, Sample, closed_loop, open_loop
 from tools.benchmark.target import Target
 from tools.errors import ToolError
 

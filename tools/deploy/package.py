@@ -12,8 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from model_loader import manifest as manifests
-from model_loader.artifact import SAMPLE_FILES, sha256_of, verify_file
+from model_loader.artifact import SAMPLE_FILES
 from model_loader.errors import ModelLoadError
+from model_loader.file_hash import sha256_of, verify_file
 from tools.errors import ToolError
 
 COMPRESSION = 1  # Weights hardly shrink. A higher level would take minutes to save one percent.

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from model_loader import artifact
 from model_loader.errors import ModelLoadError
+from model_loader.file_hash import sha256_of
 from model_loader.manifest import GoldenResult, PrecisionEntry
 from model_loader.model_file import ModelFile
 from serve.qa.features import Window
@@ -69,7 +69,7 @@ def measure_file(
     path = Path(file.path)
     entry = PrecisionEntry(
         file=path.name,
-        sha256=artifact.sha256_of(path),
+        sha256=sha256_of(path),
         size_bytes=path.stat().st_size,
         engine=file.engine,
         fused_groups=model.fused_groups,

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import traffic
 from serve.qa.features import Featurizer, WindowLimits
-from tools.benchmark.load import Load, Sample
+from tools.benchmark.load_generator import Load, Sample
 from tools.errors import ToolError
 from tools.local_model import Cutter
 from tools.squad.examples import Example

@@ -9,7 +9,7 @@ import pytest
 
 from container.cpu import Cpu
 from container.precision import Precision
-from model_loader.artifact import installed_version, minor_version, open_artifact, sha256_of, verify_file
+from model_loader.artifact import installed_version, minor_version, open_artifact
 from model_loader.errors import ArtifactInvalid, ArtifactMissing, ModelLoadError, PrecisionUnsupported
 from tests.artifacts import edit_manifest, link, replace
 
@@ -246,16 +246,3 @@ def test_versions_are_compared_by_their_first_two_numbers() -> None:
 def test_a_package_that_is_not_installed_has_no_version() -> None:
     assert installed_version("no-such-package-anywhere") is None
     assert installed_version("pytest") == pytest.__version__
-
-
-def test_a_file_is_verified_by_size_and_hash(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_bytes(b"abc")
-    sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-4's example
-    assert sha256_of(file) == sha256
-    verify_file(file, sha256, 3)
-    for size, digest in ((4, sha256), (3, "0" * 64)):
-        with pytest.raises(ArtifactInvalid):
-            verify_file(file, digest, size)
-    with pytest.raises(ArtifactMissing):
-        verify_file(tmp_path / "other", sha256, 3)

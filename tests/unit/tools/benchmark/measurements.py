@@ -1,7 +1,7 @@
 """Measurements with figures that can be checked by hand."""
 
 from container.precision import Precision
-from tools.benchmark.load import Load, Sample
+from tools.benchmark.load_generator import Load, Sample
 from tools.benchmark.rounds import ClosedLoop, Measurement, OpenLoop, Round
 from tools.remote.instance_prices import Price
 

@@ -6,7 +6,7 @@ import math
 import pytest
 import uvloop
 
-from tools.benchmark.load import Load, Sample, closed_loop, poisson_arrivals
+from tools.benchmark.load_generator import Load, Sample, closed_loop, poisson_arrivals
 from tools.local_server import free_port
 
 BODY = b'{"question": "Who built it?", "context": "It was built by Zoe."}'

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.tools.benchmark.measurements import ARTICLE_PRICE, measured, with_failures
-from tools.benchmark.load import Load, Sample
+from tools.benchmark.load_generator import Load, Sample
 from tools.benchmark.report import rows
 from tools.benchmark.rounds import ClosedLoop, Measurement, Round
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from model_loader import model_dir
+from container import model_dir
 
 
 @pytest.fixture
