@@ -1,1 +1,1 @@
-"""Compare what the server of two commits costs."""
+"""Compare what the servers of two commits cost."""

@@ -1,4 +1,4 @@
-"""Compare what the HTTP process of two commits costs: its CPU seconds for the same questions, candidate / base.
+"""Compare the HTTP processes of two commits: CPU seconds for the same questions, candidate / base.
 
     python -m benchmarks.compare_commits 5bbb80e              # a revision against the working tree
     python -m benchmarks.compare_commits 5bbb80e HEAD         # two revisions
@@ -28,6 +28,7 @@ import psutil
 import uvloop
 
 from benchmarks import traffic
+from benchmarks.arguments import HELD_OUT
 from benchmarks.compare_commits.checkout import CACHE_DIR, Checkout, prepare, program_path
 from benchmarks.compare_commits.http_processes import CpuClock
 from benchmarks.compare_commits.paired_ratio import MAX_PAIRS, MIN_PAIRS, Decision, RatioInterval, ratio_interval
@@ -115,7 +116,7 @@ def _parse() -> argparse.Namespace:
     add("--questions", type=int, default=1000, help="questions of one measurement (default: 1000)")
     add("--precisions", default="INT8", help="value of the setting PRECISIONS (default: INT8, which has no guard)")
     add("--clients", type=int, default=4, help="clients of the closed loop (default: 4)")
-    add("--data", default="models/demo/held_out.json", help="questions in SQuAD's format, repeated as needed")
+    add("--data", default=HELD_OUT, help=f"questions in SQuAD's format, repeated as needed (default: {HELD_OUT})")
     given = parser.parse_args()
     if not MIN_PAIRS <= given.max_pairs <= MAX_PAIRS:
         parser.error(f"--max-pairs must be between {MIN_PAIRS} and {MAX_PAIRS}")

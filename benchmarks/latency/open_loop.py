@@ -9,6 +9,7 @@ A window takes the time that this server measured for its rung, and nothing else
 import argparse
 import asyncio
 import heapq
+import math
 import time
 from collections.abc import Sequence
 
@@ -123,7 +124,7 @@ def _print_overload(load: Load, pings_ms: Sequence[float], peak: float) -> None:
     print(f"  answered {load.queries_per_second:.1f} queries/s, {load.queries_per_second / peak:.2f} of the peak")
     print(f"  answered P50 {load.percentile(50):.0f} ms; number of errors by status: {load.errors or 'none'}")
     for what, times_ms in (("refused requests", refused_ms), ("pings", pings_ms)):
-        p50, p99 = np.percentile(times_ms, (50, 99))
+        p50, p99 = np.percentile(times_ms, (50, 99)) if times_ms else (math.nan, math.nan)
         print(f"  {len(times_ms)} {what}, P50 {p50:.1f} ms, P99 {p99:.1f} ms")
     print(f"  the load generator took {share:.3f} of a core")
 

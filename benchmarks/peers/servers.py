@@ -166,12 +166,12 @@ def running(peer: Peer, models: ModelFormats, settings: Settings, question: byte
 
 
 def _environment(peer: Peer, models: ModelFormats) -> dict[str, str]:
-    environment = python_of(peer.environment).parents[1].absolute()
+    directory = python_of(peer.environment).parents[1].absolute()
     logs = str(LOGS.absolute())
     return {
-        "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
+        "PATH": f"{directory / 'bin'}:{os.environ['PATH']}",
         "PYTHONPATH": str(Path.cwd()),
-        "VIRTUAL_ENV": str(environment),  # TorchServe's launcher looks for libiomp5.so there.
+        "VIRTUAL_ENV": str(directory),  # TorchServe's launcher looks for libiomp5.so there.
         "CHECKPOINT": str(models.checkpoint.absolute()),
         "ARTIFACT": str(models.artifact.absolute()),
         "LOG_LOCATION": logs,  # TorchServe reads this variable and the next.
