@@ -1,10 +1,13 @@
 """The error that every command reports to its user, and how a command ends."""
 
+import signal
 import sys
 from collections.abc import Callable
 
 from rich.console import Console
 from rich.markup import escape
+
+EXIT_CTRL_C, EXIT_SIGTERM = 128 + signal.SIGINT, 128 + signal.SIGTERM  # as a shell reports these signals
 
 
 class ToolError(Exception):
@@ -12,10 +15,12 @@ class ToolError(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command's main function and turn its errors into exit codes.
+    """Run a command's main function and convert its errors into exit codes.
 
-    A ToolError becomes one line on the standard error stream and exit code 1. Ctrl-C becomes exit code 130.
+    A ToolError becomes one line on the standard error stream and exit code 1. Ctrl-C becomes exit code 130. SIGTERM
+    raises SystemExit with exit code 143, so context managers still stop the servers that the command has started.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_SIGTERM))
     try:
         main()
     except ToolError as error:
@@ -24,4 +29,4 @@ def run(main: Callable[[], None]) -> None:
         )
         sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(EXIT_CTRL_C)

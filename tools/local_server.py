@@ -43,7 +43,11 @@ class LocalServer:
         )
 
     def __enter__(self) -> "LocalServer":
-        self.wait_until_ready()
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(
