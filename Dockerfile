@@ -1,10 +1,12 @@
-# One image: the server, the offline tools, and a small model to start with. `docker build -t bert-qa .`; docs/image.md
+# This image contains the server, the offline tools and a small demo model. Build it with `docker build -t bert-qa .`.
+# docs/image.md describes it.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
-# What changes least comes first: a change of code rebuilds the last layers only. Everything is a wheel, so no compiler;
-# pip is the base image's own, and never in /opt/venv.
+# The layers that change least come first, so a change of the code rebuilds only the last layers. All packages are wheels,
+# so no compiler is needed. The base image's pip installs them; /opt/venv itself has no pip.
 FROM ${BASE_IMAGE} AS packages
-# PyTorch's CPU build; an empty value takes torch from the ordinary package index, 6 GB larger.
+# This index has PyTorch's CPU build. With an empty value, pip takes torch from the ordinary package index, which is 6 GB
+# larger.
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 COPY container/check_platform.sh container/requirements-torch.txt /opt/program/container/
@@ -15,7 +17,8 @@ COPY container/requirements.txt container/constraints.txt /opt/program/container
 RUN cd /opt/program/container && python3 -m pip --python /opt/venv/bin/python install \
       -r requirements-torch.txt -r requirements.txt -c constraints.txt
 
-# The demo artifact, which is served where no other is mounted. Its kernels need AVX2, which some emulators lack.
+# This stage makes the demo artifact. The server uses it if no other artifact is mounted. The kernels need AVX2, which
+# some emulators lack.
 FROM packages AS demo
 WORKDIR /opt/program
 COPY models/demo models/demo
@@ -45,13 +48,15 @@ COPY container /opt/program/container
 COPY model_loader /opt/program/model_loader
 COPY tools /opt/program/tools
 COPY serve /opt/program/serve
-# World-readable, since serverless endpoints run as another user; bytecode now, the root may be read-only later.
+# All users can read the program, because serverless endpoints run as another user. The bytecode is compiled now, because
+# the root file system may be read-only later.
 RUN chmod -R a+rX /opt/program && chmod a+x /opt/program/entrypoint.sh && \
     /opt/venv/bin/python -m compileall -q /opt/program
 ENV HOME=/tmp PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 RUN_AS_USER=10001
 WORKDIR /tmp
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["/opt/program/entrypoint.sh", "healthcheck"]
-# SageMaker and `docker run` give the verb: nothing stands between it and the program that gets SIGTERM.
+# SageMaker and `docker run` append a command such as `serve`. entrypoint.sh replaces itself with the program, so the
+# program itself gets SIGTERM.
 ENTRYPOINT ["/opt/program/entrypoint.sh"]
 CMD ["serve"]

@@ -1,10 +1,10 @@
-# Verbs only. `make serve` and `make test` do everything from a fresh clone; `make help` lists the rest.
+# Each target is a command. `make serve` and `make test` work in a fresh clone; `make help` lists all targets.
 SHELL := /bin/bash
 PYTHON ?= python3.11
 PORT ?= 8080
 MODEL_DIR ?= build/demo
 DATA ?= models/demo/held_out.json
-# Another index for torch alone, such as PyTorch's CPU wheels (saves 6 GB): https://download.pytorch.org/whl/cpu
+# The package index from which pip takes torch alone. PyTorch's CPU wheels save 6 GB: https://download.pytorch.org/whl/cpu
 TORCH_INDEX_URL ?=
 
 VENV := .venv
@@ -15,8 +15,8 @@ DEMO := build/demo/manifest.json
 
 IMAGE ?= bert-qa
 CONTAINER_ENGINE ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo podman)
-# podman's own format has no health check, and SageMaker takes docker's, not OCI's.
-# The Dockerfile has the default index; an empty one must be given to count.
+# podman writes the OCI format by default. SageMaker accepts only docker's format, which also keeps the health check.
+# The build gets TORCH_INDEX_URL only if the user has set it, even to an empty value, because the Dockerfile has a default.
 BUILD_OPTIONS = $(if $(filter podman,$(CONTAINER_ENGINE)),--format docker,--provenance=false --output type=docker) \
   $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
   $(if $(filter environment command,$(firstword $(origin TORCH_INDEX_URL))),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL))
@@ -24,10 +24,10 @@ BUILD_OPTIONS = $(if $(filter podman,$(CONTAINER_ENGINE)),--format docker,--prov
 .DEFAULT_GOAL := help
 .PHONY: help setup serve test check format quantize evaluate benchmark invoke deploy undeploy image run test-image soak clean
 
-help: ## this list
+help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
 
-setup: $(READY) ## .venv from pinned requirements, if missing or stale
+setup: $(READY) ## create .venv from the pinned requirements, if it is missing or outdated
 
 $(READY): container/requirements.txt container/requirements-torch.txt container/requirements-dev.txt container/constraints.txt
 	@PYTHON="$(PYTHON)" bash container/check_platform.sh
@@ -39,52 +39,52 @@ $(READY): container/requirements.txt container/requirements-torch.txt container/
 $(DEMO): $(READY) $(wildcard models/demo/*) $(wildcard tools/quantize/*.py) tools/checkpoint.py model_loader/manifest.py
 	$(MAKE) quantize
 
-serve: $(READY) $(if $(filter build/demo,$(MODEL_DIR)),$(DEMO)) ## the server on PORT (8080) with MODEL_DIR (the demo)
+serve: $(READY) $(if $(filter build/demo,$(MODEL_DIR)),$(DEMO)) ## start the server on PORT (8080) with MODEL_DIR (the demo)
 	$(IN_VENV) MODEL_DIR="$(MODEL_DIR)" HOST="$${HOST:-127.0.0.1}" PORT="$(PORT)" exec ./entrypoint.sh serve
 
-test: check $(DEMO) ## static checks and all tests
+test: check $(DEMO) ## run the static checks and all tests except those of the image
 	$(VENV)/bin/python -m pytest --ignore tests/image
 
-check: $(READY) ## ruff, mypy, import directions
+check: $(READY) ## run ruff, mypy and import-linter
 	$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
 
-format: $(READY) ## ruff's formatting and safe fixes
+format: $(READY) ## apply ruff's formatting and safe fixes
 	$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
 
-quantize: $(READY) ## the demo checkpoint into build/demo; ARGS="--model ... --output ..." for another
+quantize: $(READY) ## quantize the demo checkpoint into build/demo; ARGS="--model ... --output ..." quantizes another one
 	$(IN_VENV) ./entrypoint.sh quantize $(or $(ARGS),--model models/demo --calibration models/demo/calibration.json \
 	  --evaluation models/demo/held_out.json --output build/demo)
 
-evaluate: $(READY) $(DEMO) ## exact match and F1 of MODEL_DIR on DATA (held-out demo questions); or ARGS="--url ..."
+evaluate: $(READY) $(DEMO) ## measure exact match and F1 of MODEL_DIR on DATA (the held-out demo questions), or of a server with ARGS="--url ..."
 	$(IN_VENV) ./entrypoint.sh evaluate $(or $(ARGS),--model-dir $(MODEL_DIR) --data $(DATA) \
 	  --output build/evaluate/report.json --changed build/evaluate/changed.jsonl)
 
-benchmark: $(READY) $(DEMO) ## latency, throughput, cost and plots of MODEL_DIR in build/benchmark; or ARGS="--url ..."
+benchmark: $(READY) $(DEMO) ## measure latency, throughput and price of MODEL_DIR, and write tables and plots to build/benchmark; or of a server with ARGS="--url ..."
 	$(IN_VENV) ./entrypoint.sh benchmark $(or $(ARGS),--model-dir $(MODEL_DIR) --data $(DATA))
 
-invoke: $(READY) ## ask a server or an endpoint; ARGS="--question ... --context ... --endpoint bert-qa"
+invoke: $(READY) ## ask a server or an endpoint questions; ARGS="--question ... --context ... --endpoint bert-qa"
 	$(VENV)/bin/python -m tools.invoke $(or $(ARGS),--data $(DATA) --limit 3 --url http://127.0.0.1:$(PORT))
 
-deploy: $(READY) ## a SageMaker endpoint, step by step; ARGS="--config deploy.toml" (VERB=plan shows what it would do)
+deploy: $(READY) ## create a SageMaker endpoint, step by step; ARGS="--config deploy.toml" (VERB=plan only shows the steps)
 	$(VENV)/bin/python -m tools.deploy $(or $(VERB),up) $(ARGS)
 
-undeploy: $(READY) ## remove what deploy made, and nothing else; lists and asks first
+undeploy: $(READY) ## list what deploy created, ask for confirmation, and remove only that
 	$(VENV)/bin/python -m tools.deploy down $(ARGS)
 
-image: ## the container image IMAGE (bert-qa), by docker or podman (CONTAINER_ENGINE=...)
+image: ## build the container image IMAGE (bert-qa) with docker or podman (CONTAINER_ENGINE=...)
 	$(CONTAINER_ENGINE) build $(BUILD_OPTIONS) -t $(IMAGE) .
 
-run: ## the image on PORT; its demo model, or MODEL_DIR=build/bert-base
+run: ## run the image on PORT with its demo model, or with MODEL_DIR=build/bert-base
 	$(CONTAINER_ENGINE) run --rm --read-only --tmpfs /tmp -p 127.0.0.1:$(PORT):8080 \
 	  $(if $(filter-out file,$(origin MODEL_DIR)),-v "$(abspath $(MODEL_DIR)):/opt/ml/model:ro") $(IMAGE) serve
 
-test-image: image $(DEMO) ## the image built, run with limits, read-only, without network, stopped under load
+test-image: image $(DEMO) ## build the image and test the container: with limits, read-only, without network, stopped under load
 	SOAK=$(SOAK) IMAGE=$(IMAGE) CONTAINER_ENGINE=$(CONTAINER_ENGINE) $(VENV)/bin/python -m pytest tests/image
 
-soak: ## test-image with 50 SIGTERMs, 200 loads and unloads of models, 100 MB of JSON Lines
+soak: ## run test-image with larger numbers: 50 SIGTERMs, 200 loads and unloads of models, 100 MB of JSON Lines
 	$(MAKE) test-image SOAK=1
 
-clean: ## remove what was built, and the environment
+clean: ## remove build and .venv
 	rm -rf build $(VENV)

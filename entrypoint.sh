@@ -1,13 +1,14 @@
 #!/bin/sh
-# The one way in: `serve` for SageMaker and people, and the offline tools. Environment defaults live here.
+# Start one program: the server (`serve`), its health check, or an offline tool. This script also sets the defaults of the
+# environment variables that libraries read.
 set -eu
 
-# The program is found wherever it lies, and nothing of the working directory is imported.
+# Python finds the program in the directory of this script, and imports nothing from the working directory.
 program=$(cd "$(dirname "$0")" && pwd)
 export PYTHONPATH="$program${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1
-# Lanes set their own width; this keeps every other library from starting a thread a core.
+# Each lane sets its own number of threads. This value keeps other libraries from starting one thread per core.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
-# torch and IPEX register one kernel twice, and say so at each start.
+# torch and IPEX register one kernel twice, and would write a warning at each start.
 export TORCH_CPP_LOG_LEVEL="${TORCH_CPP_LOG_LEVEL:-ERROR}"
 
 case "${1:-}" in
