@@ -15,12 +15,12 @@ TOKENS_BESIDE_THE_CONTEXT = 4  # [CLS] word [SEP] context [SEP]
 
 
 def read(data: str, questions: int) -> list[Example]:
-    """Read so many questions, evenly spread over a file in SQuAD's format."""
+    """Read `questions` questions, evenly spread over a file in SQuAD's format."""
     return spread(read_examples(data), questions)
 
 
 def spread(examples: Sequence[Example], questions: int) -> list[Example]:
-    """Choose so many questions, evenly spread."""
+    """Choose `questions` of the examples, evenly spread."""
     return list(examples[:: max(1, len(examples) // questions)][:questions])
 
 
@@ -30,12 +30,12 @@ def bodies(examples: Sequence[Example], precision: str | None = None) -> list[by
 
 
 def body_of_length(tokens: int, precision: str | None = None) -> bytes:
-    """Return a request whose single window has exactly so many tokens, if the model's maximum allows it."""
+    """Return a request whose single window has exactly `tokens` tokens, if the model's maximum allows it."""
     return _body("word", "word " * (tokens - TOKENS_BESIDE_THE_CONTEXT), precision)
 
 
 def open_cutter(artifact: Artifact) -> Cutter:
-    """Return what cuts windows exactly as a server of this artifact does."""
+    """Return a Cutter that cuts windows as a server of this artifact does."""
     limits = WindowLimits(artifact.max_seq_len, artifact.doc_stride, MAX_QUESTION_LEN)
     return Cutter(Featurizer(artifact.tokenizer_file), limits)
 
@@ -49,8 +49,8 @@ def check_all_answered(load: Load, requests: int) -> None:
     """Raise ToolError unless the server answered every request with 200."""
     if len(load.answered_ms) != requests:
         raise ToolError(
-            f"{len(load.answered_ms)} of {requests} requests were answered, {load.refused} were refused; "
-            f"number of other errors by status: {load.errors}"
+            f"the server answered {len(load.answered_ms)} of {requests} requests and refused {load.refused}; "
+            f"the others failed (number by status): {load.errors}"
         )
 
 

@@ -22,8 +22,8 @@ def take_fingerprint(info: Mapping[str, Any], command: str, arguments: Sequence[
     """Return the fingerprint as a JSON object.
 
     Args:
-        info: the body of the server's /info. CPU and versions are the server's, which may run on another machine.
-        command: the package of the command that measured, such as tools.benchmark.
+        info: the body of the server's /info. Its CPU and versions are those of the machine that the server runs on.
+        command: the package of the command that takes the measurement, such as tools.benchmark.
         arguments: the command line of that command.
     """
     return {
@@ -42,7 +42,7 @@ def take_fingerprint(info: Mapping[str, Any], command: str, arguments: Sequence[
 
 
 def server_cores(info: Mapping[str, Any]) -> int:
-    """Return how many cores the server's lanes run on, or an endpoint's instances have; 0 if that is unknown."""
+    """Return the number of cores of the server's lanes, or of an endpoint's instances; 0 if the number is unknown."""
     if endpoint := info.get("endpoint"):
         return physical_cores(endpoint["instance_type"]) * int(endpoint["instances"])
     return len({core for lane in info["lanes"] for core in lane["cores"]})

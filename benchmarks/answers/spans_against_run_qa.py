@@ -1,4 +1,4 @@
-"""Compare our span search with run_qa's on the same logits: the answers, and what long documents cost each of them.
+"""Compare our span search with run_qa's on the same logits: the answers, and the accuracy on long documents.
 
 python -m benchmarks.answers.spans_against_run_qa --data squad.json                   # each question, its paragraph
 python -m benchmarks.answers.spans_against_run_qa --data squad.json --whole-articles  # each question, its article

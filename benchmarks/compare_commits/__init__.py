@@ -1,1 +1,1 @@
-"""Compare what the servers of two commits cost."""
+"""Compare the CPU time of the servers of two commits."""

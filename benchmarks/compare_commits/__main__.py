@@ -10,8 +10,8 @@ that other work on the machine disturbs both sides alike. Every pair starts new 
 the same code can differ in speed for as long as they live.
 
 Each pair gives one ratio. Pairs are added until the 95 % interval of the mean ratio lies on one side of --limit. The
-interval is examined after every pair, so a wrong decision is somewhat more likely than 5 %. The exit code is 1 if the
-ratio is above the limit, else 0.
+interval is examined after every pair, so a wrong decision is somewhat more likely than 5 %. The exit code is 1
+only if the whole interval is above the limit.
 """
 
 import argparse
@@ -69,7 +69,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one side took for all questions."""
+    """The CPU time and the median latency of one side over all questions."""
 
     http_cpu_seconds: float
     latency_p50_ms: float
@@ -109,7 +109,12 @@ def _parse() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("base", help="git revision of this repository, or the directory of a git working tree")
-    add("candidate", nargs="?", default=".", help="the same (default: the working tree in this directory)")
+    add(
+        "candidate",
+        nargs="?",
+        default=".",
+        help="a revision or directory, like base (default: the working tree in this directory)",
+    )
     add("--metric", choices=METRICS, default="http-cpu", help="what is compared (default: http-cpu)")
     add("--limit", type=float, default=1.02, help="largest ratio that is accepted (default: 1.02)")
     add("--max-pairs", type=int, default=MAX_PAIRS, help=f"{MIN_PAIRS} to {MAX_PAIRS} (default: {MAX_PAIRS})")
@@ -124,7 +129,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _measure_pairs(given: argparse.Namespace, sides: Sequence[Side], bodies: Sequence[bytes]) -> RatioInterval:
-    """Measure pairs until the interval decides or --max-pairs are measured."""
+    """Measure pairs until the interval lies on one side of --limit, or --max-pairs are measured."""
     metric = METRICS[given.metric]
     ratios: list[float] = []
     while True:

@@ -1,4 +1,4 @@
-"""Measure what the guard costs other requests, when it runs every INT8 answer again in FP32.
+"""Measure how much the guard delays other requests when it runs every INT8 answer again in FP32.
 
     python -m benchmarks.latency.guard --model-dir build/demo --data models/demo/held_out.json
 

@@ -36,7 +36,9 @@ def main() -> None:
         line_process(in_process_loop, given.model_dir, given.precision, given.tokens) as loop,
     ):
         body = traffic.body_of_length(given.tokens)
-        connection = http.client.HTTPConnection("127.0.0.1", server.port)  # The standard library's client costs least.
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", server.port
+        )  # The standard library's client takes the least time.
 
         def over_http() -> float:
             start = time.perf_counter()

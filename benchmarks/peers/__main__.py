@@ -67,7 +67,7 @@ def _parse() -> argparse.Namespace:
     add("--model-dir", type=Path, default=DEMO, help=f"our artifact of the same checkpoint (default: {DEMO})")
     add("--data", default=HELD_OUT, help=f"questions in SQuAD's format (default: {HELD_OUT})")
     add("--questions", type=int, default=200, help="number of questions, spread over the file (default: 200)")
-    add("--max-tokens", type=int, help="take only questions that have, with their context, at most so many tokens")
+    add("--max-tokens", type=int, help="take only questions that have, with their context, at most this many tokens")
     add("--only", type=lambda text: text.split(","), help=f"some of {','.join(names)} (default: all)")
     add("--clients", type=int, default=4, help="clients of the closed loop (default: 4)")
     add("--rounds", type=int, default=3, help="number of rounds (default: 3)")

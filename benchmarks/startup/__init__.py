@@ -1,1 +1,1 @@
-"""What loading and starting cost."""
+"""The time and memory that loading and starting take."""

@@ -1,8 +1,8 @@
 """Where answers come from: the interface between a command and an artifact, a server or a SageMaker endpoint.
 
 To add a source, write a class with the members of AnswerSource, add its argument to tools/evaluate/arguments.py, and
-open it in tools/evaluate/__main__.py. If the source takes the body of POST /invocations and returns the body of the
-response, pass it to `remote_answers`, which does the rest.
+open it in tools/evaluate/__main__.py. If the source has a function that takes the body of POST /invocations and returns
+the body of the response, pass this function to `remote_answers`, which does the rest.
 """
 
 import json
@@ -35,7 +35,7 @@ class AnswerSource(Protocol):
         """Return everything that two runs must have in common to give the same answers; None if that is unknown."""
 
     def answers(self, precision: Precision, examples: Sequence[Example], rules: SpanRules) -> Iterator[str]:
-        """Yield the answers in the order of the examples, each as soon as it is there."""
+        """Yield the answers in the order of the examples, each as soon as it is known."""
 
 
 def remote_answers(

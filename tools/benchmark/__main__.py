@@ -1,4 +1,4 @@
-"""Latency, throughput and cost over HTTP with real questions, in the columns of the article.
+"""Measure latency, throughput and price over HTTP with real questions, in the columns of the article.
 
     python -m tools.benchmark --model-dir build/demo            # starts a server
     python -m tools.benchmark --url http://127.0.0.1:8080       # measures a server that runs

@@ -27,7 +27,7 @@ def choose_price(given: argparse.Namespace, info: Mapping[str, Any]) -> Price:
         return Price(None, given.dollars_per_hour, "the user", instances)
     instance = given.instance or endpoint.get("instance_type", DEFAULT_INSTANCE)
     if not instance:
-        raise ToolError(f"{_UNKNOWN_HARDWARE}: give --dollars-per-hour for the cost")
+        raise ToolError(f"{_UNKNOWN_HARDWARE}: give the price with --dollars-per-hour")
     return replace(price_of(instance), instances=instances)
 
 

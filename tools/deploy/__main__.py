@@ -1,7 +1,7 @@
 """Deploy an artifact to a SageMaker endpoint, and remove it again.
 
 python -m tools.deploy example > deploy.toml       # a configuration file with all values explained
-python -m tools.deploy plan --config deploy.toml   # shows what up would change and cost; changes nothing
+python -m tools.deploy plan --config deploy.toml   # shows what up would change, and the price; changes nothing
 python -m tools.deploy up --config deploy.toml     # creates or updates the endpoint; after a failure, run it again
 python -m tools.deploy status                      # lists what exists
 python -m tools.deploy down                        # lists what up created, asks, and removes it
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def plan(deployment: Deployment) -> None:
-    """Print what `up` would change, and the cost."""
+    """Print what `up` would change, and the price of an hour."""
     config = deployment.config
     table = Table("step", "change", title=f"{config.name} in {config.region}, account {deployment.account}")
     for title, change in commands.planned_changes(deployment):
@@ -58,7 +58,7 @@ def plan(deployment: Deployment) -> None:
 
 
 def up(deployment: Deployment) -> None:
-    """Create or update the deployment, and print the cost and how to ask a question."""
+    """Create or update the deployment, and print the price of an hour and how to ask a question."""
     config = deployment.config
     commands.up(deployment)
     CONSOLE.print(f"{config.name} is up. Cost: {describe_cost(config)}")

@@ -1,11 +1,11 @@
-"""What an hour of a deployment costs, in words."""
+"""Describe the price of an hour of a deployment."""
 
 from tools.deploy.config import DeploymentConfig
 from tools.remote.instance_prices import DATE, PRICES, REGION
 
 
 def describe_cost(config: DeploymentConfig) -> str:
-    """Return a text about the cost of an hour, from the configured price or from the table of default prices."""
+    """Return a text about the price of an hour, from the configured price or from the table of default prices."""
     if config.mode == "serverless":
         return "AWS bills the milliseconds and bytes of each request (https://aws.amazon.com/sagemaker/pricing/)"
     price = config.dollars_per_hour

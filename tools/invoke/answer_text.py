@@ -18,7 +18,7 @@ def show(console: Console, context: str, response: dict[str, Any], milliseconds:
 
 
 def _excerpt(context: str, start: int, end: int) -> Text:
-    """Return the answer with the context around it. Brackets mark the answer where there are no colours."""
+    """Return the answer with the context around it. Brackets mark the answer if the text has no colours."""
     left, right = max(0, start - EXCERPT_CHARACTERS), min(len(context), end + EXCERPT_CHARACTERS)
     before, after = " ".join(context[left:start].split("\n")), " ".join(context[end:right].split("\n"))
     text = Text(f"  {'…' if left else ''}{before}")

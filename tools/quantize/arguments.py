@@ -61,7 +61,7 @@ def parse_arguments(description: str | None) -> Options:
         choices=get_args(RecipeName),
         default=DEFAULT_RECIPE,
         help="how INT8 is made. static: plain static quantization; smoothquant: outlying channels are smoothed, keys\n"
-        "and values are centred; auto: tries both, several strengths, and layers in FP32, on held-back examples\n"
+        "and values are centred; auto: tries both, several strengths, and layers in FP32, on held-back contexts\n"
         f"(default: {DEFAULT_RECIPE})",
     )
     add("--alpha", type=float, default=DEFAULT_ALPHA, help=f"SmoothQuant's strength, 0 to 1 (default: {DEFAULT_ALPHA})")

@@ -1,7 +1,7 @@
 """The search of --recipe auto: try recipes on examples that calibration has not seen, and choose one.
 
-It takes the cheapest recipe that loses at most --max-f1-drop. docs/decisions/0008 explains why the cost is counted
-instead of timed, and why the loss is measured in expected F1.
+It takes the recipe with the least relative compute that loses at most --max-f1-drop. docs/decisions/0008 explains why
+compute is counted instead of timed, and why the loss is measured in expected F1.
 """
 
 import tempfile
@@ -25,7 +25,7 @@ from tools.squad.metric import f1
 from tools.squad.rules import EVALUATION_RULES
 
 ALPHAS = (0.5, 0.6, 0.7, 0.8, 0.9)
-FP32_COST = 4.0  # of one multiply-add, if INT8's costs 1; measured on AVX-512 VNNI (docs/decisions/0008)
+FP32_COMPUTE = 4.0  # one multiply-add in FP32 counts as 4 in INT8, as on AVX-512 VNNI (docs/decisions/0008)
 MAX_SHARE_IN_FP32 = 0.25  # of the linear layers; with more of them in FP32, INT8 is hardly faster than FP32
 EXPECTED_F1_RULES = replace(EVALUATION_RULES, top_k=20)
 
@@ -39,19 +39,23 @@ class TriedRecipe:
 
     Attributes:
         recipe: what was tried.
-        cost: the cost of the linear layers, if the cost with all of them in INT8 is 1.
+        relative_compute: the compute of the linear layers, divided by their compute if all of them are in INT8.
         rms_difference: the root-mean-square difference from FP32's logits over the contexts.
         f1_drop: the loss of expected F1 against FP32, in points.
     """
 
     recipe: Recipe
-    cost: float
+    relative_compute: float
     rms_difference: float
     f1_drop: float
 
     def as_json(self) -> dict[str, Any]:
         """Return recipe and figures as the manifest stores them."""
-        figures = {"cost": self.cost, "rms_difference": self.rms_difference, "f1_drop": self.f1_drop}
+        figures = {
+            "relative_compute": self.relative_compute,
+            "rms_difference": self.rms_difference,
+            "f1_drop": self.f1_drop,
+        }
         return {**self.recipe.as_json(), **{name: round(value, 6) for name, value in figures.items()}}
 
 
@@ -83,9 +87,9 @@ class RecipeSearch:
         self.tried: list[TriedRecipe] = []
 
     def best(self, max_f1_drop: float) -> Recipe:
-        """Return the cheapest recipe that loses at most max_f1_drop points of expected F1.
+        """Return the recipe with the least relative compute that loses at most max_f1_drop points of expected F1.
 
-        Of several recipes with the same cost, the one whose logits are nearest to FP32's is chosen.
+        If several recipes have the same relative compute, the one whose logits are nearest to FP32's is chosen.
 
         Raises: ToolError if every recipe loses more.
         """
@@ -106,7 +110,7 @@ class RecipeSearch:
     def _with_fp32(self, start: Recipe) -> Iterator[Recipe]:
         """Yield the recipe with 1, 2, 4, ... linear layers in FP32.
 
-        The layers that reduce the squared logit difference most for their cost come first.
+        The layers that reduce the squared logit difference most for their size come first.
         """
         squared = self._measure(start)[0] ** 2
         gains = {}
@@ -124,7 +128,7 @@ class RecipeSearch:
         rms, expected = self._measure(recipe)
         in_fp32 = sum(self._sizes[name] for name in recipe.fp32_linears) / sum(self._sizes.values())
         drop = self._reference_f1 - expected
-        self.tried.append(TriedRecipe(recipe, 1 + (FP32_COST - 1) * in_fp32, rms, drop))
+        self.tried.append(TriedRecipe(recipe, 1 + (FP32_COMPUTE - 1) * in_fp32, rms, drop))
         return self.tried[-1]
 
     def _measure(self, recipe: Recipe, description: str | None = None) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What quantize shows on the terminal: the current step under a progress bar, and the tables of its results."""
+"""What quantize shows on the terminal: the current step beside a progress bar, and the tables of its results."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -14,13 +14,13 @@ from tools.quantize.recipes import Recipe
 
 
 class StepDisplay:
-    """Show one step at a time under a progress bar, and print tables above it."""
+    """Show one step at a time beside a progress bar, and print tables above the bar."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
     def show_step(self, description: str, parts: float | None = None) -> Callable[[], None]:
-        """Show a step in place of the last one; return a function to call after each of its parts."""
+        """Replace the step that is shown; return a function to call after each part of the new step."""
         for shown in self._progress.task_ids:
             self._progress.remove_task(shown)
         task = self._progress.add_task(description, total=parts)
@@ -34,11 +34,13 @@ class StepDisplay:
 def recipe_table(tried: Sequence[TriedRecipe], chosen: Recipe | None, examples: int) -> Table:
     """Return a row for each recipe that was tried, in that order, with a mark at the chosen one."""
     table = Table(title=f"recipes, on {examples} held-back calibration examples", title_justify="left")
-    for column in ("recipe", "cost", "logit rms", "expected F1 lost"):
+    for column in ("recipe", "relative compute", "logit rms", "expected F1 lost"):
         table.add_column(column, justify="left" if column == "recipe" else "right")
     for one in tried:
         mark = " <-" if one.recipe == chosen else ""
-        table.add_row(one.recipe.name + mark, f"{one.cost:.2f}", f"{one.rms_difference:.4f}", f"{one.f1_drop:+.2f}")
+        table.add_row(
+            one.recipe.name + mark, f"{one.relative_compute:.2f}", f"{one.rms_difference:.4f}", f"{one.f1_drop:+.2f}"
+        )
     return table
 
 

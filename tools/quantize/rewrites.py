@@ -1,7 +1,7 @@
 """Rewrites of an FP32 encoder that make INT8 more exact. They leave the logits unchanged, up to rounding in FP32.
 
-A tensor of activations is quantized with one scale. So one channel far from the others costs all channels their
-resolution. A value far from 0 costs most where the softmax's small weights are rounded to 0.
+A tensor of activations is quantized with one scale. One channel with a much larger range makes this scale coarse for
+all channels. Values far from 0 do the most harm in attention, where small softmax weights are rounded to 0.
 """
 
 from collections.abc import Iterable, Sequence
@@ -126,12 +126,12 @@ def smooth(model: nn.Module, layer: EncoderLayer, ranges: ActivationRanges, alph
 
     alpha: 0 leaves the range in the activations, 1 moves all of it into the weights.
 
-    Between the two layers of the feed-forward block, a handful of the thousands of channels reach several times as far
-    as all others. Only these are divided, down to the range of the others.
+    Between the two layers of the feed-forward block, a handful of the thousands of channels have a range several times
+    as large as all other channels. Only these channels are divided, down to the range of the others.
 
-    The division is a separate multiplication before the linear layer. It cannot be folded into the LayerNorm in front,
-    whose output is the residual as well. The multiplication costs little, while IPEX's own SmoothQuant breaks fusions
-    (docs/decisions/0009).
+    The division is a separate multiplication before the linear layer. It cannot be merged into the preceding LayerNorm,
+    because the residual connection uses the same output. The multiplication takes little time, while IPEX's own
+    SmoothQuant breaks fusions (docs/decisions/0008).
 
     Source: Xiao et al. 2023, SmoothQuant, equation 4.
     """
@@ -146,7 +146,7 @@ def smooth(model: nn.Module, layer: EncoderLayer, ranges: ActivationRanges, alph
 
 def _divide_input_channels(model: nn.Module, linears: Sequence[nn.Linear], factor: torch.Tensor) -> None:
     """Divide the channels of an input that some linear layers share, and multiply their weights by the same factor."""
-    scale = 1 / factor  # one tensor for all of them, so that the graph multiplies only once
+    scale = 1 / factor  # all layers share this tensor, so that the graph multiplies only once
     for linear in linears:
         with torch.no_grad():
             linear.weight *= factor

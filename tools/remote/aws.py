@@ -157,7 +157,7 @@ class Aws:
 
 
 class _AwsErrors:
-    """A context manager that turns the exceptions of boto3 into AwsError."""
+    """A context manager that converts the exceptions of boto3 into AwsError."""
 
     def __init__(self, operation: str) -> None:
         self._operation = operation

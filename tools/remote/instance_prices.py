@@ -1,4 +1,4 @@
-"""Default prices of SageMaker instances for an hour, and the cost of a million queries.
+"""Default prices of SageMaker instances for an hour, and the price of a million queries.
 
 Prices change over time and differ by region. Users can replace the defaults in this table with the price that they pay.
 """
@@ -14,7 +14,7 @@ DEFAULT_INSTANCE = "ml.c6i.2xlarge"  # the instance type of the article
 # AWS publishes the current prices at https://aws.amazon.com/sagemaker/pricing/
 _COPIES = "several public copies of the price list, from 2024 to 2026, which agree"
 _ONE_COPY = "one public copy of the price list"
-# In the article, cost times rate gives $0.41 to $0.42 an hour in every row, on c5 and on c6i.
+# In the article, price per query times rate gives $0.41 to $0.42 an hour in every row, on c5 and on c6i.
 _ARTICLE = "the article: ml.c6i.2xlarge costs as much an hour as ml.c5.2xlarge"
 _ROUNDED = "github.com/SuperCowPowers/workbench, model_utils.py, hosting in us-east-1, rounded to cents"
 
@@ -91,5 +91,5 @@ def physical_cores(instance: str) -> int:
 
 
 def dollars_per_million(dollars_per_hour: float, queries_per_second: float) -> float:
-    """Return the cost of a million queries on an instance that answers `queries_per_second` without a pause."""
+    """Return the price of a million queries on an instance that answers `queries_per_second` without a pause."""
     return dollars_per_hour / 3600 / queries_per_second * 1e6

@@ -1,4 +1,4 @@
-"""One model in training: its steps, its state on disk, and its checkpoint. Imports torch and transformers."""
+"""Train one model: run its steps, keep its state on disk, and write its checkpoint. Imports torch and transformers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ class Trainer:
     def __init__(self, encoder: str, output: Path, seed: int, weight_decay: float) -> None:
         """Load the encoder, and write its tokenizer into the output directory.
 
-        If the encoder has no span head, its weights are drawn from the seed.
+        If the encoder has no span head, a new span head gets random weights that depend on the seed.
 
         Raises: ToolError.
         """
@@ -33,7 +33,7 @@ class Trainer:
     def step(self, batch: Sequence[LabelledWindow], number: int, rate: float, gradient_norm: float) -> float:
         """Run one step of gradient descent and return the loss.
 
-        Dropout depends on the number of the step alone, so that a resumed run ends like one without interruption.
+        Dropout depends only on the number of the step, so a resumed run gives the same weights as an uninterrupted run.
         """
         torch.manual_seed(number)
         inputs, starts, ends = self._tensors(batch)
@@ -88,6 +88,6 @@ class Trainer:
         return int(state["done"])
 
     def save(self, directory: Path) -> None:
-        """Write the checkpoint in half precision. Quantization keeps fewer digits, so nothing is lost by it."""
+        """Write the checkpoint in half precision. Quantization keeps fewer digits, so half precision loses nothing."""
         self._model.half().save_pretrained(directory)
         self._model.float()

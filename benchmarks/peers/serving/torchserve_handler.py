@@ -37,7 +37,7 @@ class QuestionHandler(BaseHandler):  # type: ignore[misc]  # torchserve is not i
         self.initialized = True
 
     def forward(self, window: Encoding, tokens: int) -> Logits:
-        """Run one pass, padded to so many tokens; return the logits without the padding."""
+        """Run one pass, padded to `tokens` tokens; return the logits without the padding."""
         padding = ((0, 0), (0, tokens - len(window.ids)))
         arrays = {name: torch.from_numpy(np.pad(array, padding)) for name, array in tensors(window).items()}
         with torch.inference_mode():

@@ -36,6 +36,6 @@ def test_questions_are_spread_evenly(number: int, expected: list[int]) -> None:
 
 def test_a_request_that_was_not_answered_is_reported() -> None:
     load = Load([Sample(0, 0, 1, 200), Sample(0, 0, 1, 429), Sample(0, 0, 1, 500)])
-    with pytest.raises(ToolError, match=r"1 of 3 requests were answered, 1 were refused; .*\{500: 1\}"):
+    with pytest.raises(ToolError, match=r"answered 1 of 3 requests and refused 1; .*\{500: 1\}"):
         traffic.check_all_answered(load, 3)
     traffic.check_all_answered(Load([Sample(0, 0, 1, 200)]), 1)

@@ -29,7 +29,7 @@ class FirstQuestionStep(Step):
         return self._config.has_endpoint
 
     def change(self) -> str | None:
-        """Return the same text always: every `up` asks the question, which costs little and proves that all works."""
+        """Return the same text always: every `up` asks the question, to prove quickly that everything works."""
         return "ask the endpoint one question"
 
     def apply(self) -> None:
