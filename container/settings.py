@@ -72,13 +72,14 @@ class Settings(BaseSettings):
     batch: bool = Field(
         False,
         validation_alias="SAGEMAKER_BATCH",
-        description="Turns on batch transform: a body in JSON Lines may have any size, and a request may take an hour.",
+        description="Switches on batch transform: a body in JSON Lines may have any size, and a request may take an "
+        "hour.",
     )
     multi_model: bool = Field(
         False,
         validation_alias="SAGEMAKER_MULTI_MODEL",
-        description="Turns on the multi-model endpoint: the server starts without a model, and clients load and unload "
-        "models through `/models`.",
+        description="Switches on the multi-model endpoint: the server starts without a model, and clients load and "
+        "unload models through `/models`.",
     )
     narrow_lanes: int | None = Field(
         None,
@@ -98,7 +99,7 @@ class Settings(BaseSettings):
         True,
         validation_alias="BACKGROUND_LANES",
         description="Adds background lanes, which run the windows of a request after its fourth one. They give way to "
-        "other requests.",
+        "other requests. A multi-model endpoint has none.",
     )
     guard_share: float = Field(
         0.01,
@@ -106,7 +107,7 @@ class Settings(BaseSettings):
         le=1,
         validation_alias="GUARD_SHARE",
         description="The guard runs at most this share of the INT8 answers again in FP32, when a core is idle. `0` "
-        "turns the guard off.",
+        "switches the guard off. A multi-model endpoint has no guard.",
     )
     guard_min_agreement: float = Field(
         0.8,
@@ -114,7 +115,7 @@ class Settings(BaseSettings):
         le=1,
         validation_alias="GUARD_MIN_AGREEMENT",
         description="The server logs a warning when FP32 agrees with less than this share of the last 100 answers that "
-        "the guard ran again.",
+        "the guard ran again. A multi-model endpoint has no guard.",
     )
     run_as_user: int = Field(
         0,
@@ -130,7 +131,7 @@ class Settings(BaseSettings):
         le=512,
         validation_alias="RUNG_STEP",
         description="The rungs of the ladder are this many tokens apart. A larger step needs less memory but pads "
-        "windows more. With `auto` the step is 16, or more if memory is short.",
+        "windows more. With `auto` the step is 16, or more if memory is short; on a multi-model endpoint it is 64.",
     )
     log_level: LogLevel = Field(
         "INFO",
@@ -141,8 +142,8 @@ class Settings(BaseSettings):
     onednn_max_cpu_isa: str = Field(
         "DEFAULT",
         validation_alias="ONEDNN_MAX_CPU_ISA",
-        description="oneDNN's own variable, for tests. A value such as `AVX512_CORE` or `AVX2` makes the server use "
-        "only the instructions of an older CPU.",
+        description="The server uses only the instructions of this CPU generation, even if the CPU has more: "
+        "`AVX512_CORE` and `AVX2` stand for older CPUs. The variable is oneDNN's own, and is meant for tests.",
     )
 
     @property
@@ -197,7 +198,7 @@ class Settings(BaseSettings):
 
 
 def variable_names(field_name: str) -> list[str]:
-    """Return the environment variables of a setting. If several are set, the first in this list wins."""
+    """Return the environment variables of a setting. If several are set, the first one in this list wins."""
     alias = Settings.model_fields[field_name].validation_alias
     if isinstance(alias, AliasChoices):
         return [str(choice) for choice in alias.choices]
