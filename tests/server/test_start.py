@@ -101,7 +101,7 @@ def test_fp32_is_served_in_place_of_int8_with_other_logits_than_at_quantization(
         httpx.get(f"{server.url}/ping").raise_for_status()
     pings = [line for line in (tmp_path / "log").read_text().splitlines() if "/ping answers 200" in line]
     assert len(pings) == 1  # /ping was asked more often, but its answer did not change
-    assert "FP32; INT8 is passed over: INT8 gives other numbers here" in pings[0]
+    assert "FP32; INT8 is not served: INT8 gives other numbers here" in pings[0]
 
 
 def test_int8_without_fusion_is_refused(artifact_copy: Path) -> None:
