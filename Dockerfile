@@ -27,7 +27,6 @@ COPY model_loader model_loader
 COPY serve/__init__.py serve/errors.py serve/
 COPY serve/qa/__init__.py serve/qa/answer_overlap.py serve/qa/features.py serve/qa/spans.py serve/qa/types.py serve/qa/
 COPY tools/*.py tools/
-COPY tools/answers tools/answers
 COPY tools/quantize tools/quantize
 COPY tools/squad tools/squad
 RUN if grep -qw avx2 /proc/cpuinfo; then cd models/demo && PYTHONPATH=/opt/program /opt/venv/bin/python -m tools.quantize \

@@ -26,7 +26,7 @@ _WINDOW = struct.Struct("=HH")  # of each window: context_offset, tokens
 _RESULT = struct.Struct("=dH")  # cost_ms, number of windows
 IDLE_CLASS = 20  # stands for the scheduling class SCHED_IDLE in the place of a niceness, which ends at 19
 
-# How an error of the zygote crosses the socket: by name, and back to the class that the server catches.
+# The zygote sends an error by its name here, and the HTTP process raises the class of this name.
 LOAD_ERRORS: dict[str, type[ModelLoadError]] = {
     "artifact_missing": ArtifactMissing,
     "artifact_invalid": ArtifactInvalid,
@@ -39,7 +39,7 @@ class FrameKind(IntEnum):
     """What a frame's body is."""
 
     RUN = 1  # to a lane: windows of one precision and rung
-    LOGITS = 2  # from a lane: the windows' logits and what the pass cost
+    LOGITS = 2  # from a lane: the windows' logits, and the milliseconds of the call
     WARM = 3  # to a lane or the zygote: JSON precision, rung
     WARMED = 4  # the reply: JSON cost_ms, fused_groups
     FAILED = 5  # the reply when a pass fails: JSON error
@@ -156,14 +156,14 @@ def raise_load_error(reply: dict[str, Any]) -> None:
 
 
 def receive(sock: socket.socket) -> tuple[FrameKind, bytes, list[int]] | None:
-    """Block for one frame.
+    """Wait for one frame.
 
     Returns its kind, body and attached file descriptors, or None at the end of the stream.
-    Raises: ConnectionResetError where the stream ends inside a frame.
+    Raises: ConnectionResetError if the stream ends inside a frame.
     """
     try:
         data, fds, _, _ = socket.recv_fds(sock, HEADER.size, 1)
-    except ConnectionResetError:  # the peer closed its end with a frame of ours unread
+    except ConnectionResetError:  # the peer closed the socket before it read our last frame
         return None
     if not data:
         return None

@@ -1,8 +1,8 @@
-"""The zygote: it loads the models, warms them on one thread, and forks each lane, replacements included.
+"""The zygote: it loads the models, warms them on one thread, and forks the lanes and their replacements.
 
 A lane of one core inherits all that the zygote has: packed weights and compiled shapes, shared page by page
-(docs/decisions/0006). Such a lane costs some 40 MB and is warm from its first moment. The zygote must never start an
-OpenMP team, because threads do not survive a fork.
+(docs/decisions/0006). Such a lane needs little memory of its own (docs/benchmarks.md), and is warm from its first
+moment. The zygote must never start an OpenMP team, because threads do not survive a fork.
 
 serve/lanes/zygote_client.py starts `python -m model_loader.zygote FD` with one end of a socket pair. The zygote ends
 when the other end closes.

@@ -1,4 +1,4 @@
-"""The life of the server: start, ready, drain, failed. Brings one model up, and says whether it can answer."""
+"""The life of one model: start it, say whether it can answer, drain it and end it."""
 
 import asyncio
 import logging
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class State(StrEnum):
-    """Where the server is in its life."""
+    """The state of the server."""
 
     LOADING = "loading"
     READY = "ready"
@@ -67,14 +67,17 @@ class Lifecycle:
         plan: Plan | None = None,
         cores: CoreArbiter | None = None,
     ) -> None:
-        """plan and cores: for a model that shares this machine with others; one that has it to itself makes its own."""
+        """Prepare everything but the processes.
+
+        plan and cores: for a model that shares this machine with others. None: the model has the machine to itself.
+        """
         self.settings = settings
         self.artifact = artifact
         self.cpu = cpu
         self.metrics = Metrics()
         self.state = State.LOADING
         self.passed_over = dict(artifact.passed_over)  # precision: why it is not served
-        self.decided = asyncio.Event()  # set when loading has ended, well or not
+        self.decided = asyncio.Event()  # set when loading has ended, successfully or not
         self.failure: Exception | None = None
         self._created_at = time.perf_counter()
         self._last_ping: bool | None = None
@@ -113,14 +116,17 @@ class Lifecycle:
             self._become_ready()
             self.supervisor.complete()
         except ModelLoadError as error:
-            log.error("cannot serve this model: %s", error)
+            log.error("the server cannot serve this model: %s", error)
             self._fail(error)
         except Exception as error:
-            log.exception("cannot serve this model because of an unexpected error")
+            log.exception("the server cannot serve this model because of an unexpected error")
             self._fail(error)
 
     async def _bring_up(self, file: ModelFile) -> None:
-        """Bring one precision up. One that fails is not served, unless it was asked for or is the last one."""
+        """Bring one precision up. If it fails, go on without it.
+
+        Raises: ModelLoadError if the failed precision was asked for in PRECISIONS, or is the last one.
+        """
         precision = file.precision
         try:
             await self.supervisor.bring_up(file, self._check)
@@ -152,11 +158,11 @@ class Lifecycle:
         return self.state is State.READY and self.supervisor.has_live_lane and bool(self.pool.precisions.files)
 
     def ping(self) -> bool:
-        """Return is_healthy. Log a line whenever that differs from the ping before."""
+        """Return is_healthy. Log a line if the result differs from the previous one."""
         is_healthy = self.is_healthy
         if is_healthy != self._last_ping:
             self._last_ping = is_healthy
-            served = ", ".join(self.pool.precisions.files) or "nothing"
+            served = ", ".join(self.pool.precisions.accepted) or "nothing"
             missing = "".join(f"; {precision} is not served: {why}" for precision, why in self.passed_over.items())
             log.info("/ping answers %d from now on (%s): %s%s", 200 if is_healthy else 503, self.state, served, missing)
         return is_healthy

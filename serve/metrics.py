@@ -25,13 +25,13 @@ class Metrics:
     def _add_requests(self) -> None:
         self.requests = Counter(
             "bertqa_requests",
-            "Requests that got a response, by status, form and precision.",
+            "Requests that have ended, by status, form and precision.",
             ["status", "form", "precision"],
             registry=self.registry,
         )
         self.stage_seconds = Histogram(
             "bertqa_stage_seconds",
-            "Time of a request by stage, seconds.",
+            "Time that a request spent in each stage, in seconds.",
             ["stage"],
             buckets=BUCKETS,
             registry=self.registry,
@@ -44,7 +44,7 @@ class Metrics:
         )
         self.window_seconds = Histogram(
             "bertqa_window_seconds",
-            "Time of one window's pass, seconds.",
+            "Time that one window's pass took, in seconds.",
             ["precision"],
             buckets=BUCKETS,
             registry=self.registry,
@@ -55,7 +55,7 @@ class Metrics:
         self.queue_windows = Gauge("bertqa_queue_windows", "Windows that wait for a lane.", registry=self.registry)
         self.queue_delay_seconds = Gauge(
             "bertqa_queue_delay_seconds",
-            "Estimated queueing delay of a new request of one window, seconds.",
+            "Estimated queueing delay of a new request of one window, in seconds.",
             registry=self.registry,
         )
         self.lane_up = Gauge(
@@ -78,7 +78,7 @@ class Metrics:
         )
         self.rung_cost_seconds = Gauge(
             "bertqa_rung_cost_seconds",
-            "Expected time of a pass, seconds.",
+            "Expected time of a pass, in seconds.",
             ["width", "precision", "rung"],
             registry=self.registry,
         )
@@ -86,7 +86,7 @@ class Metrics:
     def _add_guard(self) -> None:
         self.guard_answers = Counter(
             "bertqa_guard_answers",
-            "INT8 answers drawn to be run again in FP32: agree, differ, or skipped because no core was idle.",
+            "INT8 answers selected to be run again in FP32: agree, differ, or skipped.",
             ["outcome"],
             registry=self.registry,
         )

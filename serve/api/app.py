@@ -57,13 +57,14 @@ def new_app(
 ) -> FastAPI:
     """Create an application that starts and closes a servable, with the routes that one model and many have in common.
 
-    answering: the route that answers questions. It is a route of starlette and the first one, because it is the only
-    busy route: as a route of FastAPI behind the others it would take 50 µs more CPU time for each request.
+    answering: the route that answers questions. It is the only busy route, so it is a plain route of starlette and
+    comes first: FastAPI's own handling of a route takes 40 µs more CPU time per request.
+    info_body, metrics_body: return the bodies of /info and /metrics.
     """
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        gc.freeze()  # the garbage collector never walks over what has been loaded until now
+        gc.freeze()  # the garbage collector skips everything that has been loaded so far
         start = asyncio.create_task(servable.start())
         yield
         start.cancel()

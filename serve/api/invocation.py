@@ -1,4 +1,4 @@
-"""Answer one POST with questions: from its bytes to a response, a log line and metrics."""
+"""Answer one POST request with questions: turn its bytes into a response, a log line and metrics."""
 
 import asyncio
 import logging
@@ -20,12 +20,12 @@ from serve.lifecycle import Lifecycle, State
 
 log = logging.getLogger("request")
 
-CLIENT_GONE = 499  # nginx's status; only the log line and the metrics show it
+CLIENT_GONE = 499  # nginx's status for a client that has disconnected; only the log line and the metrics show it
 PARSE_INLINE_BYTES = 65_536  # parsing a larger body takes milliseconds, so a thread does it beside the event loop
 
 
 class Invocation:
-    """One request to a model. `respond` is the way of the request, from top to bottom."""
+    """One POST request with questions for one model."""
 
     def __init__(self, lifecycle: Lifecycle, request: Request, model_name: str | None = None) -> None:
         """model_name: the name of the model on a multi-model endpoint, for the log line."""

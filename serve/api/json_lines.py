@@ -40,7 +40,7 @@ class LineAnswerer:
     request_id: str
 
     async def answer(self, line: bytes | None) -> bytes:
-        """Return the answer to one line, or an error object, so that no line can prevent the answers to the others.
+        """Return the answer to one line. An error becomes an error object, so it does not affect the other lines.
 
         line: None stands for a line that is longer than LINE_BYTES.
         """

@@ -1,4 +1,4 @@
-"""Media types: which one a request's body has, and whether its sender accepts the same one in the response."""
+"""Determine the media type of a request, and check that the client accepts it in the response."""
 
 import functools
 from email.message import Message

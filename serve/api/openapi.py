@@ -10,7 +10,7 @@ from starlette.routing import Route
 from serve.api import schemas
 from serve.api.media_type import JSON, JSON_LINES
 
-Responses = dict[int | str, dict[str, Any]]  # as FastAPI takes them: by status
+Responses = dict[int | str, dict[str, Any]]  # by status, as FastAPI expects them
 
 REQUESTS = (
     schemas.SampleRequest,

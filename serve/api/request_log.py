@@ -23,7 +23,7 @@ class RequestRecord:
     request_id: str
     model_name: str | None  # on a multi-model endpoint
     target_model: str | None  # the file name that the caller of a multi-model endpoint gave
-    form: str = "none"  # until the body is parsed
+    form: str = "none"  # until the body has been parsed
     trace: Trace = field(default_factory=Trace)
 
     @classmethod
@@ -35,7 +35,7 @@ class RequestRecord:
     def write(self, metrics: Metrics, status: int, error: str | None) -> None:
         """Write the log line, and add the request to the metrics.
 
-        error: the error_type, with the message where it may be logged; None if the request succeeded.
+        error: the error_type, followed by the message of a RequestError; None if the request succeeded.
         """
         trace = self.trace
         precision = "+".join(sorted(trace.precisions)) or "none"

@@ -1,7 +1,7 @@
 """Admission: the only place that refuses work because it would wait too long or run too long.
 
-Each request gets one permit before its text costs anything, and must show the permit with its work when that is known.
-Limits on sizes and the validation of requests are in serve/api.
+A request gets one permit before its text is parsed. When its windows have been counted, `approve` accepts or refuses
+them. The limits on sizes and the validation of requests are in serve/api.
 """
 
 import asyncio
@@ -14,14 +14,15 @@ from serve.lanes.core_arbiter import CoreArbiter, CoreUser
 from serve.lanes.cost import BACKGROUND_SHARE, BusyShare
 from serve.lanes.fair_queue import FOREGROUND_WINDOWS, Ticket
 
-WINDOWS_PER_SECOND_GUESS = 1000  # no CPU core runs more; it bounds the tokenizing of a document of hopeless length
+WINDOWS_PER_SECOND_GUESS = 1000  # no machine runs more; it bounds the tokenizing of a document that is far too long
 
 
 @dataclass(frozen=True)
 class AdmissionLimits:
-    """timeout_seconds: for a request from its permit to its answer. max_queue_seconds: for its wait in the queue.
+    """The limits of admission.
 
-    can_streams_wait: JSON Lines are accepted however long the queue is, because a batch has the time to wait.
+    timeout_seconds: the longest time from a request's permit to its answer. max_queue_seconds: the longest wait in the
+    queue. can_streams_wait: JSON Lines are accepted however long the queue is, because a batch has the time to wait.
     """
 
     timeout_seconds: float
@@ -33,7 +34,7 @@ class AdmissionLimits:
 class Permit:
     """Permission for one request to use the lanes. deadline: in the event loop's time, seconds.
 
-    is_stream: the request has many lines, and was admitted as a whole; its lines are never refused one by one.
+    is_stream: the request has many lines and was admitted as a whole; no line is refused because of the queue.
     """
 
     deadline: float
@@ -42,7 +43,10 @@ class Permit:
 
 
 class Workload(CoreUser, Protocol):
-    """What admission asks of the pool. parallel: how many windows run at once; busy: by foreground windows."""
+    """What admission reads from the pool.
+
+    parallel: the number of windows that run at once. busy: the share of core time that foreground windows use.
+    """
 
     parallel: int
     has_background: bool
@@ -60,16 +64,17 @@ class Admission:
     def issue_permit(self, *, is_stream: bool = False) -> Permit:
         """Return the permit of a new request, whose work is not known yet.
 
-        Raises: Overloaded where the queue is too long already.
+        Raises: Overloaded if the queue is too long already.
         """
         if not (is_stream and self.limits.can_streams_wait):
             self._check_wait(windows=1, alone_ms=0.0)
         return Permit(asyncio.get_running_loop().time() + self.limits.timeout_seconds, is_stream)
 
     def approve(self, permit: Permit, windows: int, cost_ms: float) -> None:
-        """Accept or refuse a request's work, now that it is known. cost_ms: of all windows, in lane-milliseconds.
+        """Accept or refuse the windows of a request. cost_ms: of all of them, in lane-milliseconds.
 
-        Raises: DocumentTooLong where even an idle server would need too long, Overloaded where this one would.
+        Raises: DocumentTooLong if even an idle server could not finish in time; Overloaded if this server cannot,
+        because other work is waiting.
         """
         if permit.is_stream:
             return
@@ -89,13 +94,15 @@ class Admission:
         return int(self.limits.timeout_seconds * WINDOWS_PER_SECOND_GUESS * max_seq_len)
 
     def check_tokens(self, tokens: int, max_seq_len: int) -> None:
-        """Refuse a document that was not even tokenized to its end.
+        """Refuse a document with more tokens than `max_tokens`.
 
         Raises: DocumentTooLong.
         """
         limit = self.max_tokens(max_seq_len)
         if tokens > limit:
-            raise DocumentTooLong(f"context: has more than {limit} tokens, too many to answer in time")
+            raise DocumentTooLong(
+                f"context: has more than {limit} tokens, which cannot be answered in time. Split the document"
+            )
 
     def queueing_delay_ms(self, windows: int) -> float:
         """Estimated queueing delay, in milliseconds, for a request of `windows` windows."""
@@ -109,13 +116,13 @@ class Admission:
         too_much_ms = max(wait_ms - self.limits.max_queue_seconds * 1000, total_ms - self.limits.timeout_seconds * 1000)
         if too_much_ms > 0:
             raise Overloaded(
-                f"the queue is {wait_ms / 1000:.1f} s long, and {windows} windows would take {total_ms / 1000:.1f} s "
-                "with it. Try again later",
+                f"this request would wait about {wait_ms / 1000:.1f} s in the queue and take {total_ms / 1000:.1f} s "
+                "in all. Send it again after the seconds in Retry-After",
                 retry_after_seconds=math.ceil(too_much_ms / 1000),
             )
 
     def _slowdown(self, windows: int) -> float:
-        """Return how many times longer than alone a request takes beside what runs in the foreground."""
+        """Return the factor by which work in the foreground slows a request of `windows` windows down."""
         if windows <= FOREGROUND_WINDOWS or not self._pool.has_background:
             return 1.0
         return 1 / max(1 - self._pool.busy.share(), BACKGROUND_SHARE)

@@ -42,7 +42,7 @@ class CoreArbiter:
         return frozenset().union(*(other.busy_cores() for other in self._users if other is not user))
 
     def work_of_others_ms(self, user: CoreUser, windows: int, own_ms: float) -> float:
-        """Return the lane-milliseconds that other pools run, taking turns, beside `own_ms` of this pool's work."""
+        """Return the lane-milliseconds of other pools' work that runs alternately with `own_ms` of this pool's work."""
         return sum(min(own_ms, other.work_ahead_ms(windows)) for other in self._users if other is not user)
 
     def offer_cores(self) -> None:

@@ -10,7 +10,7 @@ from serve.lanes.fair_queue import Priority
 
 SMOOTHING = 0.1  # the weight of the newest pass: about twenty passes replace an old cost
 BUSY_SECONDS = 5
-HANG_FACTOR = 20  # a pass hangs when it takes so many times its expected cost, and HANG_FLOOR_SECONDS at least
+HANG_FACTOR = 20  # a pass hangs if it takes this many times its expected cost, but never before HANG_FLOOR_SECONDS
 HANG_FLOOR_SECONDS = 5
 IDLE_LIMIT_SECONDS = 600  # of a pass that runs on idle cores only
 BACKGROUND_SHARE = 0.08  # of a core that a background lane gets while the foreground is busy (docs/decisions/0007)
@@ -36,7 +36,7 @@ class CostTable:
     def cost_ms(self, width: int, precision: Precision, tokens: int) -> float:
         """Return the expected milliseconds of a window of `tokens` tokens on a lane of `width` cores.
 
-        Where no rung that holds the window was measured on such a lane, the result is the highest cost known
+        If no rung that holds the window was measured on such a lane, the result is the highest cost known
         anywhere, so that the estimate is never too low.
         """
         row = self._cost_ms.get((width, precision), {})
@@ -47,7 +47,7 @@ class CostTable:
 
 
 class BusyShare:
-    """The share of the cores' time, 0 to 1, that foreground windows took over about the last five seconds."""
+    """The share of the cores' time that foreground windows used in about the last five seconds."""
 
     def __init__(self, cores: int) -> None:
         self._cores = cores
@@ -60,7 +60,7 @@ class BusyShare:
         self._core_ms += core_ms
 
     def share(self) -> float:
-        """Return the share."""
+        """Return the share of core time, 0 to 1."""
         self._decay()
         return min(1.0, self._core_ms / (self._cores * BUSY_SECONDS * 1000))
 
@@ -71,7 +71,7 @@ class BusyShare:
 
 
 def hang_limit_seconds(cost_ms: float, priority: Priority) -> float:
-    """Return the seconds after which a pass that was expected to cost `cost_ms` is taken to hang."""
+    """Return the seconds after which a pass that was expected to cost `cost_ms` counts as hung."""
     if priority is Priority.IDLE:
         return IDLE_LIMIT_SECONDS
     limit = max(HANG_FLOOR_SECONDS, HANG_FACTOR * cost_ms / 1000)

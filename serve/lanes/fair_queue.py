@@ -1,8 +1,8 @@
 """The windows that wait for a lane, in an order that is fair to each request. Pure data structures on the event loop.
 
 Requests take turns of a few windows each. So a long context delays other requests by a few windows at a time and not by
-its whole length, and a request of few windows finishes as early as in a queue without turns. No lane is idle while a
-window waits that it could run.
+its whole length, and a request of up to four windows runs all of them in one turn. No lane stays idle while a window
+that it could run is waiting.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from enum import StrEnum
 from container.precision import Precision
 from model_loader.model_io import ModelInput, WindowLogits
 
-FOREGROUND_WINDOWS = 4  # of a request, and of one turn; later windows run in the background (docs/decisions/0007)
+FOREGROUND_WINDOWS = 4  # a request's first windows run in the foreground, and a turn has as many (decisions/0007)
 
 
 class Priority(StrEnum):
@@ -67,7 +67,7 @@ class FairQueue:
         self._length += 1
 
     def put_back(self, ticket: Ticket, job: Job) -> None:
-        """Queue a window again whose lane was lost; it is the next one to run."""
+        """Queue the window of a lost lane again, before all other windows."""
         self._ring.setdefault(ticket, deque()).appendleft(job)
         self._ring.move_to_end(ticket, last=False)
         self._length += 1
@@ -91,7 +91,7 @@ class FairQueue:
         return ticket, job
 
     def drop(self, ticket: Ticket, jobs: Collection[Job]) -> None:
-        """Remove those of a request's windows that still wait, because nobody needs their answer any more."""
+        """Remove the windows of this request that still wait, because nobody needs their answer any more."""
         if ticket in self._ring:
             self._keep(ticket, [job for job in self._ring[ticket] if job not in jobs])
 
@@ -146,7 +146,7 @@ class PriorityQueues:
         self._queues[job.priority].add(ticket, job)
 
     def drop(self, ticket: Ticket, jobs: Collection[Job]) -> None:
-        """Remove those of a request's windows that still wait."""
+        """Remove the windows of this request that still wait."""
         for queue in self._queues.values():
             queue.drop(ticket, jobs)
 

@@ -1,4 +1,4 @@
-"""A planned lane, the process that fills it, and what that process is doing. pool.py decides what it does next."""
+"""A planned lane with its process and its current work. pool.py decides what the process does next."""
 
 import asyncio
 import json
@@ -18,8 +18,8 @@ from serve.lanes.plan import LaneSpec
 class LaneProcess(Protocol):
     """A process that runs a model. It does one thing at a time and reports each result to LaneReplies.
 
-    Nothing here says how the process came to be: today lanes are forked from the zygote, and an inference engine whose
-    threads do not survive a fork may start its lanes instead.
+    This interface does not say how the process starts. Today the zygote forks each lane. An inference engine whose
+    threads do not survive a fork can start its lanes in another way.
     """
 
     pid: int
@@ -31,7 +31,7 @@ class LaneProcess(Protocol):
         """Compile one rung. on_warm or on_failure follows."""
 
     def close(self) -> None:
-        """Close the connection, upon which the process ends. on_end follows."""
+        """Close the connection; the process then ends. on_end follows."""
 
 
 class LaneReplies(Protocol):
@@ -44,7 +44,7 @@ class LaneReplies(Protocol):
         """A rung is warm, and one pass takes `cost_ms` milliseconds."""
 
     def on_failure(self, process: LaneProcess, reason: str) -> None:
-        """A call of the model or a warm-up raised an error. The process goes on."""
+        """A call of the model or a warm-up raised an error. The process keeps running."""
 
 
 OnEnd = Callable[[LaneProcess], None]  # the process has ended, or its connection was closed
@@ -87,7 +87,7 @@ class Lane:
         return self.process is not None and not self.has_work
 
     def release(self) -> tuple[Sequence[Job], WarmStep | None]:
-        """Take the work away from the lane, whether it is done or lost, and return it."""
+        """Remove the lane's work, finished or lost, and return the work."""
         jobs, warming = self.jobs, self.warming
         self.jobs, self.warming = (), None
         if self.watchdog:
@@ -116,7 +116,7 @@ class Lane:
 
 
 class LaneConnection(asyncio.Protocol):
-    """The connection to a lane process over a socket, by model_loader/wire.py. It is a LaneProcess."""
+    """The connection to a lane process over a socket, with the frames of model_loader/wire.py. It is a LaneProcess."""
 
     def __init__(self, pid: int, replies: LaneReplies, on_end: OnEnd) -> None:
         self.pid = pid
@@ -134,7 +134,7 @@ class LaneConnection(asyncio.Protocol):
         self._send(wire.warm_frame(step.precision, step.rung))
 
     def close(self) -> None:
-        """Close the socket, upon which the lane ends."""
+        """Close the socket; the lane then ends."""
         assert self._transport is not None
         self._transport.abort()
 

@@ -1,4 +1,4 @@
-"""Which free lane gets which work next. It decides; pool.py starts the work.
+"""Which free lane gets which work next. This module decides; pool.py starts the work.
 
 A core runs one foreground lane at a time. When few windows wait, wide lanes run them; otherwise narrow lanes do. The
 later windows of a long request go to background lanes, and the guard lane runs only while its core is idle. A wide lane
@@ -15,7 +15,7 @@ from serve.lanes.plan import LaneKind
 from serve.lanes.precisions import Precisions
 from serve.lanes.warmup import WarmupOrder, count_rungs
 
-WINDOWS_PER_WARMUP = 4  # that a wide lane runs between two rungs that it warms, until all of its rungs are warm
+WINDOWS_PER_WARMUP = 4  # a wide lane runs this many windows before it warms its next rung
 PRIORITY_OF = {
     LaneKind.NARROW: Priority.FOREGROUND,
     LaneKind.WIDE: Priority.FOREGROUND,
@@ -48,16 +48,16 @@ class LaneChoice:
 
     @property
     def has_work(self) -> bool:
-        """Whether windows wait or a wide lane is not warm. Where many models are loaded, most have no work."""
+        """Whether windows wait or a wide lane is not warm. If many models are loaded, most of them have no work."""
         return bool(self._queues.waiting or self._queues[Priority.IDLE]) or any(map(self.is_cold, self._wide))
 
     def is_cold(self, lane: Lane) -> bool:
-        """Whether a rung of a served precision is not warm on this lane."""
-        served = self._precisions.files
-        return count_rungs(lane.warm, served) < len(self._rungs) * len(served)
+        """Whether a rung of an offered precision is not warm on this lane."""
+        offered = self._precisions.files
+        return count_rungs(lane.warm, offered) < len(self._rungs) * len(offered)
 
     def next(self, taken: frozenset[int]) -> Assignment | None:
-        """Return the next work; None where no free lane has anything to do.
+        """Return the next work; None if no free lane has anything to do.
 
         taken: the cores that other models' foreground lanes use.
         """
@@ -72,14 +72,15 @@ class LaneChoice:
     def busy_cores(self) -> frozenset[int]:
         """Return the cores on which foreground windows run now.
 
-        A warm-up, which can take a second, does not keep other models from its cores: it shares them with their lanes.
+        Cores on which a lane only warms are not included, because a warm-up can take a second, and other models may use
+        these cores meanwhile.
         """
         return frozenset().union(*(lane.spec.cores for lane in self._foreground if lane.jobs))
 
     def _free_lanes(self, taken: frozenset[int]) -> Iterator[Lane]:
         """Yield the idle lanes whose cores no foreground lane uses, in the order in which they get work.
 
-        Wide lanes come first where they are enough for all waiting windows. Background lanes follow, and then the guard
+        Wide lanes come first if they are enough for all waiting windows. Background lanes follow, and then the guard
         lane, if nothing waits and all lanes of its core are idle.
         """
         busy = taken.union(*(lane.spec.cores for lane in self._foreground if lane.has_work))
@@ -94,7 +95,7 @@ class LaneChoice:
         return lane.is_idle and not any(other.has_work for other in self._lanes if other.spec.cores & lane.spec.cores)
 
     def _next_window(self, lane: Lane) -> tuple[Ticket, Job, int] | None:
-        """Take the next window that fits a warm rung of this lane out of its queue."""
+        """Remove and return the next window that fits a warm rung of this lane."""
         found = self._queues[PRIORITY_OF[lane.spec.kind]].pop(lambda job: _rung_for(lane, job) is not None)
         if found is None:
             return None

@@ -50,7 +50,7 @@ class LaneSpec:
 
 @dataclass(frozen=True)
 class Choices:
-    """What the settings prescribe; None leaves the choice to the plan."""
+    """The choices that the settings make; None leaves the choice to the plan."""
 
     narrow_lanes: int | None = None
     wide_lane: bool = True
@@ -61,7 +61,10 @@ class Choices:
 
 @dataclass(frozen=True)
 class Plan:
-    """memory_mb: the expected proportional set size of all processes, in megabytes."""
+    """The lanes and the ladder of one model.
+
+    memory_mb: the expected proportional set size of all processes, in megabytes.
+    """
 
     lanes: tuple[LaneSpec, ...]
     rung_step: int
@@ -76,7 +79,7 @@ class Plan:
 def make_plan(
     cpu: Cpu, choices: Choices, file_mb: dict[Precision, float], max_seq_len: int, memory_mb: float | None
 ) -> Plan:
-    """Return the best plan that fits the memory; where none fits, the smallest.
+    """Return the best plan that fits the memory. If none fits, return the smallest plan.
 
     file_mb: the size of each precision's file. memory_mb: the memory that may be used; None means any amount.
     """
@@ -89,9 +92,10 @@ def make_plan(
 def _from_best_to_smallest(
     cpu: Cpu, choices: Choices, file_mb: dict[Precision, float], max_seq_len: int
 ) -> Iterator[Plan]:
-    """Yield plans, each smaller than the one before. What costs the least speed is dropped first.
+    """Yield plans from the fastest to the smallest.
 
-    The ladder becomes coarser; then guard, wide and background lanes are dropped, and at last narrow ones.
+    For each set of lanes, the finest ladder comes first, then coarser ones. Then the guard lane is dropped, then the
+    wide lanes, the background lanes, and finally narrow lanes.
     """
     lanes = _lanes(cpu, choices)
     steps = [choices.rung_step] if choices.rung_step else RUNG_STEPS
@@ -148,7 +152,7 @@ def _blocks(node: Sequence[int]) -> Iterator[Sequence[int]]:
 def _with_memory(
     lanes: tuple[LaneSpec, ...], rung_step: int, file_mb: dict[Precision, float], max_seq_len: int
 ) -> Plan:
-    """Return a plan with the memory that its lanes and the zygote, which holds what they share, will need."""
+    """Return a plan with its expected memory: the zygote's, which the lanes share, and each lane's own."""
     rungs = math.ceil(max_seq_len / rung_step) - 1
     ladder = sum(size * RUNG[precision] * rungs for precision, size in file_mb.items())
     shared = FIXED_MB + ladder + sum(size * WEIGHTS[precision] for precision, size in file_mb.items())

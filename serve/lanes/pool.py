@@ -85,7 +85,7 @@ class LanePool:
         )
         return running + self._queues.work_ahead_ms(windows)
 
-    # Windows in
+    # Accept windows
 
     def submit(self, ticket: Ticket, precision: Precision, inputs: Sequence[ModelInput]) -> list[Job]:
         """Queue windows of a request. Each job's result comes when a lane has run its window."""
@@ -104,7 +104,7 @@ class LanePool:
         return jobs
 
     def drop(self, ticket: Ticket, jobs: Collection[Job]) -> None:
-        """Remove those of a request's windows that still wait."""
+        """Remove the windows of this request that still wait."""
         self._queues.drop(ticket, jobs)
 
     def withdraw(self, precision: Precision) -> None:
@@ -128,7 +128,7 @@ class LanePool:
         cost_ms = self.cost_ms(precision, (window,))
         return Job(precision, window, cost_ms, result, priority, submitted_at=time.perf_counter())
 
-    # Work out
+    # Give work to lanes
 
     def dispatch(self) -> bool:
         """Give work to every free lane that can do something; return whether any lane got some."""
@@ -169,7 +169,7 @@ class LanePool:
             limit_seconds, _close_hung, lane, lane.process, limit_seconds
         )
 
-    # Replies in: lane.LaneReplies
+    # Handle replies (lane.LaneReplies)
 
     def on_result(self, process: LaneProcess, result: RunResult) -> None:
         """Hand the logits to the requests, and record what the windows cost."""
@@ -182,7 +182,7 @@ class LanePool:
                 job.result.set_result(logits)
             cost_ms = result.cost_ms / len(jobs)
             self._metrics.window(lane.spec.name, job.precision, job.rung, cost_ms / 1000)
-            if job.priority is Priority.FOREGROUND:  # elsewhere other lanes decide how long a pass takes
+            if job.priority is Priority.FOREGROUND:  # other lanes slow the passes of background and guard lanes
                 self.costs.observe(lane.spec.width, job.precision, job.rung, cost_ms)
                 self.busy.add(cost_ms * lane.spec.width)
         self._go_on(lane)
@@ -214,7 +214,9 @@ class LanePool:
 
     def cannot_warm(self, step: WarmStep, reason: str) -> None:
         """Stop serving a precision that cannot run one of its rungs."""
-        log.error("%s is no longer served, because it cannot run %d tokens: %s", step.precision, step.rung, reason)
+        log.error(
+            "%s is no longer served, because it cannot run a window of %d tokens: %s", step.precision, step.rung, reason
+        )
         if step.precision in self.precisions.files:
             self.withdraw(step.precision)
 
@@ -229,7 +231,10 @@ class LanePool:
 
 
 def _close_hung(lane: Lane, process: LaneProcess, limit_seconds: float) -> None:
-    log.error("lane %s (process %d) hangs: no reply for %.0f s", lane.spec.name, process.pid, limit_seconds)
+    log.error(
+        "lane %s (process %d) has not replied for %.0f s; the server ends this process",
+        *(lane.spec.name, process.pid, limit_seconds),
+    )
     process.close()
 
 

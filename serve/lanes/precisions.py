@@ -24,7 +24,7 @@ class Precisions:
     def preferred(self) -> Precision:
         """The precision for a request that names none.
 
-        Raises: PrecisionUnavailable where all precisions were withdrawn.
+        Raises: PrecisionUnavailable if all precisions were withdrawn.
         """
         for precision in self.files:
             return precision
@@ -40,9 +40,9 @@ class Precisions:
         self._decided[precision].set()
 
     async def until_served(self, precision: Precision) -> None:
-        """Wait until requests may use a precision. The later ones come up seconds after the server is ready.
+        """Wait until requests may use a precision. Some become available a few seconds after the server is ready.
 
-        Raises: PrecisionUnavailable where the artifact does not have it, or it was withdrawn.
+        Raises: PrecisionUnavailable if the artifact does not have the precision, or the precision was withdrawn.
         """
         if precision in self.files:
             await self._decided[precision].wait()

@@ -1,7 +1,7 @@
 """Keeps the lanes of one model running: starts the zygote, warms it, forks lanes from it, and replaces what is lost.
 
 Everything runs on the event loop. Each precision comes up in one coroutine, `bring_up`: load, fork, check, accept.
-Afterwards a task starts the wide lanes and warms the rest of the ladder beside the serving.
+Afterwards a task starts the wide lanes and warms the rest of the ladder while the server answers requests.
 """
 
 import asyncio
@@ -23,11 +23,13 @@ from serve.metrics import Metrics
 log = logging.getLogger(__name__)
 
 OF_ONE_CORE = (LaneKind.NARROW, LaneKind.BACKGROUND, LaneKind.GUARD)
-RUNGS_PER_RENEWAL = 4  # that the zygote warms between two renewals of the lanes of one core; a renewal costs 50 ms
-RESPAWN_PAUSE_SECONDS = 1  # times the restarts before this one, at most 10: the first replacement comes at once
+RUNGS_PER_RENEWAL = (
+    4  # the zygote warms this many rungs, then the lanes of one core are forked again, which takes 50 ms
+)
+RESPAWN_PAUSE_SECONDS = 1  # the pause grows by this with each restart, up to 10 s; the first replacement starts at once
 WARM_POLL_SECONDS = 0.5
 END_POLL_SECONDS = 0.01
-MAX_ZYGOTES_LOST = 3  # while the server answers; after that it goes on with what is warm
+MAX_ZYGOTES_LOST = 3  # then a precision fails to load, or the server goes on with the rungs that are warm
 
 Check = Callable[[Precision], Awaitable[None]]
 
@@ -70,7 +72,7 @@ class LaneSupervisor:
         self._pool.precisions.accept(file.precision)
 
     def complete(self) -> None:
-        """Start the wide lanes and warm the rest of the ladder, beside the serving."""
+        """Start the wide lanes and warm the rest of the ladder while the server answers requests."""
         self._spawn(self._complete())
 
     async def close(self) -> None:
@@ -86,7 +88,7 @@ class LaneSupervisor:
         await self._zygote.close()
 
     async def _load_and_fork(self, file: ModelFile) -> None:
-        """While another precision is served, try again with a new zygote if one is lost."""
+        """Load a precision and fork its lanes. If the zygote ends while another precision is served, try again."""
         for attempt in range(MAX_ZYGOTES_LOST):
             try:
                 await self._zygote.load(file)
@@ -95,7 +97,7 @@ class LaneSupervisor:
             except ZygoteEnded as error:
                 if not self._pool.precisions.accepted or attempt == MAX_ZYGOTES_LOST - 1:
                     raise
-                log.error("%s is not up yet: %s", file.precision, error)
+                log.error("%s could not be loaded: %s. The server tries again with a new zygote", file.precision, error)
 
     # The ladder
 
@@ -121,32 +123,33 @@ class LaneSupervisor:
                     fresh = 0
             except ZygoteEnded as error:
                 lost += 1
-                log.error("the ladder is not warm yet: %s", error)
                 if lost == MAX_ZYGOTES_LOST:
+                    log.error("no more rungs are warmed, because %d zygotes have ended: %s", lost, error)
                     return
+                log.error("the ladder is not warm yet: %s. The server starts a new zygote", error)
             except WarmupFailed as error:
                 self._pool.cannot_warm(step, str(error))
             except (ModelLoadError, OSError) as error:
-                log.error("no more rungs are warmed: %s", error)
+                log.error("no more rungs are warmed; the server uses those that are warm: %s", error)
                 return
-        while not self.is_warm:  # the wide lanes warm theirs when no window waits
+        while not self.is_warm:  # the wide lanes warm their own rungs when no window waits
             await asyncio.sleep(WARM_POLL_SECONDS)
         log.info("all %d rungs are warm on every lane", len(self._pool.rungs))
 
     def _next_step(self) -> WarmStep | None:
         return self._pool.choice.warmup_order.next(self._zygote.warm_rungs, self._pool.precisions.accepted)
 
-    # Lanes come and go
+    # Start and replace lanes
 
     async def _renew_all(self, *kinds: LaneKind) -> None:
-        """Give the lanes of these kinds new processes, where these have more rungs warm than the old ones."""
+        """Fork each lane of these kinds again if the new process has more warm rungs."""
         for lane in self._pool.lanes:
             if lane.spec.kind in kinds:
                 await self._renew(lane)
 
     async def _renew(self, lane: Lane) -> None:
-        served = self._pool.precisions.files
-        if lane.process and count_rungs(self._zygote.warm_rungs, served) <= count_rungs(lane.warm, served):
+        offered = self._pool.precisions.files
+        if lane.process and count_rungs(self._zygote.warm_rungs, offered) <= count_rungs(lane.warm, offered):
             return
         lane.renew(await self._zygote.fork(lane.spec, self._pool, self.on_end))
         self._pool.dispatch()
@@ -157,18 +160,18 @@ class LaneSupervisor:
             try:
                 await self._renew(lane)
             except (ModelLoadError, OSError) as error:
-                log.error("cannot start lane %s: %s", lane.spec.name, error)
+                log.error("cannot start lane %s: %s. The server tries again in a second", lane.spec.name, error)
                 await asyncio.sleep(RESPAWN_PAUSE_SECONDS)
 
     def on_end(self, process: LaneProcess) -> None:
-        """A lane's process has ended or was closed: run its windows elsewhere, and replace it if it was in use."""
+        """Run the windows of a lane's process that has ended elsewhere, and start another unless it was replaced."""
         for each in self._pool.lanes:
             if each.successor and each.successor.process is process:
                 each.successor = None  # the next renewal brings another
         lane = self._pool.lane_of(process)
         if self._is_closing or lane is None:
             return
-        log.error("lane %s (process %d) is lost. Replacing it", lane.spec.name, process.pid)
+        log.error("lane %s: process %d has ended; the server starts another", lane.spec.name, process.pid)
         self._pool.put_back(lane)
         lane.process, lane.warm = None, {}
         lane.restarts += 1
@@ -179,14 +182,14 @@ class LaneSupervisor:
         self._pool.cores.offer_cores()
 
     async def _replace(self, lane: Lane, lost_pid: int) -> None:
-        """Start another process for a lane, from a new zygote if that one has ended too."""
+        """Start another process for a lane, from a new zygote if the zygote has ended too."""
         await self._zygote.kill_lane(lost_pid)
         await asyncio.sleep(min(lane.restarts - 1, 10) * RESPAWN_PAUSE_SECONDS)
         await self._fill(lane)
         self._continue_ladder()
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Run a task beside the serving; the set keeps it from being garbage-collected, and no task fails silently."""
+        """Run a task in the background. The set keeps it from being garbage-collected, and no task fails silently."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finish)

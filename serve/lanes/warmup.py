@@ -24,7 +24,11 @@ WarmRungs = Mapping[Precision, Set[int]]  # the rungs that are warm in one proce
 
 
 class WarmupOrder:
-    """The longest rung comes first, since it holds every window; then the most wanted one; then coarse before fine."""
+    """The order in which rungs are warmed.
+
+    The longest rung comes first, because it holds every window. Then comes the rung that windows most often missed
+    because it was not warm. Coarse rungs come before fine ones.
+    """
 
     def __init__(self, rungs: tuple[int, ...]) -> None:
         self._order = ladder.warm_order(rungs)
@@ -55,14 +59,14 @@ StartZygote = Callable[[], Awaitable[Zygote]]
 
 
 class WarmZygote:
-    """A zygote that is replaced when it has ended. The next one loads again what is still served.
+    """A zygote that is replaced when it has ended. The new zygote loads the precisions that are still offered.
 
-    Each call may wait for a pass of the zygote to end, a second or two.
+    A call may wait a second or two until the zygote has finished a pass.
     """
 
     def __init__(self, start: StartZygote, longest_rung: int, costs: CostTable, precisions: Precisions) -> None:
         self._start_zygote = start
-        self.warm_rungs: dict[Precision, set[int]] = {}  # which the lanes of one core inherit that are forked now
+        self.warm_rungs: dict[Precision, set[int]] = {}  # a lane of one core that is forked now inherits these
         self._longest_rung = longest_rung
         self._costs = costs
         self._precisions = precisions
@@ -93,9 +97,9 @@ class WarmZygote:
         return await (await self._living()).fork(spec, replies, on_end)
 
     async def kill_lane(self, pid: int) -> None:
-        """Kill a lane that was closed, in case it hangs. Nothing happens where it has ended already."""
+        """Kill a lane that was closed, in case it hangs. Nothing happens if it has ended already."""
         if self._zygote and self._zygote.is_alive:
-            with contextlib.suppress(OSError):  # the zygote ends at this moment
+            with contextlib.suppress(OSError):  # the zygote may be ending
                 await self._zygote.kill_lane(pid)
 
     async def close(self) -> None:

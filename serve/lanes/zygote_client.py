@@ -20,8 +20,9 @@ from serve.lanes.plan import LaneKind, LaneSpec
 PROGRAM_DIR = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "model_loader.zygote")  # by name: importing the module would import torch here
 CLOSE_TIMEOUT_SECONDS = 2
-# Added to the zygote's own niceness. A background lane gets the time that the others leave, and a twelfth of a core
-# where they leave none (the kernel's weights are 820 and 70). A guard lane runs on idle cores only.
+# The niceness of each kind of lane, which is added to the zygote's. A background lane gets the time that other lanes do
+# not use; if they use all of it, it still gets a twelfth of a core (the kernel's weights are 820 and 70). A guard lane
+# runs on idle cores only.
 NICENESS = {LaneKind.NARROW: 0, LaneKind.WIDE: 0, LaneKind.BACKGROUND: 11, LaneKind.GUARD: wire.IDLE_CLASS}
 
 
@@ -43,9 +44,9 @@ class Zygote:
 
     @classmethod
     async def start(cls, command: Sequence[str] = COMMAND) -> "Zygote":
-        """Start the process. Its imports take seconds, for which the first call waits.
+        """Start the process. The process imports torch for some seconds, and the first call waits for this.
 
-        command: is run with the number of the control socket's file descriptor as last argument.
+        command: the command to run; the number of the control socket's file descriptor is added as its last argument.
         """
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
@@ -68,7 +69,7 @@ class Zygote:
     async def load(self, file: ModelFile) -> None:
         """Load one precision.
 
-        Raises: ModelLoadError where the file cannot be loaded, ZygoteEnded where the process ends.
+        Raises: ModelLoadError if the file cannot be loaded, ZygoteEnded if the process ends.
         """
         _, reply = await self._call(wire.load_frame(file))
         wire.raise_load_error(reply)
@@ -113,7 +114,7 @@ class Zygote:
             self._process.kill()
 
     async def close(self) -> None:
-        """Close the control socket, upon which the process ends; kill the process if it hangs."""
+        """Close the control socket; the process then ends. Kill the process if it hangs."""
         self._control.close()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
@@ -147,7 +148,7 @@ class Zygote:
     async def _raise_ended(self) -> None:
         status = await self._process.wait()
         raise ZygoteEnded(
-            f"the process that loads the models ended with exit status {status}; its own message stands above. "
-            "Status -9 (killed) means that memory ran out",
+            f"the process that loads the models ended with exit status {status}; its message is above. "
+            "Status -9 (killed) most likely means that memory ran out",
             was_killed=status == -signal.SIGKILL,
         )

@@ -34,8 +34,8 @@ from serve.lifecycle import Lifecycle, State
 
 log = logging.getLogger(__name__)
 
-HTTP_MB = 80  # of a plan's memory: the HTTP process, which runs already
-LIBRARIES_MB = 270  # of a plan's memory: the pages of torch and IPEX, which all zygotes share
+HTTP_MB = 80  # the part of a plan's memory that the HTTP process uses, which is running already
+LIBRARIES_MB = 270  # the part of a plan's memory that torch and IPEX use; all zygotes share it
 RUNG_STEP = 64  # docs/batch-and-multi-model.md
 
 
@@ -46,7 +46,7 @@ class LoadedModel:
         self.name = name
         self.url = url
         self.lifecycle = lifecycle
-        self.memory_mb = memory_mb  # that the model may come to use, without what it shares with others
+        self.memory_mb = memory_mb  # the most that the model is expected to use, without the shared libraries
         self._start: asyncio.Task[None] | None = None
         self._requests = 0
         self._unused = asyncio.Event()
@@ -54,7 +54,7 @@ class LoadedModel:
 
     @contextmanager
     def in_use(self) -> Iterator[Lifecycle]:
-        """Lend the model to a request. An unload waits until all requests have returned it."""
+        """Mark the model as in use by a request. An unload waits until no request uses the model."""
         self._requests += 1
         self._unused.clear()
         try:
@@ -136,7 +136,7 @@ class ModelRegistry:
         """Nothing is to be done: no model is loaded at the start, and POST /models loads them."""
 
     def ping(self) -> bool:
-        """Whether models can be loaded and asked, with or without any loaded now."""
+        """Whether the server accepts loads and questions; no model need be loaded."""
         return self.state is State.READY
 
     async def unload(self, name: str) -> None:
@@ -163,7 +163,7 @@ class ModelRegistry:
     async def _end(self, model: LoadedModel) -> None:
         await model.end()
         self._living.discard(model)
-        gc.collect()  # queues, lanes and tokenizer refer to each other
+        gc.collect()  # queues, lanes and tokenizer refer to each other, so only the garbage collector frees them
         memory.give_back()
 
     def _open(self, name: str, url: str) -> LoadedModel:
@@ -184,7 +184,8 @@ class ModelRegistry:
         needed_mb = own_mb + extra_mb + (0 if self._living else LIBRARIES_MB)
         if needed_mb > free_mb:
             raise NotEnoughMemory(
-                f"this model needs about {needed_mb:.0f} MB, and {free_mb:.0f} MB are free; unload another model first"
+                f"this model needs about {needed_mb:.0f} MB, and {free_mb:.0f} MB are free. Unload another model, give "
+                "the container more memory, or set PRECISIONS=INT8"
             )
         log.info(
             "model %s (%s): lanes %s; rungs every %d tokens; %.0f MB expected of %.0f MB free",
@@ -198,14 +199,14 @@ class ModelRegistry:
         return LoadedModel(name, url, Lifecycle(self.settings, artifact, self.cpu, plan, self._cores), own_mb)
 
     def _free_mb(self) -> float:
-        """Return the memory that no model uses, or will use once it is warm."""
+        """Return the memory that is left when all loaded models are fully warm."""
         promised_mb = sum(model.memory_mb for model in self._living) + (LIBRARIES_MB if self._living else 0)
         return min(self._all_mb - promised_mb, cgroup.free_memory_mb())
 
     def _plan(self, artifact: Artifact, most_mb: float | None) -> Plan:
         """Plan the lanes of a model.
 
-        A model that is alone gets a smaller plan where memory is short. Beside other models it does not, because the
+        A model that is alone gets a smaller plan if memory is short. Beside other models it does not, because the
         platform can unload one of them.
         """
         settings = self.settings

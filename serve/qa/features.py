@@ -1,4 +1,4 @@
-"""Turns a question and a context into windows of token ids. Neither the model nor HTTP is known here.
+"""Turns a question and a context into windows of token ids. This module knows neither the model nor HTTP.
 
 Offsets are code points of the context as it was sent: `context[start:end]` is the text of a token or a span.
 """
@@ -13,7 +13,7 @@ from model_loader.model_io import ModelInput
 from serve.errors import InvalidRequest
 
 # The context is tokenized in pieces of about this many characters, cut at a space. So memory stays bounded (the
-# tokenizer's own offsets take 100 bytes a token), and a context of hopeless length is noticed early.
+# tokenizer's own offsets take 100 bytes a token), and a context that is far too long is noticed early.
 PIECE_CHARS = 50_000
 
 
@@ -70,15 +70,15 @@ class Featurizer:
     def encode_question(self, question: str, limits: WindowLimits) -> np.ndarray:
         """Return the token ids of a question, (Q,) int32.
 
-        Raises: InvalidRequest where the question has no tokens, or more than the limit.
+        Raises: InvalidRequest if the question has no tokens, or more than the limit.
         """
         ids = self._tokenizer.encode(question, add_special_tokens=False).ids
         if not ids:
             raise InvalidRequest("question: has no words")
         if len(ids) > limits.max_question_len:
             raise InvalidRequest(
-                f"question: has {len(ids)} tokens, max_question_len is {limits.max_question_len}. "
-                "Shorten it, or raise parameters.max_question_len"
+                f"question: has {len(ids)} tokens, but max_question_len is {limits.max_question_len}. "
+                "Shorten the question, or raise parameters.max_question_len"
             )
         return np.array(ids, dtype=np.int32)
 
@@ -98,7 +98,7 @@ class Featurizer:
     def windows(self, question_ids: np.ndarray, document: Document, limits: WindowLimits) -> list[Window]:
         """Cut a document into windows of at most max_seq_len tokens. An empty document gives one empty window.
 
-        Raises: InvalidRequest where the question and the overlap leave no room for new tokens in a window.
+        Raises: InvalidRequest if the question and the overlap leave no room for new tokens in a window.
         """
         capacity = limits.max_seq_len - len(question_ids) - 3
         step = capacity - limits.doc_stride
@@ -121,7 +121,7 @@ class Featurizer:
 
 
 def _piece_end(context: str, begin: int) -> int:
-    """Return the end of the piece that begins at `begin`: behind a space or a newline, where no word is cut."""
+    """Return the end of the piece that begins at `begin`: after a space or a newline, where no word is cut."""
     target = begin + PIECE_CHARS
     if target >= len(context):
         return len(context)

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 async def check_golden_examples(lanes: WindowRunner, manifest: Manifest, precision: Precision) -> None:
     """Compare a precision's logits on the golden examples with those that the manifest recorded.
 
-    Raises: WarmupFailed where a window fails, or where the logits differ from FP32's by more than twice as much as at
+    Raises: WarmupFailed if a window fails, or if the logits differ from FP32's by more than twice as much as at
     quantization.
     """
     inputs = [
@@ -35,7 +35,7 @@ async def check_golden_examples(lanes: WindowRunner, manifest: Manifest, precisi
     same = golden_examples.count_matching_answers(manifest, precision, logits)
     if not found <= allowed:
         raise WarmupFailed(
-            f"{precision} gives other numbers here than at quantization: its logits differ from FP32's by "
+            f"{precision} returns different logits on this CPU than at quantization: they differ from FP32's by "
             f"{found:.4f} (root mean square over {len(inputs)} golden examples), and {allowed:.4f} is allowed. "
             "Quantize on a CPU like this one, or serve FP32"
         )

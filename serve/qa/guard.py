@@ -1,7 +1,7 @@
 """The guard watches INT8 in production: it runs a share of the INT8 answers again in FP32, and compares.
 
-The guard delays no request: its windows wait until no other window does, and run in a process that the kernel runs on
-idle cores only. An answer for which no idle time is found is skipped.
+The guard delays no request: its windows wait until no window of a request waits, and run in a process that the kernel
+runs on idle cores only. An answer for which no idle time is found is skipped.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from serve.qa.window_runner import WindowRunner, logits_of
 log = logging.getLogger(__name__)
 
 REMEMBERED = 100  # comparisons that a warning is based on
-MAX_WINDOWS = 16  # of an answer; a longer document would occupy the guard lane for long
+MAX_WINDOWS = 16  # the guard skips an answer with more windows, which would occupy the guard lane for long
 MAX_PENDING = 8  # answers that wait for idle time, with their logits
 IDLE_WAIT_SECONDS = 30  # how long one answer waits for idle time once it is the next
 
@@ -45,7 +45,10 @@ class Answered:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The INT8 answer compared with FP32's. f1: of their words, 0 to 1; logit_rms: over the windows' context tokens."""
+    """The INT8 answer compared with FP32's.
+
+    f1: of the two answers' words, 0 to 1. logit_rms: the root-mean-square difference over the windows' context tokens.
+    """
 
     agrees: bool
     f1: float
@@ -71,7 +74,7 @@ class Guard:
         self._has_warned = False
 
     def offer(self, answered: Answered) -> None:
-        """Draw whether this answer is run again later."""
+        """Decide at random whether this answer is run again later."""
         self._offered += 1
         if random.random() >= self._share:
             return

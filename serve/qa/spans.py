@@ -38,9 +38,10 @@ def rank(
     """Choose the best top_k answers, best first. Without a valid span the only answer is "" with score 0.
 
     Shapes: logits are (start, end) for each window, (T,) float32 each.
-    Raises: InferenceFailed where a logit is not finite.
+    Raises: InferenceFailed if a logit is not finite.
     Source: the selection rule of run_qa's utils_qa.py (start logit plus end logit over context tokens, the end not
-    before the start, at most max_answer_len tokens), except that all spans are searched, not the 20 best of each.
+    before the start, at most max_answer_len tokens), except that all spans are searched,
+    not only those of the 20 best starts and ends of each window.
     """
     if not all(np.isfinite(part).all() for pair in logits for part in pair):
         raise InferenceFailed("the model returned a logit that is NaN or infinity")
@@ -65,7 +66,7 @@ def rank(
 def span_table(tokens: int, windows: Sequence[Window], logits: Sequence[Logits], max_answer_len: int) -> np.ndarray:
     """Return the best sum of start and end logit of each span over all windows, (N, A) float32.
 
-    Row i and column k stand for the span of document tokens i to i + k, inclusive; -inf where no window holds the span.
+    Row i and column k stand for the span of document tokens i to i + k, inclusive; -inf if no window holds the span.
     """
     columns = max(1, min(max_answer_len, max(window.context_tokens for window in windows)))
     table = np.full((tokens, columns), -np.inf, dtype=np.float32)
@@ -99,7 +100,7 @@ def _best_spans(document: Document, table: np.ndarray, rules: SpanRules) -> dict
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:
-    """Return the indices of the largest values, largest first; of equal values the first."""
+    """Return the indices of the largest values, largest first; of equal values, the one with the lowest index."""
     if count == 1:
         return np.array([values.argmax()])
     chosen = np.argpartition(-values, count - 1)[:count]

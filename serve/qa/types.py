@@ -43,7 +43,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class AnsweredQuestion:
-    """A question with its answers, best first and never none, and the precision that gave them."""
+    """A question with its answers, at least one and the best first, and the precision that gave them."""
 
     question: Question
     precision: Precision

@@ -12,7 +12,7 @@ from serve.qa.spans import Logits
 
 
 class WindowRunner(Protocol):
-    """Runs windows. serve.lanes.pool.LanePool is the one of the server."""
+    """Runs windows. The server uses serve.lanes.pool.LanePool."""
 
     precisions: Precisions
 
@@ -23,7 +23,7 @@ class WindowRunner(Protocol):
         """Queue windows that run on idle cores only."""
 
     def drop(self, ticket: Ticket, jobs: Collection[Job]) -> None:
-        """Remove those of a request's windows that still wait."""
+        """Remove the windows of this request that still wait."""
 
     def cost_ms(self, precision: Precision, inputs: Sequence[ModelInput]) -> float:
         """Return the expected cost of windows, in lane-milliseconds."""
@@ -32,7 +32,7 @@ class WindowRunner(Protocol):
 async def logits_of(jobs: Sequence[Job]) -> list[Logits]:
     """Wait until all windows have run; return their logits in the order of the jobs.
 
-    Raises: RequestError where a window failed.
+    Raises: RequestError if a window failed.
     """
     results = await asyncio.gather(*(job.result for job in jobs))
     return [(result.start, result.end) for result in results]

@@ -29,9 +29,9 @@ def test_the_demo_is_served_without_a_model_and_network_on_one_cpu_with_little_m
         answer = json.loads(container.ask_inside("/invocations", BODY))
         assert answer["answer"] == CONTEXT[answer["start"] : answer["end"]] == ANSWER
         assert sum("serving the small demo model" in message for message in container.messages()) == 1
-        (plan,) = (message for message in container.messages() if message.startswith("cpu "))
+        (plan,) = (message for message in container.messages() if message.startswith("CPU "))
         assert "quota 1" in plan
-        assert "2147 MB memory" in plan  # 2 GiB
+        assert "2147 MB of memory" in plan  # 2 GiB
         info = json.loads(container.ask_inside("/info"))
         assert [lane["name"] for lane in info["lanes"] if lane["kind"] == "narrow"] == ["narrow-0"]
         print([message for message in container.messages() if message.startswith("ready")])
@@ -119,4 +119,4 @@ def test_an_older_cpu_serves_the_precisions_that_it_can_run(demo_dir: Path) -> N
         container.wait_until_ready()
         answer: dict[str, Any] = container.post(json=json.loads(BODY)).json()
         assert answer["answer"] == ANSWER
-        assert "AVX2," in next(message for message in container.messages() if message.startswith("cpu "))
+        assert "AVX2," in next(message for message in container.messages() if message.startswith("CPU "))

@@ -60,7 +60,9 @@ def test_the_settings_choose_the_lanes_and_one_line_of_the_log_names_them(demo_d
         assert [lane["kind"] for lane in server.info()["lanes"]] == ["narrow"]
         assert post(server, long_body(400)).status_code == 200
     (line,) = (line for line in (tmp_path / "log").read_text().splitlines() if "usable cores" in line)
-    assert re.search(r"\d+ MB memory: lanes narrow-0 on \[\d+\]; rungs of 16 tokens; \d+ MB expected", line)
+    assert re.search(
+        r"\d+ MB of memory\. Lanes: narrow-0 on \[\d+\]\. Rungs: every 16 tokens\. Expected memory: \d+ MB", line
+    )
 
 
 def test_each_window_takes_the_smallest_rung_that_holds_it(client: httpx.Client, server: LocalServer) -> None:

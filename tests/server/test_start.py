@@ -82,7 +82,7 @@ def test_int8_with_other_logits_than_at_quantization_is_refused_if_it_was_asked_
     edit_manifest(artifact_copy, lower_the_limit)
     ended = run_until_exit({"MODEL_DIR": str(artifact_copy), "PRECISIONS": precisions})
     assert ended.returncode == 70
-    assert any("other numbers here" in message for message in error_messages(ended.stdout))
+    assert any("different logits on this CPU" in message for message in error_messages(ended.stdout))
 
 
 def test_fp32_is_served_in_place_of_int8_with_other_logits_than_at_quantization(
@@ -96,12 +96,12 @@ def test_fp32_is_served_in_place_of_int8_with_other_logits_than_at_quantization(
         assert refused.json()["error_type"] == "precision_unavailable"
         server.wait_until_warm()
         (metric,) = metric_lines(server, "bertqa_precision_passed_over{")
-        assert 'precision="INT8",reason="INT8 gives other numbers here' in metric
-        assert "other numbers" in server.info()["passed_over"]["INT8"]
+        assert 'precision="INT8",reason="INT8 returns different logits on this CPU' in metric
+        assert "different logits" in server.info()["passed_over"]["INT8"]
         httpx.get(f"{server.url}/ping").raise_for_status()
     pings = [line for line in (tmp_path / "log").read_text().splitlines() if "/ping answers 200" in line]
     assert len(pings) == 1  # /ping was asked more often, but its answer did not change
-    assert "FP32; INT8 is passed over: INT8 gives other numbers here" in pings[0]
+    assert "FP32; INT8 is not served: INT8 returns different logits on this CPU" in pings[0]
 
 
 def test_int8_without_fusion_is_refused(artifact_copy: Path) -> None:

@@ -12,7 +12,10 @@ DIFFERENCES = ("EM to FP32", "F1 to FP32", "changed")
 
 
 def tables(title: str, evaluation: Evaluation) -> list[Table]:
-    """Return the table of scores, a row for each precision; in v2.0 also one by whether a question has an answer."""
+    """Return a table with the scores of each precision.
+
+    For v2.0, a second table separates the questions with an answer from those without.
+    """
     columns = [*SCORES, *(DIFFERENCES if evaluation.differences else [])]
     result = [_table(title, columns, evaluation, _score_cells)]
     if evaluation.is_v2:

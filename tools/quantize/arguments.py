@@ -1,5 +1,6 @@
 """The command line of quantize. It is checked before PyTorch is imported."""
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -38,37 +39,7 @@ def parse_arguments(description: str | None) -> Options:
 
     Raises: ToolError if an unknown precision is named, or the output cannot be written.
     """
-    parser = command_parser("quantize", description)
-    add = parser.add_argument
-    add("--model", required=True, help="the checkpoint: a directory, or an id on the Hugging Face hub")
-    add(
-        "--calibration",
-        required=True,
-        metavar="FILE",
-        help="questions to calibrate on, in SQuAD's format; or `squad`, from the hub. Never use your test data",
-    )
-    add("--evaluation", metavar="FILE", help="held-out questions: their exact match and F1 go into the manifest")
-    add("--output", required=True, type=Path, metavar="DIR", help="the directory to write; replaces an artifact there")
-    add_precisions(parser, DEFAULT_PRECISIONS)
-    add(
-        "--fp32-engine",
-        choices=("ipex", "torch"),
-        default="ipex",
-        help="ipex is faster (default); a file for torch runs without IPEX",
-    )
-    add(
-        "--recipe",
-        choices=get_args(RecipeName),
-        default=DEFAULT_RECIPE,
-        help="how INT8 is made. static: plain static quantization; smoothquant: outlying channels are smoothed, keys\n"
-        "and values are centred; auto: tries both, several strengths, and layers in FP32, on held-back contexts\n"
-        f"(default: {DEFAULT_RECIPE})",
-    )
-    add("--alpha", type=float, default=DEFAULT_ALPHA, help=f"SmoothQuant's strength, 0 to 1 (default: {DEFAULT_ALPHA})")
-    add("--max-f1-drop", type=float, default=0.5, help="with auto: how many points of F1 INT8 may lose (default: 0.5)")
-    add("--steps", type=int, default=100, help="number of calibration windows (default: 100)")
-    add("--max-seq-len", type=int, default=384, help="length of a window, in tokens (default: 384)")
-    add("--doc-stride", type=int, default=128, help="overlap of neighbouring windows, in tokens (default: 128)")
+    parser = _parser(description)
     given = vars(parser.parse_args())
     if given["steps"] < MIN_CALIBRATION_WINDOWS:
         parser.error(f"--steps must be at least {MIN_CALIBRATION_WINDOWS}")
@@ -81,3 +52,45 @@ def parse_arguments(description: str | None) -> Options:
     precisions = parse_precisions(given.pop("precisions"))
     check_output(given["output"])
     return Options(precisions=precisions or PRECISIONS, **given)
+
+
+def _parser(description: str | None) -> argparse.ArgumentParser:
+    parser = command_parser("quantize", description)
+    add = parser.add_argument
+    add("--model", required=True, help="the checkpoint: a directory, or an id on the Hugging Face hub")
+    add(
+        "--calibration",
+        required=True,
+        metavar="FILE",
+        help="questions to calibrate on, in SQuAD's format; `squad` loads them from the hub. Never use your test data",
+    )
+    add("--evaluation", metavar="FILE", help="held-out questions; exact match and F1 on them go into the manifest")
+    add(
+        "--output",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="the directory to write; an artifact in it is replaced",
+    )
+    add_precisions(parser, DEFAULT_PRECISIONS)
+    add(
+        "--fp32-engine",
+        choices=("ipex", "torch"),
+        default="ipex",
+        help="ipex: the fastest FP32 (default); torch: a file that runs without IPEX",
+    )
+    add(
+        "--recipe",
+        choices=get_args(RecipeName),
+        default=DEFAULT_RECIPE,
+        help="how INT8 is made. static: plain static quantization; smoothquant: outlying channels are smoothed, keys\n"
+        "and values are centred; auto: tries both with several strengths, then keeps layers in FP32, and compares the\n"
+        "recipes on a part of the calibration examples that is held back\n"
+        f"(default: {DEFAULT_RECIPE})",
+    )
+    add("--alpha", type=float, default=DEFAULT_ALPHA, help=f"SmoothQuant's strength, 0 to 1 (default: {DEFAULT_ALPHA})")
+    add("--max-f1-drop", type=float, default=0.5, help="with auto: how many points of F1 INT8 may lose (default: 0.5)")
+    add("--steps", type=int, default=100, help="number of calibration windows (default: 100)")
+    add("--max-seq-len", type=int, default=384, help="length of a window, in tokens (default: 384)")
+    add("--doc-stride", type=int, default=128, help="overlap of neighbouring windows, in tokens (default: 128)")
+    return parser

@@ -1,11 +1,10 @@
-"""What the comparison with peers rests on: the peers read answers as we do. No server, no environment is made here."""
+"""The peers cut windows and find answers as our server does. These tests start no server and make no environment."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.peers.measure import Figures, medians
 from benchmarks.peers.question_answering import DOC_STRIDE, MAX_ANSWER_LEN, MAX_SEQ_LEN, Reader, tensors
 from serve.qa.features import Featurizer, WindowLimits
 from serve.qa.spans import SpanRules, rank
@@ -17,7 +16,7 @@ QUESTION = "Who built the lighthouse?"
 
 
 @pytest.mark.parametrize("sentences", [1, 40, 120])
-def test_peers_cut_the_same_windows_and_find_the_same_spans_as_we_do(sentences: int) -> None:
+def test_peers_cut_the_same_windows_and_find_the_same_spans_as_our_server(sentences: int) -> None:
     context = "The lighthouse at Cape Arden was built in 1871 by Zoë Müller. " * sentences
     reader, featurizer = Reader(TOKENIZER), Featurizer(TOKENIZER)
     document = featurizer.encode_context(context)
@@ -42,8 +41,3 @@ def test_tensors_tell_question_from_context() -> None:
     (window,) = Reader(TOKENIZER).windows("a", "b")
     assert tensors(window)["token_type_ids"].tolist() == [[0, 0, 0, 1, 1]]
     assert {array.dtype for array in tensors(window).values()} == {np.dtype(np.int64)}
-
-
-def test_medians_over_rounds_add_up_the_errors() -> None:
-    rounds = [Figures(speed, 1, 2, 3, 4, 5, errors) for speed, errors in ((10.0, 1), (30.0, 0), (11.0, 2))]
-    assert medians(rounds) == Figures(11.0, 1, 2, 3, 4, 5, 3)

@@ -231,7 +231,7 @@ def test_a_question_without_words_is_refused(featurizer: Featurizer, question: s
 
 def test_a_question_may_have_as_many_tokens_as_the_limit_and_no_more(featurizer: Featurizer) -> None:
     assert len(featurizer.encode_question("why " * 64, LIMITS)) == 64
-    with pytest.raises(InvalidRequest, match="question: has 65 tokens, max_question_len is 64"):
+    with pytest.raises(InvalidRequest, match="question: has 65 tokens, but max_question_len is 64"):
         featurizer.encode_question("why " * 65, LIMITS)
 
 
