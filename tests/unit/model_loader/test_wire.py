@@ -1,4 +1,4 @@
-"""Frames over a real pair of sockets."""
+"""Frames arrive as they were sent. The tests send them through a pair of real sockets."""
 
 import array
 import concurrent.futures
@@ -43,11 +43,11 @@ def received(pair: Pair, frame: bytes) -> tuple[FrameKind, bytes]:
 
 
 def wait_until_read(sock: socket.socket) -> None:
-    """Until the other side has taken in all that was sent to this socket."""
+    """Wait until the receiver has read everything that was sent to this socket."""
     deadline = time.monotonic() + 5
     waiting = array.array("i", [1])
     while waiting[0]:
-        assert time.monotonic() < deadline, "nobody reads"
+        assert time.monotonic() < deadline, "nothing reads from the socket"
         fcntl.ioctl(sock, termios.FIONREAD, waiting)
 
 
@@ -68,7 +68,7 @@ def test_windows_arrive_as_they_were_sent(pair: Pair, precision: Precision, leng
     assert [each.input_ids.tolist() for each in run.inputs] == [each.input_ids.tolist() for each in sent]
 
 
-def test_token_ids_of_another_integer_type_arrive_too(pair: Pair) -> None:
+def test_token_ids_of_another_integer_type_arrive_as_well(pair: Pair) -> None:
     sent = ModelInput(np.array([101, 30521, 102], dtype=np.int64), 2)
     _, body = received(pair, wire.run_frame(Run("INT8", 16, [sent])))
     assert wire.parse_run(body).inputs[0].input_ids.tolist() == [101, 30521, 102]
@@ -110,7 +110,7 @@ def test_a_load_without_error_raises_nothing() -> None:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_warm_up_step_arrives(pair: Pair, precision: Precision) -> None:
+def test_an_order_to_warm_a_rung_arrives(pair: Pair, precision: Precision) -> None:
     kind, body = received(pair, wire.warm_frame(precision, 48))
     assert (kind, wire.parse_warm(body)) == (FrameKind.WARM, (precision, 48))
 
@@ -131,7 +131,7 @@ def test_frames_arrive_one_at_a_time_and_in_order(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("piece", [1, 2, 4, 5, 6, 7])
-def test_a_frame_that_comes_in_pieces_is_one_frame(pair: Pair, piece: int) -> None:
+def test_a_frame_that_arrives_in_pieces_is_one_frame(pair: Pair, piece: int) -> None:
     ours, theirs = pair
     frame = wire.warm_frame("FP32", 384)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -151,7 +151,7 @@ def test_a_frame_larger_than_the_sockets_buffer_arrives(pair: Pair) -> None:
         assert message.result(5) == (FrameKind.LOAD, body, [])
 
 
-def test_a_file_descriptor_comes_with_its_frame(pair: Pair) -> None:
+def test_a_file_descriptor_arrives_with_its_frame(pair: Pair) -> None:
     ours, theirs = pair
     lane_end, server_end = socket.socketpair()
     ours.sendall(wire.json_frame(FrameKind.KILL, pid=1))
@@ -167,7 +167,7 @@ def test_a_file_descriptor_comes_with_its_frame(pair: Pair) -> None:
         assert server_end.recv(5) == b"hello"
 
 
-def test_the_end_of_the_stream_is_none(pair: Pair) -> None:
+def test_receive_returns_none_at_the_end_of_the_stream(pair: Pair) -> None:
     ours, theirs = pair
     ours.sendall(wire.warm_frame("INT8", 16))
     ours.close()
