@@ -1,6 +1,7 @@
 """What a model reads for one window and what it returns. Plain data: both sides of the lanes' socket use it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +18,7 @@ class ModelInput:
     context_offset: int
 
 
-@dataclass(frozen=True, eq=False)
-class WindowLogits:
+class WindowLogits(NamedTuple):
     """The start and end logits of one window, (T,) float32 each."""
 
     start: np.ndarray

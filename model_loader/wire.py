@@ -9,9 +9,9 @@ import json
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,8 +50,7 @@ class FrameKind(IntEnum):
     KILL = 10  # to the zygote: JSON pid; it has no reply
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """One call of a model: windows of one precision, each padded to the same rung."""
 
     precision: Precision
@@ -59,8 +58,7 @@ class Run:
     inputs: Sequence[ModelInput]
 
 
-@dataclass(frozen=True)
-class RunResult:
+class RunResult(NamedTuple):
     """The logits of a call's windows, in their order, and the milliseconds that the call took."""
 
     logits: Sequence[WindowLogits]

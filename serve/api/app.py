@@ -11,7 +11,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
 
 from container import contract
 from serve.api import info as report
@@ -24,7 +25,32 @@ from serve.lifecycle import Lifecycle, Servable
 METRICS_MEDIA_TYPE = "text/plain; version=0.0.4"
 
 
-def create_app(lifecycle: Lifecycle) -> Starlette:
+class AnsweringApp:
+    """The ASGI application: it answers the one busy route itself, and passes every other request on to FastAPI.
+
+    FastAPI's routing and middleware would cost the busy route CPU time (docs/decisions/0010). FastAPI has the route as
+    well, to answer other methods with 405 and to describe the API.
+    """
+
+    def __init__(self, fastapi: FastAPI, answering: Route) -> None:
+        """answering: the route that answers questions. Its endpoint turns every error into a response."""
+        self.fastapi = fastapi
+        self.state = fastapi.state
+        self._answering = answering
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or pass it on."""
+        if scope["type"] == "http":
+            match, matched_scope = self._answering.matches(scope)
+            if match is Match.FULL:
+                scope.update(matched_scope)
+                response = await self._answering.endpoint(Request(scope, receive, send))
+                await response(scope, receive, send)
+                return
+        await self.fastapi(scope, receive, send)
+
+
+def create_app(lifecycle: Lifecycle) -> AnsweringApp:
     """Create the application for one model."""
 
     async def invocations(request: Request) -> Response:
@@ -45,7 +71,7 @@ def create_app(lifecycle: Lifecycle) -> Starlette:
         return report.execution_parameters(lifecycle)
 
     openapi.describe(app)
-    return app
+    return AnsweringApp(app, answering)
 
 
 def new_app(
@@ -57,9 +83,7 @@ def new_app(
 ) -> FastAPI:
     """Create an application that starts and closes a servable, with the routes that one model and many have in common.
 
-    answering: the route that answers questions. It is the only busy route, so it is a plain route of starlette and
-    comes first: FastAPI's own handling of a route takes 40 µs more CPU time per request.
-    info_body, metrics_body: return the bodies of /info and /metrics.
+    answering: the route that answers questions. info_body, metrics_body: return the bodies of /info and /metrics.
     """
 
     @asynccontextmanager
@@ -72,10 +96,10 @@ def new_app(
         await servable.close()
 
     app = FastAPIOffline(
+        routes=[answering],
         title=title,
         version=contract.VERSION,
         redoc_url=None,
-        routes=[answering],
         lifespan=lifespan,
         exception_handlers={HTTPException: handle_http_error, RequestError: handle_request_error},
     )

@@ -6,7 +6,7 @@ without windows warms its next rung.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from model_loader.ladder import WarmStep
 from serve.lanes.fair_queue import Job, Priority, PriorityQueues, Ticket
@@ -24,8 +24,7 @@ PRIORITY_OF = {
 }
 
 
-@dataclass(frozen=True)
-class Assignment:
+class Assignment(NamedTuple):
     """Work for a lane: a rung to warm, or a window with its request's ticket and the rung that it is padded to."""
 
     lane: Lane

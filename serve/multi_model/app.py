@@ -3,26 +3,31 @@
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
 """
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from serve.api import openapi, request_body
-from serve.api.app import new_app
+from serve.api.app import AnsweringApp, new_app
+from serve.api.error_response import handle_request_error
 from serve.api.invocation import Invocation
 from serve.api.schemas import LoadRequest
+from serve.errors import ModelNotLoaded
 from serve.multi_model import info as report
 from serve.multi_model.registry import ModelRegistry
 
 
-def create_multi_model_app(models: ModelRegistry) -> Starlette:
+def create_multi_model_app(models: ModelRegistry) -> AnsweringApp:
     """Create the application of a multi-model endpoint."""
 
     async def invoke(request: Request) -> Response:
         """Answer questions with one model, as /invocations does on an endpoint with one model only."""
         name: str = request.path_params["model_name"]
-        with models.find(name).in_use() as lifecycle:
+        try:
+            model = models.find(name)
+        except ModelNotLoaded as error:
+            return await handle_request_error(request, error)
+        with model.in_use() as lifecycle:
             return await Invocation(lifecycle, request, name).respond()
 
     title = "BERT question answering on CPU: many models"
@@ -53,4 +58,4 @@ def create_multi_model_app(models: ModelRegistry) -> Starlette:
         return Response()
 
     openapi.describe(app)
-    return app
+    return AnsweringApp(app, answering)

@@ -25,8 +25,8 @@ def app(request: pytest.FixtureRequest, demo_dir: Path) -> Starlette:
     """An application that has not been started."""
     box = cpu.detect("DEFAULT")
     if request.param == "many models":
-        return create_multi_model_app(ModelRegistry(Settings(), box))
-    return create_app(Lifecycle(Settings(), open_artifact(demo_dir, ("FP32",), box), box))
+        return create_multi_model_app(ModelRegistry(Settings(), box)).fastapi
+    return create_app(Lifecycle(Settings(), open_artifact(demo_dir, ("FP32",), box), box)).fastapi
 
 
 def description(app: Starlette) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
