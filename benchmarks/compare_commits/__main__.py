@@ -32,7 +32,7 @@ from benchmarks.arguments import HELD_OUT
 from benchmarks.compare_commits.checkout import CACHE_DIR, Checkout, prepare, program_path
 from benchmarks.compare_commits.http_processes import CpuClock
 from benchmarks.compare_commits.paired_ratio import MAX_PAIRS, MIN_PAIRS, Decision, RatioInterval, ratio_interval
-from benchmarks.server_process import server_process, wait_until
+from benchmarks.server_process import exit_on_sigterm, server_process, wait_until
 from tools.benchmark.load_generator import Load, closed_loop
 from tools.errors import run
 from tools.local_server import free_port
@@ -91,6 +91,7 @@ METRICS = {
 
 def main() -> None:
     """Prepare both sides, measure pairs, and exit with the decision."""
+    exit_on_sigterm()
     given = _parse()
     sides = [Side("base", prepare(given.base)), Side("candidate", prepare(given.candidate))]
     questions = traffic.bodies(traffic.read(given.data, given.questions))

@@ -28,6 +28,7 @@ from benchmarks.peers.environments import REQUIREMENTS
 from benchmarks.peers.measure import Figures, Traffic, measure, medians, warm
 from benchmarks.peers.question_answering import Reader
 from benchmarks.peers.servers import OURS, PEERS, ModelFormats, Peer, RunningServer
+from benchmarks.server_process import exit_on_sigterm
 from container import cpu
 from tools.errors import ToolError, run
 from tools.squad.examples import Example, read_examples
@@ -38,6 +39,7 @@ Contender = Callable[[], AbstractContextManager[RunningServer]]
 
 def main() -> None:
     """Prepare what is missing, then measure the servers or compare their answers."""
+    exit_on_sigterm()
     given = _parse()
     models, peers = _prepare(given)
     examples = _examples(given)

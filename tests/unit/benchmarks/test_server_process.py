@@ -1,5 +1,7 @@
 """A server for a benchmark is awaited, and ended with all its children."""
 
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -29,6 +31,24 @@ def test_the_whole_group_ends_with_the_block(tmp_path: Path) -> None:
     while any(_runs(pid) for pid in pids):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_sigterm_ends_the_benchmark_and_its_server(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    program = (
+        "import sys, time; from pathlib import Path; from benchmarks.server_process import *\n"
+        "exit_on_sigterm()\n"
+        f"with server_process(['sleep', '60'], {{}}, Path({str(log)!r})) as process:\n"
+        "    print(process.pid, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as benchmark:
+        assert benchmark.stdout
+        server = int(benchmark.stdout.readline())
+        assert _runs(server)
+        benchmark.terminate()
+        assert benchmark.wait(30) == 128 + signal.SIGTERM
+    assert not _runs(server)
 
 
 def _runs(pid: int) -> bool:
