@@ -152,7 +152,7 @@ def test_each_error_is_one_line_that_says_what_to_do(server: LocalServer, tmp_pa
     file.write_text("")
     for arguments, message in (
         (["--url", f"http://127.0.0.1:{free_port()}"], "Is the server running?"),
-        (["--url", f"{server.url}/docs"], "is another server running there?"),
+        (["--url", f"{server.url}/docs"], "does another server run there?"),
         (["--url", server.url, "--precisions", "bf16"], "the server does not serve BF16: it serves INT8, FP32"),
         (["--url", server.url, "--precisions", "int4"], "--precisions int4: must be auto, or some of"),
         (["--url", server.url, "--data", empty], "contains no questions"),
