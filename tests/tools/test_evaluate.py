@@ -316,7 +316,7 @@ def test_each_error_is_one_line_that_says_what_to_do(demo_dir: Path, server: Loc
         ((*there, "--data", long), "long-one"),
         ((*here, "--data", HELD_OUT, "--precisions", "int4"), "--precisions int4: must be auto, or some of"),
         ((*there, "--data", HELD_OUT, "--precisions", "bf16"), "the server does not serve BF16: it serves INT8, FP32"),
-        (("--url", f"{server.url}/docs", "--data", HELD_OUT), "is another server running there?"),
+        (("--url", f"{server.url}/docs", "--data", HELD_OUT), "does another server run there?"),
         (("--model-dir", tmp_path / "missing", "--data", HELD_OUT), "is not a directory"),
         ((*here, "--data", HELD_OUT, "--limit", 1, "--output", tmp_path / "empty.json" / "x"), "cannot write"),
         ((*here, "--data", HELD_OUT, "--limit", 1, "--journal", tmp_path / "empty.json" / "x"), "--journal"),
