@@ -11,6 +11,7 @@ import pytest
 from container.precision import Precision
 from model_loader.errors import ArtifactInvalid, WarmupFailed
 from serve.lanes.fair_queue import Ticket
+from serve.lanes.lane import Lane
 from serve.lanes.plan import LaneKind
 from tests.unit.serve.lanes.conftest import Play
 from tests.unit.serve.lanes.scripted_lanes import (
@@ -38,6 +39,18 @@ async def answer(lanes: Lanes, precision: Precision = "INT8") -> list[float]:
     (job,) = lanes.pool.submit(Ticket(), precision, [window(3, 4)])
     result = await job.result
     return list(result.start)
+
+
+async def lose_zygote_and_lane(lanes: Lanes) -> Lane:
+    """Kill the zygote, then a lane; return the lane when it runs again."""
+    (zygote,) = zygotes()
+    zygote.kill()
+    zygote.wait(10)
+    lane = lanes.pool.lanes[0]
+    assert lane.process is not None
+    os.kill(lane.process.pid, signal.SIGKILL)
+    await until(lambda: lane.restarts == 1 and lane.process is not None)
+    return lane
 
 
 def test_a_precision_is_checked_on_running_lanes_and_accepted_afterwards() -> None:
@@ -140,13 +153,7 @@ def test_lost_lanes_are_counted(play: Play) -> None:
 
 def test_a_lane_that_dies_after_the_zygote_comes_back_from_a_new_zygote(play: Play) -> None:
     async def scenario(lanes: Lanes) -> None:
-        (zygote,) = zygotes()
-        zygote.kill()
-        zygote.wait(10)
-        lane = lanes.pool.lanes[0]
-        assert lane.process is not None
-        os.kill(lane.process.pid, signal.SIGKILL)
-        await until(lambda: lane.restarts == 1 and lane.process is not None)
+        await lose_zygote_and_lane(lanes)
         assert len(zygotes()) == 1
         assert await answer(lanes) == [3.0, 4.0]
 
@@ -180,13 +187,7 @@ def test_a_precision_comes_up_although_its_zygote_is_lost_while_another_is_serve
 def test_a_new_zygote_does_not_load_a_withdrawn_precision(play: Play) -> None:
     async def scenario(lanes: Lanes) -> None:
         lanes.pool.withdraw("FP32")
-        (zygote,) = zygotes()
-        zygote.kill()
-        zygote.wait(10)
-        lane = lanes.pool.lanes[0]
-        assert lane.process is not None
-        os.kill(lane.process.pid, signal.SIGKILL)
-        await until(lambda: lane.restarts == 1 and lane.process is not None)
+        lane = await lose_zygote_and_lane(lanes)
         assert set(lane.warm) == {"INT8"}
 
     play(scenario, NARROW, model_file("INT8"), model_file("FP32"))
