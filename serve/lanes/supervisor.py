@@ -43,6 +43,7 @@ class LaneSupervisor:
         self._zygote = WarmZygote(start_zygote, max(pool.rungs), pool.costs, pool.precisions)
         self._tasks: set[asyncio.Task[None]] = set()
         self._ladder: asyncio.Task[None] | None = None
+        self._fresh_rungs = 0  # warmed in the zygote since the lanes of one core were renewed
         self._is_closing = False
 
     @property
@@ -112,15 +113,14 @@ class LaneSupervisor:
             self._ladder = self._spawn(self._warm_ladder())
 
     async def _warm_ladder(self) -> None:
-        """Warm rung after rung in the zygote, and renew the lanes of one core, so that they inherit the rungs."""
-        lost = fresh = 0
-        while step := self._next_step():
+        """Warm rung after rung in the zygote until all rungs are warm on every lane."""
+        lost = 0
+        while (step := self._next_step()) or not self.is_warm:
+            if step is None:  # the wide lanes warm their own rungs when no window waits
+                await asyncio.sleep(WARM_POLL_SECONDS)
+                continue
             try:
-                await self._zygote.warm(step)
-                fresh += 1
-                if fresh >= RUNGS_PER_RENEWAL or self._next_step() is None:
-                    await self._renew_all(*OF_ONE_CORE)
-                    fresh = 0
+                await self._warm_and_renew(step)
             except ZygoteEnded as error:
                 lost += 1
                 if lost == MAX_ZYGOTES_LOST:
@@ -132,9 +132,15 @@ class LaneSupervisor:
             except (ModelLoadError, OSError) as error:
                 log.error("no more rungs are warmed; the server uses those that are warm: %s", error)
                 return
-        while not self.is_warm:  # the wide lanes warm their own rungs when no window waits
-            await asyncio.sleep(WARM_POLL_SECONDS)
         log.info("all %d rungs are warm on every lane", len(self._pool.rungs))
+
+    async def _warm_and_renew(self, step: WarmStep) -> None:
+        """Warm one rung. After a few rungs, and after the last one, renew the lanes of one core to inherit them."""
+        await self._zygote.warm(step)
+        self._fresh_rungs += 1
+        if self._fresh_rungs >= RUNGS_PER_RENEWAL or self._next_step() is None:
+            await self._renew_all(*OF_ONE_CORE)
+            self._fresh_rungs = 0
 
     def _next_step(self) -> WarmStep | None:
         return self._pool.choice.warmup_order.next(self._zygote.warm_rungs, self._pool.precisions.accepted)

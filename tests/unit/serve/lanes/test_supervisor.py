@@ -41,7 +41,7 @@ async def answer(lanes: Lanes, precision: Precision = "INT8") -> list[float]:
     return list(result.start)
 
 
-async def lose_zygote_and_lane(lanes: Lanes) -> Lane:
+async def lose_zygote_and_lane(lanes: Lanes, restarts: int = 1) -> Lane:
     """Kill the zygote, then a lane; return the lane when it runs again."""
     (zygote,) = zygotes()
     zygote.kill()
@@ -49,7 +49,7 @@ async def lose_zygote_and_lane(lanes: Lanes) -> Lane:
     lane = lanes.pool.lanes[0]
     assert lane.process is not None
     os.kill(lane.process.pid, signal.SIGKILL)
-    await until(lambda: lane.restarts == 1 and lane.process is not None)
+    await until(lambda: lane.restarts == restarts and lane.process is not None)
     return lane
 
 
@@ -158,6 +158,19 @@ def test_a_lane_that_dies_after_the_zygote_comes_back_from_a_new_zygote(play: Pl
         assert await answer(lanes) == [3.0, 4.0]
 
     play(scenario, NARROW)
+
+
+def test_a_lane_from_a_new_zygote_gets_the_whole_ladder(play: Play) -> None:
+    async def scenario(lanes: Lanes) -> None:
+        lanes.supervisor.complete()
+        lane = await lose_zygote_and_lane(lanes)
+        await until(lambda: lanes.supervisor.is_warm)
+        assert lane.warm == {"INT8": set(RUNGS)}
+        second = await lose_zygote_and_lane(lanes, restarts=2)
+        await until(lambda: lanes.supervisor.is_warm)
+        assert second.warm == {"INT8": set(RUNGS)}
+
+    play(scenario, (*NARROW, WIDE))
 
 
 def test_a_precision_comes_up_although_its_zygote_is_lost_while_another_is_served(play: Play) -> None:
