@@ -1,7 +1,7 @@
 """Questions with their gold answers, read from a file in SQuAD's format."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,19 +39,19 @@ def read_articles(source: str) -> list[list[Example]]:
 
     Raises: ToolError.
     """
-    return parse_squad_file(Path(source), _examples)
+    return list(iterate_squad_file(Path(source), lambda article: [list(_examples(article))]))
 
 
-def parse_squad_file(path: Path, parse_article: Callable[[dict[str, Any]], Iterable[T]]) -> list[list[T]]:
-    """Read a file in SQuAD's format and return what parse_article yields for each article.
+def iterate_squad_file(path: Path, parse_article: Callable[[dict[str, Any]], Iterable[T]]) -> Iterator[T]:
+    """Read a file in SQuAD's format and yield what parse_article yields for each article.
 
     parse_article may raise KeyError, TypeError or ValueError if the article is not as it should be.
 
     Raises: ToolError.
     """
     try:
-        content = json.loads(path.read_bytes())
-        return [list(parse_article(article)) for article in content["data"]]
+        for article in json.loads(path.read_bytes())["data"]:
+            yield from parse_article(article)
     except OSError as error:
         raise ToolError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -1,13 +1,21 @@
-"""Train one model: run its steps, keep its state on disk, and write its checkpoint. Imports torch and transformers."""
+"""A model in training: its steps, its logits, and its state on disk. Imports torch and transformers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer
 
+from serve.qa.features import Window
+from tools.checkpoint import INPUTS
 from tools.errors import ToolError
 from tools.train_demo.training_data import LabelledWindow
+
+# The probability of dropout in attention, by the name that each architecture gives it.
+ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 
 
 class Trainer:
@@ -16,29 +24,37 @@ class Trainer:
     def __init__(self, encoder: str, output: Path, seed: int, weight_decay: float) -> None:
         """Load the encoder, and write its tokenizer into the output directory.
 
-        If the encoder has no span head, a new span head gets random weights that depend on the seed.
+        If the encoder has no span head, a new span head gets random weights that depend on the seed. Attention has no
+        dropout, because torch's fast attention on CPU supports none: a step takes half the time.
 
         Raises: ToolError.
         """
         torch.manual_seed(seed)
         try:
-            self._model = AutoModelForQuestionAnswering.from_pretrained(encoder, dtype=torch.float32)
+            config = AutoConfig.from_pretrained(encoder)
+            for name in ATTENTION_DROPOUT:
+                if hasattr(config, name):
+                    setattr(config, name, 0.0)
+            self._model = AutoModelForQuestionAnswering.from_pretrained(encoder, config=config, dtype=torch.float32)
             AutoTokenizer.from_pretrained(encoder, use_fast=True).save_pretrained(output)
         except (OSError, ValueError) as error:
             raise ToolError(f"cannot load {encoder}: {str(error).strip().splitlines()[0]}") from None
+        self._inputs = INPUTS[config.model_type]
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._model.to(self._device).train()
-        self._optimizer = torch.optim.AdamW(self._model.parameters(), weight_decay=weight_decay)
+        self._model.to(self._device)
+        self._optimizer = torch.optim.AdamW(self._model.parameters(), weight_decay=weight_decay, fused=True)
 
     def step(self, batch: Sequence[LabelledWindow], number: int, rate: float, gradient_norm: float) -> float:
         """Run one step of gradient descent and return the loss.
 
         Dropout depends only on the number of the step, so a resumed run gives the same weights as an uninterrupted run.
         """
+        self._model.train()
         torch.manual_seed(number)
-        inputs, starts, ends = self._tensors(batch)
+        starts = torch.tensor([each.start for each in batch], device=self._device)
+        ends = torch.tensor([each.end for each in batch], device=self._device)
         with torch.autocast(self._device.type, torch.bfloat16):
-            loss = self._model(**inputs, start_positions=starts, end_positions=ends).loss
+            loss = self._model(**self._tensors(batch), start_positions=starts, end_positions=ends).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), gradient_norm)
         for group in self._optimizer.param_groups:
@@ -47,28 +63,29 @@ class Trainer:
         self._optimizer.zero_grad()
         return float(loss.detach())
 
-    def _tensors(self, batch: Sequence[LabelledWindow]) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
-        """Return padded inputs, (B, T) each, and the labels of start and end, (B,) each."""
-        shape = (len(batch), max(len(each.window.input_ids) for each in batch))
+    def logits(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Return the start and end logits of a window with the present weights, (T,) float32 each."""
+        self._model.eval()
+        with torch.no_grad():
+            output = self._model(**self._tensors([window]))
+        return output.start_logits[0].cpu().numpy(), output.end_logits[0].cpu().numpy()
+
+    def _tensors(self, batch: Sequence[LabelledWindow | Window]) -> dict[str, torch.Tensor]:
+        """Return the model's inputs, padded, (B, T) each."""
+        shape = (len(batch), max(len(each.input_ids) for each in batch))
         ids, mask, types = (torch.zeros(shape, dtype=torch.long) for _ in range(3))
         for row, each in enumerate(batch):
-            length = len(each.window.input_ids)
-            ids[row, :length] = torch.from_numpy(each.window.input_ids)
+            length = len(each.input_ids)
+            ids[row, :length] = torch.from_numpy(each.input_ids)
             mask[row, :length] = 1
-            types[row, each.window.context_offset : length] = 1
+            types[row, each.context_offset : length] = 1
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
-        if self._model.config.model_type == "distilbert":
-            del inputs["token_type_ids"]
-        moved = {name: tensor.to(self._device) for name, tensor in inputs.items()}
-        starts = torch.tensor([each.start for each in batch], device=self._device)
-        ends = torch.tensor([each.end for each in batch], device=self._device)
-        return moved, starts, ends
+        return {name: inputs[name].to(self._device) for name in self._inputs}
 
-    def save_state(self, path: Path, key: str, done: int) -> None:
-        """Write everything that the next step needs. key: identifies the run; done: the number of steps so far."""
+    def save_state(self, path: Path, progress: Mapping[str, Any]) -> None:
+        """Write everything that the next step needs. progress: what the caller needs to continue, of plain types."""
         state = {
-            "key": key,
-            "done": done,
+            "progress": dict(progress),
             "model": self._model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
         }
@@ -76,16 +93,27 @@ class Trainer:
         torch.save(state, partial)
         partial.replace(path)
 
-    def restore_state(self, path: Path, key: str) -> int:
-        """Restore the state of an interrupted run with the same key; return the number of its steps, or 0."""
-        if not path.is_file():
-            return 0
+    def restore_state(self, path: Path) -> dict[str, Any]:
+        """Restore the state of an interrupted run, and return what its caller had saved with it."""
         state = torch.load(path, map_location=self._device, weights_only=True)
-        if state["key"] != key:
-            return 0
         self._model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
-        return int(state["done"])
+        progress: dict[str, Any] = state["progress"]
+        return progress
+
+    def save_weights(self, path: Path) -> None:
+        """Write the present weights alone, for load_mean."""
+        partial = path.with_suffix(".partial")
+        save_file({name: tensor.contiguous() for name, tensor in self._model.state_dict().items()}, partial)
+        partial.replace(path)
+
+    def load_mean(self, paths: Sequence[Path]) -> None:
+        """Replace the present weights by the mean of saved ones."""
+        mean: dict[str, torch.Tensor] = {}
+        for path in paths:
+            for name, tensor in load_file(path).items():
+                mean[name] = mean[name] + tensor / len(paths) if name in mean else tensor / len(paths)
+        self._model.load_state_dict(mean)
 
     def save(self, directory: Path) -> None:
         """Write the checkpoint in half precision. Quantization keeps fewer digits, so half precision loses nothing."""

@@ -1,98 +1,134 @@
-"""A training run: make batches of the questions, train, save the checkpoint, measure it, and write its model card."""
+"""A training run: write the windows of the questions, run the steps, save the checkpoint, and measure it."""
 
 import json
-from collections.abc import Sequence
+import shutil
+import time
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+from model_loader.file_hash import sha256_of
 from serve.qa.features import Featurizer
 from tools.checkpoint import checkpoint_forward, open_checkpoint
 from tools.errors import ToolError
-from tools.local_model import Cutter, best_answer
-from tools.squad.accuracy import accuracy
+from tools.local_model import Cutter
+from tools.progress import show_progress
 from tools.squad.examples import read_examples
-from tools.squad.rules import EVALUATION_RULES
-from tools.train_demo.model_card import add_accuracy, write_card
-from tools.train_demo.settings import TrainingSettings
+from tools.train_demo.arguments import Options
+from tools.train_demo.evaluation import BestWeights, Measurer
+from tools.train_demo.model_card import write_card
+from tools.train_demo.schedule import all_batches
+from tools.train_demo.settings import files_of
 from tools.train_demo.trainer import Trainer
-from tools.train_demo.training_data import (
-    LabelledWindow,
-    label_windows,
-    make_batches,
-    make_cloze_questions,
-    read_training_questions,
+from tools.train_demo.training_data import write_windows
+
+WORK = (
+    "training"  # a directory in the output directory; it holds what an interrupted run needs, until the run is complete
 )
-
-STATE_FILE = "training.pt"  # in the output directory, until the run is complete
-Batch = Sequence[LabelledWindow]
+STATE = "state.pt"
 
 
-def train(encoder: str, files: Sequence[Path], evaluation: Path, output: Path, settings: TrainingSettings) -> None:
-    """Train on the questions of the files, or continue an interrupted run, and write checkpoint and model card.
+def train(options: Options) -> None:
+    """Train, or continue an interrupted run, and write the checkpoint and its model card.
 
     Raises: ToolError.
     """
-    questions = [question for file in files for question in read_training_questions(file)]
-    if not questions:
-        raise ToolError("the training files contain no question with an answer in its context")
-    output.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(encoder, output, settings.seed, settings.weight_decay)
-    featurizer = Featurizer(output / "tokenizer.json")
-    cloze = make_cloze_questions([q.context for q in questions], settings.cloze_per_context, settings.seed)
-    batches = _all_batches(
-        label_windows(cloze, featurizer, settings.limits),
-        label_windows(questions, featurizer, settings.limits),
-        settings,
-    )
-    key = {"encoder": encoder, "files": [file.read_text() for file in files], "settings": asdict(settings)}
-    _run_steps(trainer, batches, output / STATE_FILE, json.dumps(key), settings)
-    trainer.save(output)
-    card = {
-        "started from": encoder,
-        "trained on": f"{', '.join(file.name for file in files)}: {len(questions)} questions, {settings.epochs} times",
-        "before that": f"{len(cloze)} cloze questions of the same contexts, once",
-        "how": f"{len(batches)} steps of at most {settings.tokens_per_step} tokens, bfloat16 autocast, AdamW, "
-        f"peak rate {settings.peak_rate:g}, {settings.warmup_steps} steps of warm-up, linear decay, "
-        f"seed {settings.seed}",
-    }
-    write_card(output, card)
-    _measure(output, evaluation, Cutter(featurizer, settings.limits))
-    (output / STATE_FILE).unlink(missing_ok=True)
+    key = _key(options)
+    _check_output(options)
+    run = TrainingRun(options)
+    run.run_steps(key)
+    run.finish()
 
 
-def _all_batches(cloze: Batch, questions: Batch, settings: TrainingSettings) -> list[list[LabelledWindow]]:
-    """Return the batches of the whole run: the cloze questions once, then the others in each epoch."""
-    batches = make_batches(cloze, settings.tokens_per_step, settings.seed) if cloze else []
-    for epoch in range(settings.epochs):
-        batches += make_batches(questions, settings.tokens_per_step, settings.seed + 1 + epoch)
-    return batches
+def _key(options: Options) -> str:
+    """Return what identifies a run: the encoder, the settings and the contents of the files.
+
+    Raises: ToolError if a file cannot be read.
+    """
+    files = [*files_of(options.settings.phases), options.evaluation]
+    try:
+        hashes = {str(file): sha256_of(file) for file in files}
+    except OSError as error:
+        raise ToolError(f"cannot read {error.filename}: {error.strerror}") from None
+    return json.dumps({"encoder": options.encoder, "files": hashes, "settings": asdict(options.settings)}, default=str)
 
 
-def _run_steps(trainer: Trainer, batches: Sequence[Batch], state: Path, key: str, settings: TrainingSettings) -> None:
-    """Run the steps that an interrupted run with the same key has not done yet."""
-    done = trainer.restore_state(state, key)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
-        bar = progress.add_task("training", total=len(batches), completed=done)
-        for step in range(done, len(batches)):
-            rate = settings.rate(step, len(batches))
-            loss = trainer.step(batches[step], step, rate, settings.gradient_norm)
-            progress.update(bar, advance=1, description=f"training, loss {loss:.2f}")
-            if (step + 1) % settings.save_every == 0:
-                trainer.save_state(state, key, step + 1)
+def _check_output(options: Options) -> None:
+    """Refuse to replace a checkpoint that another run has written.
+
+    Raises: ToolError.
+    """
+    if (options.output / "config.json").exists() and not (options.output / WORK).exists():
+        raise ToolError(f"{options.output} holds a checkpoint already. Name another --output, or remove the directory")
 
 
-def _measure(output: Path, evaluation: Path, cutter: Cutter) -> None:
-    """Measure exact match and F1 of the saved checkpoint; print them, and add them to its card."""
-    examples = read_examples(str(evaluation))
-    forward = checkpoint_forward(open_checkpoint(str(output)))
-    with Progress() as progress:
-        tracked = progress.track(examples, description="measuring")
-        answers = [best_answer(example, cutter, forward, EVALUATION_RULES).answer for example in tracked]
-    found = accuracy(examples, answers)
-    line = f"{evaluation.name}, {len(examples)} questions, FP32: "
-    line += f"exact match {found['exact_match']:.2f}, F1 {found['f1']:.2f}"
-    add_accuracy(output, line)
-    print(line)
+class TrainingRun:
+    """One run of training, new or continued."""
+
+    def __init__(self, options: Options) -> None:
+        """Load the encoder, and write the windows of all questions.
+
+        Raises: ToolError.
+        """
+        self._options = options
+        self._settings = settings = options.settings
+        examples = read_examples(str(options.evaluation))
+        self._work = options.output / WORK
+        self._work.mkdir(parents=True, exist_ok=True)
+        self._trainer = Trainer(options.encoder, options.output, settings.seed, settings.weight_decay)
+        featurizer = Featurizer(options.output / "tokenizer.json")
+        self._windows = write_windows(self._work / "windows", files_of(settings.phases), featurizer, settings.limits)
+        self._batches = all_batches(self._windows, settings)
+        if not self._batches:
+            raise ToolError("the files contain no question with an answer in its context")
+        print(f"{len(self._windows.lengths):,} windows, {len(self._batches):,} steps")
+        self._measurer = Measurer(examples, Cutter(featurizer, settings.limits))
+        self._best = BestWeights(self._work, self._measurer.measure, settings.average_last)
+
+    def run_steps(self, key: str) -> None:
+        """Run the steps that an interrupted run with the same key has not done yet.
+
+        Raises: ToolError.
+        """
+        state, steps = self._work / STATE, len(self._batches)
+        done = self._continue(state, key) if state.is_file() else 0
+        with show_progress("training", steps, done) as advance:
+            for step in range(done, steps):
+                advance(1, self._step(step))
+                done, is_last = step + 1, step + 1 == steps
+                if self._settings.evaluate_every and (done % self._settings.evaluate_every == 0 or is_last):
+                    print(self._best.measure(self._trainer, done))
+                if done % self._options.save_every == 0 or is_last:
+                    self._trainer.save_state(state, {"key": key, "done": done, "measured": self._best.state()})
+
+    def _continue(self, state: Path, key: str) -> int:
+        """Restore the state of an interrupted run, and return the number of its steps."""
+        progress = self._trainer.restore_state(state)
+        if progress["key"] != key:
+            raise ToolError(
+                f"{self._work} holds an interrupted run of another command, or its files have changed since. "
+                "Name another --output, or remove that directory to start again"
+            )
+        self._best.restore(progress["measured"])
+        print(f"continues after step {progress['done']:,}, which an earlier run has saved")
+        return int(progress["done"])
+
+    def _step(self, step: int) -> str:
+        """Run one step, and return what to show of it."""
+        begun = time.monotonic()
+        batch = [self._windows[position] for position in self._batches[step]]
+        rate = self._settings.rate(step, len(self._batches))
+        loss = self._trainer.step(batch, step, rate, self._settings.gradient_norm)
+        tokens = sum(len(each.input_ids) for each in batch) / (time.monotonic() - begun)
+        return f"loss {loss:.2f}, {tokens:,.0f} tokens/s"
+
+    def finish(self) -> None:
+        """Write the checkpoint, measure it, write its card, and remove what only an interrupted run needs."""
+        output, steps = self._options.output, len(self._batches)
+        if self._settings.evaluate_every:
+            print(f"keeps {self._best.load_best(self._trainer)}")
+        self._trainer.save(output)
+        measured = self._measurer.measure(checkpoint_forward(open_checkpoint(str(output))), steps)
+        write_card(self._options, steps, len(self._windows.lengths), self._best.history, measured)
+        scores = f"exact match {measured.exact_match:.2f}, F1 {measured.f1:.2f}"
+        print(f"wrote {output}: {scores} on {self._options.evaluation.name}")
+        shutil.rmtree(self._work)

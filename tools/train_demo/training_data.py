@@ -1,30 +1,17 @@
-"""Training data: labelled windows of questions in SQuAD's format, and cloze questions made of the contexts' sentences.
+"""Training data: questions in SQuAD's format as labelled windows, which lie in a file and not in memory."""
 
-All random choices depend on a seed, so the same files give the same data.
-"""
-
-import random
-import re
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from model_loader.model_io import ModelInput
 from serve.errors import InvalidRequest
-from serve.qa.features import Document, Featurizer, Window, WindowLimits
-from tools.squad.examples import parse_squad_file
-
-SENTENCE = re.compile(r"[^.!?]+[.!?]")
-# What a cloze question asks for, and the words that replace it in the sentence.
-ASKED = (
-    (re.compile(r"\b(?:1[0-9]|20)\d\d\b"), "what year"),
-    (re.compile(r"\b\d[\d,.]*\d\b|\b\d\b"), "how many"),
-    (re.compile(r"(?<=[a-z,;] )[A-Z][\w'-]+(?: (?:of |the )?[A-Z][\w'-]+)*"), "who or what"),
-)
-CLOZE_WORDS = (6, 40)  # the fewest and the most words of a sentence that makes a cloze question
-LENGTH_STEP = 16  # tokens; windows of about the same length go into the same batch
+from serve.qa.features import Featurizer, Window, WindowLimits
+from tools.squad.examples import iterate_squad_file
 
 
 @dataclass(frozen=True)
@@ -38,20 +25,19 @@ class TrainingQuestion:
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledWindow:
+class LabelledWindow(ModelInput):
     """A window with the positions of the answer's first and last token; both are 0 if the answer is not in it."""
 
-    window: Window
     start: int
     end: int
 
 
-def read_training_questions(path: Path) -> list[TrainingQuestion]:
+def read_training_questions(path: Path) -> Iterator[TrainingQuestion]:
     """Read the questions of a file that have an answer in their context.
 
     Raises: ToolError.
     """
-    return [question for article in parse_squad_file(path, _questions) for question in article]
+    return iterate_squad_file(path, _questions)
 
 
 def _questions(article: dict[str, Any]) -> Iterator[TrainingQuestion]:
@@ -64,71 +50,64 @@ def _questions(article: dict[str, Any]) -> Iterator[TrainingQuestion]:
                     yield TrainingQuestion(str(qa["question"]), context, start, start + len(text))
 
 
-def make_cloze_questions(contexts: Sequence[str], per_context: int, seed: int) -> list[TrainingQuestion]:
-    """Make questions of sentences, by replacing a number, a year or a name; the context answers them."""
-    chosen = random.Random(seed)
-    made = []
-    for context in dict.fromkeys(contexts):
-        found = list(_cloze_questions(context))
-        made += chosen.sample(found, min(per_context, len(found)))
-    return made
-
-
-def _cloze_questions(context: str) -> Iterator[TrainingQuestion]:
-    fewest, most = CLOZE_WORDS
-    for sentence in SENTENCE.finditer(context):
-        text = sentence[0]
-        if not fewest <= len(text.split()) <= most:
-            continue
-        for pattern, words in ASKED:
-            for span in pattern.finditer(text):
-                question = f"{text[: span.start()]}{words}{text[span.end() :]}".strip().rstrip(".!?") + "?"
-                begin = sentence.start()
-                yield TrainingQuestion(question, context, begin + span.start(), begin + span.end())
-
-
 def label_windows(
-    questions: Sequence[TrainingQuestion], featurizer: Featurizer, limits: WindowLimits
-) -> list[LabelledWindow]:
-    """Return the labelled windows of all questions. Questions that are too long are left out."""
-    documents: dict[str, Document] = {}
-    labelled = []
+    questions: Iterable[TrainingQuestion], featurizer: Featurizer, limits: WindowLimits
+) -> Iterator[LabelledWindow]:
+    """Yield the labelled windows of each question. Questions that are too long are left out."""
+    context, document = "", featurizer.encode_context("")
     for each in questions:
-        if each.context not in documents:
-            documents[each.context] = featurizer.encode_context(each.context)
-        document = documents[each.context]
+        if each.context != context:  # the questions about a context follow each other
+            context, document = each.context, featurizer.encode_context(each.context)
         try:
-            question_ids = featurizer.encode_question(each.question, limits)
+            windows = featurizer.windows(featurizer.encode_question(each.question, limits), document, limits)
         except InvalidRequest:
             continue
         inside = np.flatnonzero((document.ends > each.start) & (document.starts < each.end))
         if inside.size:
-            windows = featurizer.windows(question_ids, document, limits)
-            labelled += [_labelled(window, int(inside[0]), int(inside[-1])) for window in windows]
-    return labelled
+            yield from (_labelled(window, int(inside[0]), int(inside[-1])) for window in windows)
 
 
 def _labelled(window: Window, first: int, last: int) -> LabelledWindow:
-    begin = window.first_token
-    if first < begin or last >= begin + window.context_tokens:
-        return LabelledWindow(window, 0, 0)
-    shift = window.context_offset - begin
-    return LabelledWindow(window, first + shift, last + shift)
+    begin, start, end = window.first_token, 0, 0
+    if begin <= first and last < begin + window.context_tokens:
+        start, end = first + window.context_offset - begin, last + window.context_offset - begin
+    return LabelledWindow(window.input_ids, window.context_offset, start, end)
 
 
-def make_batches(labelled: Sequence[LabelledWindow], tokens: int, seed: int) -> list[list[LabelledWindow]]:
-    """Return all windows, each once, in batches of at most `tokens` tokens with padding.
+class WindowFile:
+    """Labelled windows in a file. Memory holds 20 bytes for each window; its tokens are read when they are needed.
 
-    Windows of similar length share a batch; the order of the batches is random.
+    Attributes:
+        parts: for each source of windows, their positions.
     """
-    order = random.Random(seed)
-    shuffled = order.sample(list(labelled), len(labelled))
-    shuffled.sort(key=lambda each: len(each.window.input_ids) // LENGTH_STEP)  # a stable sort keeps the random order
-    made: list[list[LabelledWindow]] = [[]]
-    for each in shuffled:
-        length = max(len(other.window.input_ids) for other in [*made[-1], each])
-        if made[-1] and length * (len(made[-1]) + 1) > tokens:
-            made.append([])
-        made[-1].append(each)
-    order.shuffle(made)
-    return made
+
+    def __init__(self, path: Path, sources: Iterable[Iterable[LabelledWindow]]) -> None:
+        """Write the windows of all sources into a new file, source by source."""
+        self.parts: list[range] = []
+        lengths, labels = array("i"), array("i")
+        with path.open("wb") as file:
+            for source in sources:
+                first = len(lengths)
+                for window in source:
+                    file.write(window.input_ids.astype(np.int32).tobytes())
+                    lengths.append(len(window.input_ids))
+                    labels.extend((window.context_offset, window.start, window.end))
+                self.parts.append(range(first, len(lengths)))
+        self.lengths = np.array(lengths)  # (N,), in tokens
+        self._labels = np.array(labels).reshape(-1, 3)
+        self._ends = np.cumsum(self.lengths, dtype=np.int64)
+        self._ids = np.memmap(path, np.int32, "r") if lengths else np.empty(0, np.int32)
+
+    def __getitem__(self, position: int) -> LabelledWindow:
+        """Read one window."""
+        end = int(self._ends[position])
+        ids = np.array(self._ids[end - int(self.lengths[position]) : end])
+        return LabelledWindow(ids, *self._labels[position].tolist())
+
+
+def write_windows(path: Path, files: Sequence[Path], featurizer: Featurizer, limits: WindowLimits) -> WindowFile:
+    """Write the labelled windows of the questions of each file, and return them with a part for each file.
+
+    Raises: ToolError.
+    """
+    return WindowFile(path, (label_windows(read_training_questions(file), featurizer, limits) for file in files))

@@ -1,45 +1,56 @@
-"""Labels, cloze questions and batches of training data."""
+"""Labels of training windows, and the file that holds them."""
 
+import json
+import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.tools.training_setup import LIMITS, TRAIN, demo_featurizer
+from serve.qa.features import WindowLimits
+from tests.tools.training_setup import LIMITS, TRAIN, demo_featurizer, demo_windows
 from tools.errors import ToolError
-from tools.train_demo import training_data
-from tools.train_demo.training_data import TrainingQuestion
+from tools.train_demo.training_data import TrainingQuestion, label_windows, read_training_questions, write_windows
 
 
 def test_labels_mark_the_answer_in_every_window_that_contains_it() -> None:
     context = "word " * 60 + "built by Zoë Müller " + "word " * 60
-    question = TrainingQuestion(
-        "Who built it?", context, context.index("Zoë"), context.index(" word", context.index("Zoë"))
-    )
-    document = demo_featurizer().encode_context(context)
-    labelled = training_data.label_windows([question], demo_featurizer(), LIMITS)
+    answer = context.index("Zoë")
+    question = TrainingQuestion("Who built it?", context, answer, context.index(" word", answer))
+    labelled = list(label_windows([question], demo_featurizer(), LIMITS))
     holding = [each for each in labelled if each.start]
     assert len(labelled) > len(holding) >= 1
+    tokens = demo_featurizer().encode_context("Zoë Müller").ids.tolist()
     for each in holding:
-        first = each.start - each.window.context_offset + each.window.first_token
-        last = each.end - each.window.context_offset + each.window.first_token
-        assert context[document.starts[first] : document.ends[last]] == "Zoë Müller"
+        assert each.input_ids[each.start : each.end + 1].tolist() == tokens
 
 
-def test_cloze_questions_ask_for_numbers_years_and_names_of_the_context() -> None:
-    context = "In the north the town of Cape Arden has 1,250 people today. It was founded in 1871 by the engineer Zoë."
-    made = training_data.make_cloze_questions([context, context], 10, seed=0)
-    asked = {context[each.start : each.end]: each.question for each in made}
-    assert {"1,250", "1871", "Cape Arden"} <= set(asked)
-    assert asked["1871"] == "It was founded in what year by the engineer Zoë?"
-    assert made == training_data.make_cloze_questions([context], 10, seed=0)
+def test_a_question_that_is_too_long_is_left_out() -> None:
+    context = "Zoë built it."
+    long, short = (TrainingQuestion(f"Who{' really' * words}?", context, 0, 3) for words in (40, 1))
+    assert len(list(label_windows([long, short], demo_featurizer(), LIMITS))) == 1
 
 
-def test_batches_contain_every_window_once_and_keep_to_the_limit_of_tokens() -> None:
-    labelled = training_data.label_windows(training_data.read_training_questions(TRAIN), demo_featurizer(), LIMITS)
-    batches = training_data.make_batches(labelled, 512, seed=1)
-    assert sorted(id(each) for batch in batches for each in batch) == sorted(map(id, labelled))
-    assert all(len(batch) * max(len(each.window.input_ids) for each in batch) <= 512 for batch in batches)
-    assert batches != training_data.make_batches(labelled, 512, seed=2)
+def test_a_window_file_returns_the_windows_that_were_written(tmp_path: Path) -> None:
+    written = list(label_windows(read_training_questions(TRAIN), demo_featurizer(), LIMITS))
+    file = write_windows(tmp_path / "windows", [TRAIN, TRAIN], demo_featurizer(), LIMITS)
+    assert file.parts == [range(len(written)), range(len(written), 2 * len(written))]
+    for part in file.parts:
+        for position, window in zip(part, written, strict=True):
+            read = file[position]
+            assert np.array_equal(read.input_ids, window.input_ids)
+            assert file.lengths[position] == len(window.input_ids)
+            assert (read.context_offset, read.start, read.end) == (window.context_offset, window.start, window.end)
+
+
+def test_memory_does_not_grow_with_the_text_of_the_questions(tmp_path: Path) -> None:
+    demo_windows(tmp_path / "windows")  # what is allocated once
+    tracemalloc.start()
+    file = write_windows(tmp_path / "windows", [TRAIN] * 10, demo_featurizer(), WindowLimits(384, 128, 64))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(file.lengths) > 2_000
+    assert held < 50 * len(file.lengths)  # the tokens alone would take 600 bytes a window
 
 
 @pytest.mark.parametrize("content", ["no JSON", '{"data": [{"paragraphs": [{"context": "x", "qas": [{}]}]}]}'])
@@ -47,4 +58,12 @@ def test_a_file_of_another_format_raises_an_error(content: str, tmp_path: Path) 
     path = tmp_path / "train.json"
     path.write_text(content)
     with pytest.raises(ToolError, match="SQuAD's format"):
-        training_data.read_training_questions(path)
+        list(read_training_questions(path))
+
+
+def test_questions_whose_answer_is_not_where_the_file_says_are_left_out(tmp_path: Path) -> None:
+    answers = [{"text": "Zoë", "answer_start": 0}, {"text": "Zoë", "answer_start": 4}]
+    qas = [{"id": str(number), "question": "Who?", "answers": [answer]} for number, answer in enumerate(answers)]
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps({"data": [{"paragraphs": [{"context": "Zoë built it.", "qas": qas}]}]}))
+    assert [question.start for question in read_training_questions(path)] == [0]
