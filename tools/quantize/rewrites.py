@@ -12,7 +12,10 @@ from torch import nn
 
 Tensors = tuple[torch.Tensor, ...]
 MIN_RANGE = 1e-5  # stands in for the range of a dead channel, which is 0
-INLIER_QUANTILE = 0.99  # of the channels between the two feed-forward layers: docs/decisions/0009
+# Between the two feed-forward layers: the quantile of the channels' ranges above which a channel is divided, and the
+# strength of the division (docs/decisions/0011).
+INLIER_QUANTILE = 0.95
+OUTLIER_STRENGTH = 0.5
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ def smooth(model: nn.Module, layer: EncoderLayer, ranges: ActivationRanges, alph
         factor = ranges.input_magnitude(linears[0]) ** alpha / weights ** (1 - alpha)
         _divide_input_channels(model, linears, factor)
     largest = ranges.input_magnitude(layer.ffn_output)
-    factor = (largest / largest.quantile(INLIER_QUANTILE)).clamp(min=1)
+    factor = (largest / largest.quantile(INLIER_QUANTILE)).clamp(min=1) ** OUTLIER_STRENGTH
     _divide_input_channels(model, (layer.ffn_output,), factor)
 
 
