@@ -1,5 +1,6 @@
 """The progress of long work: a bar in a terminal, and a line every minute where the output is not a terminal."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 Advance = Callable[[int, str], None]
+# All bars share one console, so that one can run inside another.
+CONSOLE = Console(stderr=True)
 
 
 @contextmanager
@@ -24,22 +27,21 @@ def show_progress(
 
     Yields: a function to call after each part of the work, with the number of units and a note, such as the loss.
     """
-    console = Console(stderr=True)
-    if console.is_terminal:
+    if CONSOLE.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as bar:
+        # What the program prints goes above the bar, unless the output is a file, which must receive it.
+        with Progress(*columns, console=CONSOLE, redirect_stdout=sys.stdout.isatty()) as bar:
             task = bar.add_task(description, total=total, completed=done)
             yield lambda units, note: bar.update(task, advance=units, description=f"{description} {note}".rstrip())
     else:
-        yield _Lines(console, description, (done, total), seconds_between_lines).advance
+        yield _Lines(description, (done, total), seconds_between_lines).advance
 
 
 class _Lines:
     """Print a line from time to time, and one at the end."""
 
-    def __init__(self, console: Console, description: str, done_and_total: tuple[int, int], seconds: float) -> None:
+    def __init__(self, description: str, done_and_total: tuple[int, int], seconds: float) -> None:
         done, total = done_and_total
-        self._console = console
         self._description, self._total, self._seconds = description, total, seconds
         self._done = self._first = done
         self._begun = self._printed = time.monotonic()
@@ -55,8 +57,9 @@ class _Lines:
         parts = (f"{self._description}: {self._done:,} of {self._total:,}", note, f"{duration(left)} left")
         self._print(", ".join(filter(None, parts)))
 
-    def _print(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+    @staticmethod
+    def _print(text: str) -> None:
+        CONSOLE.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

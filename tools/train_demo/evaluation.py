@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from serve.errors import InvalidRequest
 from serve.qa.features import Window
+from tools.errors import ToolError
 from tools.local_model import Cutter, Logits, best_answer
 from tools.progress import show_progress
 from tools.squad.accuracy import accuracy
@@ -32,6 +34,17 @@ class Measurer:
     """Ask held-out questions of a model in FP32."""
 
     def __init__(self, examples: Sequence[Example], cutter: Cutter) -> None:
+        """Cut every question into windows once, so that one that cannot be asked does not end the run hours later.
+
+        Raises: ToolError.
+        """
+        if not examples:
+            raise ToolError("the evaluation file contains no question")
+        for example in examples:
+            try:
+                cutter.cut(example)
+            except InvalidRequest as error:
+                raise ToolError(f"the evaluation question {example.id} cannot be asked: {error}") from None
         self._examples = examples
         self._cutter = cutter
 

@@ -35,7 +35,11 @@ def train(options: Options) -> None:
     key = _key(options)
     _check_output(options)
     run = TrainingRun(options)
-    run.run_steps(key)
+    try:
+        run.run_steps(key)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to continue after the last step that was saved")
+        raise
     run.finish()
 
 
