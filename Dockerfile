@@ -22,11 +22,12 @@ RUN cd /opt/program/container && python3 -m pip --python /opt/venv/bin/python in
 FROM packages AS demo
 WORKDIR /opt/program
 COPY models/demo models/demo
-COPY container/__init__.py container/cgroup.py container/contract.py container/cpu.py container/memory.py container/precision.py container/
+COPY container container
 COPY model_loader model_loader
 COPY serve/__init__.py serve/errors.py serve/
-COPY serve/qa/__init__.py serve/qa/answer_overlap.py serve/qa/features.py serve/qa/spans.py serve/qa/types.py serve/qa/
+COPY serve/qa serve/qa
 COPY tools/*.py tools/
+COPY tools/checkpoint tools/checkpoint
 COPY tools/quantize tools/quantize
 COPY tools/squad tools/squad
 RUN if grep -qw avx2 /proc/cpuinfo; then cd models/demo && PYTHONPATH=/opt/program /opt/venv/bin/python -m tools.quantize \

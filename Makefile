@@ -15,14 +15,19 @@ DEMO := build/demo/manifest.json
 
 IMAGE ?= bert-qa
 CONTAINER_ENGINE ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo podman)
-# podman writes the OCI format by default. SageMaker accepts only docker's format, which also keeps the health check.
+# SageMaker accepts only docker's format, which also keeps the health check. podman and BuildKit 0.31 write the OCI
+# format by default. Versions of docker that do not have these options write docker's format. The command docker may be
+# podman.
+DOCKER_OPTIONS := --provenance=false --output=type=docker,oci-mediatypes=false
+DOCKER_FORMAT = $(foreach option,$(DOCKER_OPTIONS),$(if $(findstring $(firstword $(subst =, ,$(option))),$(DOCKER_HELP)),$(option)))
+DOCKER_HELP = $(shell $(CONTAINER_ENGINE) build --help 2>/dev/null)
 # The build gets TORCH_INDEX_URL only if the user has set it, even to an empty value, because the Dockerfile has a default.
-BUILD_OPTIONS = $(if $(filter podman,$(CONTAINER_ENGINE)),--format docker,--provenance=false --output type=docker) \
+BUILD_OPTIONS = $(if $(findstring podman,$(shell $(CONTAINER_ENGINE) --version 2>/dev/null)),--format docker,$(DOCKER_FORMAT)) \
   $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
   $(if $(filter environment command,$(firstword $(origin TORCH_INDEX_URL))),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check format quantize evaluate benchmark invoke deploy undeploy image run test-image soak clean
+.PHONY: help setup serve test check format quantize evaluate benchmark invoke deploy undeploy image run test-image soak soak-server audit clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -36,7 +41,7 @@ $(READY): container/requirements.txt container/requirements-torch.txt container/
 	$(PIP) -r container/requirements-torch.txt -r container/requirements.txt -r container/requirements-dev.txt -c container/constraints.txt
 	@touch $@
 
-$(DEMO): $(READY) $(wildcard models/demo/*) $(wildcard tools/quantize/*.py) tools/checkpoint.py model_loader/manifest.py
+$(DEMO): $(READY) $(wildcard models/demo/*) $(wildcard tools/quantize/*.py) $(wildcard tools/checkpoint/*.py) model_loader/manifest.py
 	$(MAKE) quantize
 
 serve: $(READY) $(if $(filter build/demo,$(MODEL_DIR)),$(DEMO)) ## start the server on PORT (8080) with MODEL_DIR (the demo)
@@ -85,6 +90,19 @@ test-image: image $(DEMO) ## build the image and test the container: with limits
 
 soak: ## run test-image with larger numbers: 50 SIGTERMs, 200 loads and unloads of models, 100 MB of JSON Lines
 	$(MAKE) test-image SOAK=1
+
+soak-server: $(READY) $(DEMO) ## run tests/hostile with larger numbers, then all faults of processes, then 100,000 requests; ARGS="--requests ... --seed ..."
+	SOAK=1 $(VENV)/bin/python -m pytest tests/hostile
+	$(VENV)/bin/python -m tests.hostile.soak.matrix $(MATRIX_ARGS)
+	$(VENV)/bin/python -m tests.hostile.soak $(ARGS)
+
+build/audit/ready: container/requirements-audit.txt
+	$(PYTHON) -m venv --clear build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+audit: $(READY) build/audit/ready ## report known vulnerabilities of the pinned packages with pip-audit; never fails because of a finding
+	$(VENV)/bin/python -m tools.audit build/audit/bin/pip-audit
 
 clean: ## remove build and .venv
 	rm -rf build $(VENV)

@@ -22,6 +22,11 @@ class LineProcess:
         self._name = name
         self._process = process
 
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
     def begin(self) -> None:
         """Start a round, without waiting for its end."""
         assert self._process.stdin

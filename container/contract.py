@@ -6,8 +6,12 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.h
 
 PORT = 8080  # "listen on port 8080"
 MODEL_DIR = "/opt/ml/model"  # SageMaker extracts model.tar.gz here and mounts it read-only.
+MULTI_MODEL_DIR = "/opt/ml/models"  # On a multi-model endpoint, SageMaker downloads the models into folders below.
 RESPONSE_TIMEOUT_SECONDS = 60  # "respond to requests within 60 seconds"
+# The platform's clock starts with the connection, before the server's. The server must answer 504 before it ends.
+REQUEST_TIMEOUT_SECONDS = 55
 BATCH_TIMEOUT_SECONDS = 3600  # The largest InvocationsTimeoutInSeconds that CreateTransformJob accepts.
+ASYNC_TIMEOUT_SECONDS = 3600  # The largest InvocationTimeoutSeconds that InvokeEndpointAsync accepts.
 STOP_TIMEOUT_SECONDS = 30  # SageMaker sends SIGKILL this long after SIGTERM.
 MAX_PAYLOAD_MB = 25  # For real-time endpoints: https://docs.aws.amazon.com/sagemaker/latest/dg/hosting-faqs.html
 ERROR_BODY_BYTES = 2048  # ModelError.OriginalMessage keeps this much of an error's body.
@@ -16,6 +20,7 @@ ERROR_BODY_BYTES = 2048  # ModelError.OriginalMessage keeps this much of an erro
 EXIT_USAGE = 64
 EXIT_CPU = 69
 EXIT_ARTIFACT = 70
+EXIT_NO_LANES = 75  # EX_TEMPFAIL: the same server may work when it is started again
 EXIT_SETTINGS = 78
 
 # The server must stop within STOP_TIMEOUT_SECONDS: uvicorn finishes accepted requests first, then gunicorn ends it.

@@ -4,7 +4,29 @@ import logging.config
 import sys
 from typing import Any
 
+from pythonjsonlogger.core import LogData
 from pythonjsonlogger.orjson import OrjsonFormatter
+
+FIELD_CHARACTERS = 8192  # of each text in a line; a longer one loses its middle
+
+
+class BoundedFormatter(OrjsonFormatter):
+    """Writes each line as a JSON object and shortens long texts in it, whoever chose them."""
+
+    def jsonify_log_record(self, log_data: LogData) -> str:
+        """Write a line. A line that is short has no text that is too long."""
+        line: str = super().jsonify_log_record(log_data)
+        if len(line) <= FIELD_CHARACTERS:
+            return line
+        return str(super().jsonify_log_record({name: _shortened(value) for name, value in log_data.items()}))
+
+
+def _shortened(value: Any) -> Any:
+    """Shorten a text. The end of a traceback says more than its middle, so the end stays."""
+    if not isinstance(value, str) or len(value) <= FIELD_CHARACTERS:
+        return value
+    half = FIELD_CHARACTERS // 2
+    return f"{value[:half]} ... {value[-half:]}"
 
 
 def at_level(level: str) -> dict[str, Any]:
@@ -14,7 +36,7 @@ def at_level(level: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {
             "json": {
-                "()": OrjsonFormatter,
+                "()": BoundedFormatter,
                 "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
                 "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
             }

@@ -3,6 +3,8 @@
 import logging
 from pathlib import Path
 
+from container import contract
+
 log = logging.getLogger(__name__)
 
 DEMO_DIR = Path("/opt/demo")  # The Dockerfile creates this directory.
@@ -19,3 +21,11 @@ def choose(directory: Path, is_default: bool) -> Path:
         return directory
     log.warning("no model at %s: serving the small demo model. Mount an artifact there to serve yours", directory)
     return DEMO_DIR
+
+
+def of_many_models(directory: Path = Path(contract.MULTI_MODEL_DIR)) -> Path | None:
+    """Return the directory below which SageMaker puts a multi-model endpoint's models, or None if there is none.
+
+    A server that cannot read it must not give up root, because each load of a model would fail later.
+    """
+    return directory if directory.is_dir() else None

@@ -3,21 +3,18 @@
 A test compares the table in docs/settings.md with this class. The name of a setting ends with its unit, if it has one.
 """
 
-import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from container import contract
-from container.precision import PRECISIONS, Precision
+from container.precision import Precision
+from container.validation import environment, values
 
-LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-
-
-class SettingsError(Exception):
-    """An environment variable has an invalid value. The message names the variable."""
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(values.level_name)]
+AUTO = BeforeValidator(values.none_if_auto)
 
 
 class Settings(BaseSettings):
@@ -39,20 +36,21 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("SAGEMAKER_BIND_TO_PORT", "PORT"),
         description="The server listens on this port.",
     )
-    precisions: Annotated[tuple[Precision, ...] | None, NoDecode] = Field(
+    precisions: Annotated[tuple[Precision, ...] | None, NoDecode, BeforeValidator(values.split_precisions)] = Field(
         None,
         validation_alias="PRECISIONS",
         description="With `auto`, the server offers every precision that the artifact contains and the CPU supports. "
         "With a list such as `INT8,FP32`, the server starts only if it can load each precision in the list.",
     )
     request_timeout_seconds: float = Field(
-        contract.RESPONSE_TIMEOUT_SECONDS,
+        contract.REQUEST_TIMEOUT_SECONDS,
         gt=0,
         le=3600,
         validation_alias=AliasChoices(
             "REQUEST_TIMEOUT_SECONDS", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "SAGEMAKER_MODEL_SERVER_TIMEOUT"
         ),
-        description="A request that has no answer after this time gets status 504.",
+        description="A request that has no answer after this time gets status 504. The default is less than the 60 s "
+        "after which SageMaker gives a real-time request up, so that the caller sees the 504.",
     )
     max_queue_seconds: float = Field(
         10,
@@ -69,11 +67,67 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("MAX_PAYLOAD_MB", "SAGEMAKER_MAX_PAYLOAD_IN_MB"),
         description="A request body that is larger than this, in MiB, gets status 413. With `0` there is no limit.",
     )
+    max_bodies_mb: Annotated[int | None, AUTO] = Field(
+        None,
+        ge=1,
+        le=2**20,
+        validation_alias="MAX_BODIES_MB",
+        description="The bodies of all requests that have not been answered may have this size together, in MiB. A "
+        "request beyond it gets status 429 before its body is read. Bodies of more than 64 KiB may use three quarters "
+        "of it; a larger body counts as these three quarters. With `auto` it is a 64th of the memory, at most 256.",
+    )
+    max_connections: int = Field(
+        1000,
+        ge=1,
+        le=100_000,
+        validation_alias="MAX_CONNECTIONS",
+        description="The server keeps at most this many connections. It closes the one that has been idle longest when "
+        "another one is opened.",
+    )
+    keep_alive_seconds: float = Field(
+        75,
+        gt=0,
+        le=3600,
+        validation_alias="KEEP_ALIVE_SECONDS",
+        description="The server closes a connection that has had no request for this time. Load balancers in front of "
+        "the server should close idle connections earlier; common ones wait 60 s.",
+    )
+    max_items: int = Field(
+        5_000,
+        ge=1,
+        le=1_000_000,
+        validation_alias="MAX_ITEMS",
+        description="A request with more items than this, or with more than 16 times as many JSON values, gets status "
+        "413 before any text is tokenized. Each passage in `contexts` is an item. In JSON Lines, the limit applies to "
+        "each line.",
+    )
+    max_characters: int = Field(
+        contract.MAX_PAYLOAD_MB * 2**20,
+        ge=1,
+        le=2**30,
+        validation_alias="MAX_CHARACTERS",
+        description="A request whose questions and contexts have more characters than this together gets status 413 "
+        "before any text is tokenized. In JSON Lines, the limit applies to each line.",
+    )
+    max_spool_mb: int = Field(
+        1024,
+        ge=1,
+        le=2**20,
+        validation_alias="MAX_SPOOL_MB",
+        description="A JSON Lines request whose answers take more than this in the temporary directory, in MiB, gets "
+        "status 413.",
+    )
     batch: bool = Field(
         False,
         validation_alias="SAGEMAKER_BATCH",
         description="Switches on batch transform: a body in JSON Lines may have any size, and a request may take an "
         "hour.",
+    )
+    asynchronous: bool = Field(
+        False,
+        validation_alias="ASYNC_INFERENCE",
+        description="Switches on asynchronous inference: a body in JSON Lines may have any size, a request may take an "
+        "hour, and a request may wait in the queue for an hour.",
     )
     multi_model: bool = Field(
         False,
@@ -81,7 +135,7 @@ class Settings(BaseSettings):
         description="Switches on the multi-model endpoint: the server starts without a model, and clients load and "
         "unload models through `/models`.",
     )
-    narrow_lanes: int | None = Field(
+    narrow_lanes: Annotated[int | None, AUTO] = Field(
         None,
         ge=1,
         le=256,
@@ -117,6 +171,13 @@ class Settings(BaseSettings):
         description="The server logs a warning when FP32 agrees with less than this share of the last 100 answers that "
         "the guard ran again. A multi-model endpoint has no guard.",
     )
+    no_answer_threshold: Annotated[float | None, AUTO] = Field(
+        None,
+        allow_inf_nan=False,
+        validation_alias="NO_ANSWER_THRESHOLD",
+        description="In a request with `handle_impossible_answer`, the empty answer wins if its logit sum exceeds the "
+        "best span's by more than this. A request can name another one. With `auto` it is the artifact's, or `0`.",
+    )
     run_as_user: int = Field(
         0,
         ge=0,
@@ -125,7 +186,7 @@ class Settings(BaseSettings):
         description="A server that is started as root switches to the user and the group with this ID before it opens "
         "its port. With `0` it stays root. The image sets `10001`.",
     )
-    rung_step: int | None = Field(
+    rung_step: Annotated[int | None, AUTO] = Field(
         None,
         ge=8,
         le=512,
@@ -139,7 +200,7 @@ class Settings(BaseSettings):
         description="The server logs messages of this level and above: `DEBUG`, `INFO`, `WARNING` or `ERROR`, or "
         "Python's number for one of them.",
     )
-    onednn_max_cpu_isa: str = Field(
+    onednn_max_cpu_isa: Annotated[str, AfterValidator(values.known_isa)] = Field(
         "DEFAULT",
         validation_alias="ONEDNN_MAX_CPU_ISA",
         description="The server uses only the instructions of this CPU generation, even if the CPU has more: "
@@ -148,38 +209,27 @@ class Settings(BaseSettings):
 
     @property
     def engine_timeout_seconds(self) -> float:
-        """The time limit of a request. In batch transform it is the longest time that CreateTransformJob allows."""
-        return max(self.request_timeout_seconds, contract.BATCH_TIMEOUT_SECONDS if self.batch else 0)
+        """The time limit of a request. In batch and asynchronous inference it is the platform's."""
+        longest = contract.ASYNC_TIMEOUT_SECONDS if self.asynchronous else 0
+        return max(self.request_timeout_seconds, longest, contract.BATCH_TIMEOUT_SECONDS if self.batch else 0)
+
+    @property
+    def queue_limit_seconds(self) -> float:
+        """The longest wait in the queue. In asynchronous inference a refusal is final, so every request may wait."""
+        return self.engine_timeout_seconds if self.asynchronous else self.max_queue_seconds
+
+    @property
+    def can_streams_wait(self) -> bool:
+        """Whether JSON Lines may have any size, and are accepted however long the queue is."""
+        return self.batch or self.asynchronous
 
     def payload_limit_mb(self, *, is_json_lines: bool) -> int | None:
         """Return the limit on the size of a request body in MiB, or None if there is no limit.
 
-        Batch transform has no limit for JSON Lines, because the server reads such a body as a stream.
+        Batch transform and asynchronous inference have no limit for JSON Lines, because the server reads such a body as
+        a stream.
         """
-        return None if is_json_lines and self.batch else self.max_payload_mb or None
-
-    @field_validator("precisions", mode="before")
-    @classmethod
-    def _split_precisions(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        if value.strip().lower() == "auto":
-            return None
-        wanted = {name.strip().upper() for name in value.split(",")}
-        if not wanted <= set(PRECISIONS):
-            raise ValueError("must be auto, or a comma-separated list of INT8, BF16 and FP32")
-        return tuple(name for name in PRECISIONS if name in wanted)
-
-    @field_validator("narrow_lanes", "rung_step", mode="before")
-    @classmethod
-    def _auto(cls, value: Any) -> Any:
-        return None if isinstance(value, str) and value.strip().lower() == "auto" else value
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _level_name(cls, value: Any) -> Any:
-        numbers = {"10": "DEBUG", "20": "INFO", "30": "WARNING", "40": "ERROR", "50": "ERROR"}
-        return numbers.get(str(value), str(value).upper())
+        return None if is_json_lines and self.can_streams_wait else self.max_payload_mb or None
 
     @classmethod
     def from_env(cls) -> "Settings":
@@ -187,19 +237,9 @@ class Settings(BaseSettings):
 
         Raises: SettingsError with one line that names the variable, its value and what is expected.
         """
-        try:
-            return cls()
-        except ValidationError as error:
-            first = error.errors()[0]
-            names = next(names for names in map(variable_names, cls.model_fields) if first["loc"][0] in names)
-            # pydantic names the first alias even if another one is set, so look for the one that is set.
-            name = next(name for name in names if os.environ.get(name))
-            raise SettingsError(f"{name}={os.environ[name]!r}: {first['msg']}") from None
+        return environment.read(cls)
 
 
 def variable_names(field_name: str) -> list[str]:
     """Return the environment variables of a setting. If several are set, the first one in this list wins."""
-    alias = Settings.model_fields[field_name].validation_alias
-    if isinstance(alias, AliasChoices):
-        return [str(choice) for choice in alias.choices]
-    return [str(alias)]
+    return environment.variable_names(Settings.model_fields[field_name])

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from model_loader.model_file import Engine, InputName, ModelFile
 
 log = logging.getLogger(__name__)
 
+REMEDY = "It must be a directory that `quantize` wrote (MODEL_DIR, or the url of a load)"
 SAMPLE_FILES: dict[Precision, str] = {"INT8": "model_int8.pt", "BF16": "model_bf16.pt", "FP32": "model_fp32.pt"}
 # The models of the AWS sample take these inputs. The sample stores no limits on windows; these are run_qa's defaults.
 SAMPLE_INPUTS: list[InputName] = ["input_ids", "attention_mask", "token_type_ids"]
@@ -45,6 +47,22 @@ class Artifact:
         return self.directory / "tokenizer.json"
 
     @property
+    def no_answer_threshold(self) -> float:
+        """By how much the null logit sum must exceed the best span's so that the answer is ""; 0 if it is not known."""
+        return (self.manifest.no_answer_threshold if self.manifest else None) or 0.0
+
+    @property
+    def temperature(self) -> float:
+        """What divides the logits in the softmax of scores; 1 without a calibration."""
+        return (self.manifest.temperature if self.manifest else None) or 1.0
+
+    @property
+    def log_odds_shift(self) -> float:
+        """What is added to the log odds of the best candidate; 0 without a calibration."""
+        calibration = self.manifest.calibration if self.manifest else None
+        return calibration.log_odds_shift if calibration else 0.0
+
+    @property
     def file_mb(self) -> dict[Precision, float]:
         """The size of each precision's file in megabytes."""
         return {model.precision: Path(model.path).stat().st_size / 1e6 for model in self.models}
@@ -63,20 +81,18 @@ def open_artifact(directory: Path, wanted: tuple[Precision, ...] | None, cpu: Cp
     Raises: ArtifactMissing, ArtifactInvalid or PrecisionUnsupported.
     """
     if not directory.is_dir():
-        raise ArtifactMissing(
-            f"no model: {directory} is not a directory. Set MODEL_DIR to a directory that `quantize` wrote"
-        )
+        raise ArtifactMissing(f"no model: {directory} is not a directory. {REMEDY}")
     if not (directory / "tokenizer.json").is_file():
-        raise ArtifactMissing(
-            f"no model: {directory} has no tokenizer.json. Set MODEL_DIR to a directory that `quantize` wrote"
-        )
-    if (directory / manifests.FILE_NAME).is_file():
+        raise ArtifactMissing(f"no model: {directory} has no tokenizer.json. {REMEDY}")
+    if os.path.lexists(directory / manifests.FILE_NAME):  # a broken link must not pass for a directory without manifest
         return _open_with_manifest(directory, wanted, cpu)
     return _open_sample_layout(directory, wanted, cpu)
 
 
 def _open_with_manifest(directory: Path, wanted: tuple[Precision, ...] | None, cpu: Cpu) -> Artifact:
     manifest = manifests.read(directory)
+    tokenizer = manifest.tokenizer
+    verify_file(directory / tokenizer.file, tokenizer.sha256, tokenizer.size_bytes)
     models = []
     passed_over: dict[Precision, str] = {}
     for precision in _select(tuple(manifest.precisions), wanted):
@@ -101,7 +117,7 @@ def _open_sample_layout(directory: Path, wanted: tuple[Precision, ...] | None, c
     present = tuple(p for p in runnable if (directory / SAMPLE_FILES[p]).is_file())
     if not present:
         raise ArtifactMissing(
-            f"no model: {directory} has neither manifest.json nor {' nor '.join(SAMPLE_FILES.values())}"
+            f"no model: {directory} has neither manifest.json nor {' nor '.join(SAMPLE_FILES.values())}. {REMEDY}"
         )
     log.warning(
         "%s has no manifest.json: loading it in the layout of the AWS sample, which has no hashes, versions or golden "

@@ -18,7 +18,12 @@ def verify_file(path: Path, sha256: str, size_bytes: int) -> None:
         raise ArtifactInvalid(
             f"{path} has {found_bytes} bytes, the manifest says {size_bytes}. Copy the artifact again"
         )
-    found_sha256 = sha256_of(path)
+    try:
+        found_sha256 = sha256_of(path)
+    except OSError as error:
+        raise ArtifactInvalid(
+            f"{path} cannot be read: {error.strerror}. Make it readable for the user of the server"
+        ) from None
     if found_sha256 != sha256:
         raise ArtifactInvalid(f"{path} has SHA-256 {found_sha256}, the manifest says {sha256}. Copy the artifact again")
 

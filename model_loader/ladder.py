@@ -5,7 +5,8 @@ process lives. The server therefore pads each window to a rung, and warms a rung
 of 16 tokens make SQuAD's windows 4 % longer.
 """
 
-from collections.abc import Collection
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from container.precision import Precision
@@ -24,9 +25,18 @@ def rungs(max_seq_len: int, step: int) -> tuple[int, ...]:
     return (*range(step, max_seq_len, step), max_seq_len)
 
 
-def rung_for(tokens: int, warm: Collection[int]) -> int | None:
-    """Return the shortest warm rung that holds a window of this many tokens, or None if every warm rung is shorter."""
-    return min((rung for rung in warm if rung >= tokens), default=None)
+def rung_for(tokens: int, warm: Sequence[int]) -> int | None:
+    """Return the shortest warm rung that holds a window of this many tokens, or None if every warm rung is shorter.
+
+    warm: rungs, shortest first.
+    """
+    index = bisect_left(warm, tokens)
+    return warm[index] if index < len(warm) else None
+
+
+def with_rung(warm: Sequence[int], rung: int) -> tuple[int, ...]:
+    """Return the warm rungs, shortest first, with one more rung, which may be among them already."""
+    return tuple(sorted({*warm, rung}))
 
 
 def warm_order(ladder: Collection[int]) -> list[int]:

@@ -37,7 +37,7 @@ def run_lane(sock: socket.socket, models: LoadedModels, cores: Set[int], nicenes
     torch.set_flush_denormal(True)
     while message := wire.receive(sock):
         kind, body, _ = message
-        sock.sendall(_answer(kind, body, models))
+        sock.sendall(answer(kind, body, models))
 
 
 def _lower_priority(niceness: int) -> None:
@@ -62,7 +62,10 @@ def warm(body: bytes, models: LoadedModels) -> bytes:
     return wire.json_frame(FrameKind.WARMED, cost_ms=warmed.cost_ms, fused_groups=warmed.fused_groups)
 
 
-def _answer(kind: FrameKind, body: bytes, models: LoadedModels) -> bytes:
+def answer(kind: FrameKind, body: bytes, models: LoadedModels) -> bytes:
+    """Return the reply to a PING, WARM or RUN frame."""
+    if kind is FrameKind.PING:
+        return wire.PONG_FRAME
     if kind is FrameKind.WARM:
         reply = warm(body, models)
         _pin_threads()

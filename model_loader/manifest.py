@@ -1,20 +1,27 @@
 """The schema of manifest.json, which describes an artifact, how it was made, and how to check that it still works."""
 
+import json
+import os
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from container.precision import Precision
+from container.validation.messages import describe
 from model_loader.errors import ArtifactInvalid
 from model_loader.model_file import Engine, InputName
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FILE_NAME = "manifest.json"
+LONGEST_WINDOW = 2**16 - 1  # tokens; the frames to the lanes (model_loader/wire.py) have 16 bits for a length
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # An infinite limit would let every model pass its checks, so no number may be NaN or infinity.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class MadeWith(_Part):
@@ -26,15 +33,27 @@ class MadeWith(_Part):
     torch: str
     ipex: str | None
     transformers: str
+    tokenizers: str
     created: str  # in UTC and in the format of ISO 8601
 
 
-class PrecisionEntry(_Part):
-    """One model file and the measurements of its model."""
+class HashedFile(_Part):
+    """A file of the artifact, with the size and the hash that it must have."""
 
     file: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")  # a file name, not a path
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size_bytes: int = Field(gt=0)
+
+
+class TokenizerFile(HashedFile):
+    """The file of the tokenizer. It always has the same name, because other programs look for this name too."""
+
+    file: Literal["tokenizer.json"]
+
+
+class PrecisionEntry(HashedFile):
+    """One model file and the measurements of its model."""
+
     engine: Engine
     fused_groups: int = Field(ge=0, description="number of fused LLGA groups in a warm pass; 0 if the engine has none")
     rms_difference: float = Field(ge=0, description="from FP32's logits of the golden examples, at quantization")
@@ -52,11 +71,14 @@ class GoldenResult(_Part):
 
 
 class GoldenExample(_Part):
-    """A question and its context, their window without padding, and the result of each precision."""
+    """A question and its context, their first window without padding, and the result of each precision.
+
+    The text belongs to this project and never comes from the calibration file, whose owner may not want to share it.
+    """
 
     question: str
     context: str
-    input_ids: list[int]  # (T,)
+    input_ids: list[int] = Field(min_length=1)  # (T,)
     context_offset: int = Field(gt=0, description="position of the first context token, from which token types are 1")
     results: dict[Precision, GoldenResult]
 
@@ -68,36 +90,133 @@ class GoldenExample(_Part):
         return self
 
 
+class ScoreCalibration(_Part):
+    """The second part of the calibration of scores, and the questions that `evaluate --calibrate` has fitted both on.
+
+    error_before, error_after: the expected calibration error of these questions, 0 to 1.
+    """
+
+    log_odds_shift: float = Field(ge=-20, le=20, description="added to the log odds of the best candidate")
+    data: str
+    data_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    questions: int = Field(gt=0)
+    precision: Precision
+    error_before: float = Field(ge=0, le=1)
+    error_after: float = Field(ge=0, le=1)
+    created: str  # in UTC and in the format of ISO 8601
+
+
 class Manifest(_Part):
     """The content of manifest.json."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     task: Literal["question-answering"]
     source_model: str
     model_type: str
     layers: int = Field(gt=0)
+    embedding_rows: int = Field(gt=0, description="rows of the word embedding; every token id must be smaller")
     inputs: list[InputName] = Field(min_length=1)
-    max_seq_len: int = Field(ge=16)
+    max_seq_len: int = Field(ge=16, le=LONGEST_WINDOW)
     doc_stride: int = Field(ge=0)
+    no_answer_threshold: float | None = Field(
+        None, description='of the null logit sum minus the best span\'s, above which the answer is ""'
+    )
+    temperature: float | None = Field(
+        None, ge=0.05, le=20, description="that divides the logits in the softmax of scores"
+    )
+    calibration: ScoreCalibration | None = None
     made_with: MadeWith
+    tokenizer: TokenizerFile
     precisions: dict[Precision, PrecisionEntry] = Field(min_length=1)
-    golden_examples: list[GoldenExample]
+    golden_examples: list[GoldenExample] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check_calibration(self) -> "Manifest":
+        if self.calibration is not None and self.temperature is None:
+            raise ValueError("calibration stands without the temperature that belongs to it")
+        return self
+
+    @model_validator(mode="after")
+    def _check_golden_examples(self) -> "Manifest":
+        for example in self.golden_examples:
+            if missing := sorted(set(self.precisions) - set(example.results)):
+                raise ValueError(f"a golden example has no result of {missing[0]}")
+            if len(example.input_ids) > self.max_seq_len:
+                raise ValueError("a golden example is longer than max_seq_len")
+            if not 0 <= min(example.input_ids) <= max(example.input_ids) < self.embedding_rows:
+                raise ValueError("a golden example has a token id for which the embedding has no row")
+        return self
 
 
 def read(directory: Path) -> Manifest:
     """Read and validate the manifest.json of an artifact.
 
-    Raises: ArtifactInvalid, which names the first invalid field.
+    Raises: ArtifactInvalid, which names the first invalid field, or the command that makes an older artifact again.
     """
     path = directory / FILE_NAME
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+    except OSError as error:
+        raise ArtifactInvalid(f"{path} cannot be read: {error.strerror}. Copy the artifact again") from None
+    try:
+        return Manifest.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ArtifactInvalid(f"{path}: {where}: {first['msg']}. Make the artifact again with `quantize`") from None
+        _refuse_other_schema(path, content)
+        raise ArtifactInvalid(f"{path}: {describe(error)}. Make the artifact again with `quantize`") from None
 
 
 def write(directory: Path, manifest: Manifest) -> None:
-    """Write manifest.json into a directory."""
-    (directory / FILE_NAME).write_text(manifest.model_dump_json(indent=1) + "\n")
+    """Write manifest.json into a directory. Whoever reads it meanwhile finds the old file or the new one, complete."""
+    path = directory / FILE_NAME
+    new = path.with_suffix(".json.new")
+    # Without the field, earlier versions read the manifest of an artifact that has no calibration.
+    absent = {"calibration"} if manifest.calibration is None else None
+    new.write_text(manifest.model_dump_json(indent=1, exclude=absent) + "\n")
+    os.replace(new, path)
+
+
+def update(directory: Path, changes: Mapping[str, Any]) -> None:
+    """Give fields of an artifact's manifest.json other values.
+
+    Raises: ArtifactInvalid if the manifest cannot be read, cannot be written, or would not be valid.
+    """
+    manifest = read(directory)
+    try:
+        write(directory, Manifest.model_validate({**manifest.model_dump(), **changes}))
+    except ValidationError as error:
+        raise ArtifactInvalid(f"{directory / FILE_NAME}: {describe(error)}. The file was left as it is") from None
+    except OSError as error:
+        raise ArtifactInvalid(f"{directory / FILE_NAME} cannot be written: {error.strerror}") from None
+
+
+def _refuse_other_schema(path: Path, content: bytes) -> None:
+    """Refuse a manifest that another version of this program wrote.
+
+    Raises: ArtifactInvalid, with the command that makes the artifact again.
+    """
+    try:
+        found = json.loads(content)
+        version = found["schema_version"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return
+    if type(version) is int and version != SCHEMA_VERSION:
+        age = "an older" if version < SCHEMA_VERSION else "a newer"
+        raise ArtifactInvalid(
+            f"{path}: schema_version is {version}, and this version reads {SCHEMA_VERSION}: {age} version of "
+            f"`quantize` made the artifact. Make it again: {_quantize_command(path.parent, found)}"
+        )
+
+
+def _quantize_command(directory: Path, found: dict[str, Any]) -> str:
+    """Return the command that makes an artifact again, with the options that its manifest records."""
+    options: dict[str, Any] = {"model": found.get("source_model", "MODEL"), "calibration": "FILE", "output": directory}
+    precisions = found.get("precisions")
+    if isinstance(precisions, dict) and precisions:
+        options["precisions"] = ",".join(precisions).lower()
+    options |= {
+        name.replace("_", "-"): found[name]
+        for name in ("max_seq_len", "doc_stride")
+        if isinstance(found.get(name), int)
+    }
+    words = (f"--{name} {shlex.quote(str(value))}" for name, value in options.items())
+    return " ".join(("python -m tools.quantize", *words))

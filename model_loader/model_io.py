@@ -1,9 +1,12 @@
 """What a model reads for one window and what it returns. Plain data: both sides of the lanes' socket use it."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+
+from container.precision import Precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,3 +26,6 @@ class WindowLogits(NamedTuple):
 
     start: np.ndarray
     end: np.ndarray
+
+
+RunWindows = Callable[[Precision, Sequence[ModelInput]], Awaitable[Sequence[WindowLogits]]]

@@ -47,7 +47,8 @@ class FrameKind(IntEnum):
     LOADED = 7  # the reply: JSON load_ms, or error and error_kind, a key of LOAD_ERRORS
     FORK = 8  # to the zygote, with a socket attached: JSON cores, niceness or IDLE_CLASS
     FORKED = 9  # the reply: JSON pid, and the rungs that are warm in the new lane
-    KILL = 10  # to the zygote: JSON pid; it has no reply
+    PING = 10  # to a lane or the zygote when it is idle, with an empty body
+    PONG = 11  # the reply, with an empty body
 
 
 class Run(NamedTuple):
@@ -73,6 +74,10 @@ def frame(kind: FrameKind, body: bytes) -> bytes:
 def json_frame(kind: FrameKind, **fields: Any) -> bytes:
     """Return a frame with a JSON body."""
     return frame(kind, json.dumps(fields).encode())
+
+
+PING_FRAME = frame(FrameKind.PING, b"")
+PONG_FRAME = frame(FrameKind.PONG, b"")
 
 
 def run_frame(run: Run) -> bytes:
@@ -110,6 +115,8 @@ def parse_logits(body: bytes) -> RunResult:
     cost_ms, count = _RESULT.unpack_from(body)
     lengths = np.frombuffer(body, np.uint16, count, _RESULT.size)
     values = np.frombuffer(body, np.float32, offset=_RESULT.size + lengths.nbytes)
+    if values.size != 2 * lengths.sum(dtype=np.int64):
+        raise ValueError(f"{values.size} logits arrived for {count} windows, which have {2 * lengths.sum()}")
     logits = []
     first = 0
     for length in lengths.tolist():

@@ -4,8 +4,9 @@ A lane of one core inherits all that the zygote has: packed weights and compiled
 (docs/decisions/0006). Such a lane needs little memory of its own (docs/benchmarks.md), and is warm from its first
 moment. The zygote must never start an OpenMP team, because threads do not survive a fork.
 
-serve/lanes/zygote_client.py starts `python -m model_loader.zygote FD` with one end of a socket pair. The zygote ends
-when the other end closes.
+serve/lanes/zygote_client.py starts `python -m model_loader.zygote FD LIFELINE` with one end of a socket pair, and with
+the reading end of a pipe to which nobody writes. The zygote ends when the other end of the socket pair closes. When the
+writing end of the pipe closes, the kernel kills the zygote and all lanes.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from typing import Any
 
 import torch
 
-from container import memory
+from container import lifeline, memory
 from container.precision import Precision
 from model_loader import lane, torchscript, wire
 from model_loader.errors import ModelLoadError
@@ -30,8 +31,9 @@ from model_loader.wire import FrameKind
 NICENESS = 1  # of the zygote and its lanes: the HTTP process must answer /ping while every core computes
 
 
-def main(control_fd: int) -> None:
+def main(control_fd: int, lifeline_fd: int) -> None:
     """Serve the control socket until it closes."""
+    lifeline.tie_group_to(lifeline_fd)
     lane.ignore_stop_signals()
     os.nice(NICENESS)
     torch.set_num_threads(1)
@@ -39,7 +41,7 @@ def main(control_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     control.settimeout(None)
     models: dict[Precision, QAModel] = {}
-    running: set[int] = set()  # process ids of the lanes
+    running: set[int] = set()  # process ids of the lanes, which stay theirs until _reap
     while message := wire.receive(control):
         kind, body, fds = message
         _reap(running)
@@ -53,8 +55,10 @@ def main(control_fd: int) -> None:
             running.add(pid)
             warm = {precision: sorted(model.warm_rungs) for precision, model in models.items()}
             control.sendall(wire.json_frame(FrameKind.FORKED, pid=pid, warm=warm if len(order["cores"]) == 1 else {}))
-        elif kind is FrameKind.KILL and json.loads(body)["pid"] in running:
-            os.kill(json.loads(body)["pid"], 9)
+        elif kind is FrameKind.RUN:  # the golden examples, when this zygote replaces another one
+            control.sendall(lane.answer(kind, body, models))
+        elif kind is FrameKind.PING:
+            control.sendall(wire.PONG_FRAME)
 
 
 def _load(body: bytes, models: dict[Precision, QAModel]) -> bytes:
@@ -99,4 +103,4 @@ def _reap(running: set[int]) -> None:
 
 if __name__ == "__main__":
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the HTTP process is gone
-        main(int(sys.argv[1]))
+        main(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,7 +1,8 @@
 """`python -m serve`: read the settings, the CPU and the artifact, then run gunicorn.
 
 What cannot work ends here, before the port opens, with one line that says what to do. The exit code is 78 for bad
-settings, 69 for an unsupported CPU, 70 for an unusable artifact or model, and gunicorn's own otherwise.
+settings, 69 for an unsupported CPU, 70 for an unusable artifact or model, 75 if lanes cannot be
+started for a minute, and gunicorn's own otherwise.
 """
 
 import logging
@@ -12,7 +13,8 @@ from typing import Any
 
 from container import contract, cpu, gunicorn_conf, log_config, model_dir, privileges
 from container.cpu import Cpu, CpuUnsupported
-from container.settings import Settings, SettingsError
+from container.settings import Settings
+from container.validation.environment import SettingsError
 from model_loader import artifact
 from model_loader.artifact import Artifact
 from model_loader.errors import ModelLoadError
@@ -26,6 +28,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = Settings.from_env()
+        gunicorn_conf.check_address(settings)
     except SettingsError as error:
         log_config.configure("INFO")
         log.error("cannot start: %s", error)
@@ -35,10 +38,14 @@ def main() -> int:
     is_default = "model_dir" not in settings.model_fields_set and not settings.multi_model
     directory = model_dir.choose(settings.model_dir, is_default)
     if settings.run_as_user:
-        privileges.drop(settings.run_as_user, None if settings.multi_model else directory)
+        privileges.drop(settings.run_as_user, model_dir.of_many_models() if settings.multi_model else directory)
     try:
+        gunicorn_conf.check_address(settings)  # again, because this process may run as another user now
         box = cpu.detect(settings.onednn_max_cpu_isa)
         model = None if settings.multi_model else artifact.open_artifact(directory, settings.precisions, box)
+    except SettingsError as error:
+        log.error("cannot start: %s", error)
+        return contract.EXIT_SETTINGS
     except CpuUnsupported as error:
         log.error("cannot start: %s", error)
         return contract.EXIT_CPU
@@ -52,7 +59,7 @@ def _run_gunicorn(settings: Settings, model: Artifact | None, box: Cpu) -> int:
     from gunicorn.app.base import BaseApplication
     from gunicorn.arbiter import Arbiter
 
-    from serve.gunicorn_worker import HttpWorker
+    from serve.gunicorn_worker import LOST_PROCESSES, HttpWorker
 
     class Application(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         def load_config(self) -> None:
@@ -68,7 +75,11 @@ def _run_gunicorn(settings: Settings, model: Artifact | None, box: Cpu) -> int:
 
             if model is None:
                 return create_multi_model_app(ModelRegistry(settings, box))
-            return create_app(Lifecycle(settings, model, box))
+            try:
+                return create_app(Lifecycle(settings, model, box))
+            except ModelLoadError as error:
+                log.error("cannot start: %s", error)
+                sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     master = os.getpid()
     try:
@@ -76,8 +87,8 @@ def _run_gunicorn(settings: Settings, model: Artifact | None, box: Cpu) -> int:
     except SystemExit as stop:
         if os.getpid() != master:
             raise  # this is a worker's exit, whose code gunicorn must see
-        failed_at_boot = stop.code in (Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR)
-        return contract.EXIT_ARTIFACT if failed_at_boot else int(stop.code or 0)
+        codes = {Arbiter.WORKER_BOOT_ERROR: contract.EXIT_ARTIFACT, LOST_PROCESSES: contract.EXIT_NO_LANES}
+        return codes.get(stop.code, int(stop.code or 0))
     return 0
 
 

@@ -4,6 +4,12 @@ serve/api/error_response.py maps each class to its status.
 
 RequestError
  |  the client's side
+ x MalformedRequest       the request is not valid HTTP/1.1
+ x UriTooLong             the URL is longer than the limit
+ x RequestHeaderFieldsTooLarge  the headers are larger than the limit
+ x RequestTimeout         the head or the body of the request arrived too slowly
+ x NotFound               the server has no route with this path
+ x MethodNotAllowed       the route has no such method
  x MalformedBody          the body is not JSON, or not UTF-8
  x UnsupportedMediaType   the body has another media type
  x NotAcceptable          the client accepts no media type that the server writes
@@ -27,6 +33,34 @@ RequestError
 
 class RequestError(Exception):
     """One request cannot be answered. The message goes to the client and contains none of the request's texts."""
+
+
+class MalformedRequest(RequestError):
+    """The request is not valid HTTP/1.1."""
+
+
+class UriTooLong(RequestError):
+    """The URL is longer than the limit."""
+
+
+class RequestHeaderFieldsTooLarge(RequestError):
+    """The headers are larger than the limit, or there are too many of them."""
+
+
+class RequestTimeout(RequestError):
+    """The head or the body of the request arrived too slowly."""
+
+
+class NotFound(RequestError):
+    """The server has no route with this path."""
+
+
+class MethodNotAllowed(RequestError):
+    """The route has no such method. `allowed` are those that it has."""
+
+    def __init__(self, message: str, allowed: frozenset[str]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class MalformedBody(RequestError):

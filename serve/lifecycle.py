@@ -4,9 +4,10 @@ import asyncio
 import logging
 import time
 from enum import StrEnum
+from functools import partial
 from typing import Protocol
 
-from container import cgroup
+from container import cgroup, contract
 from container.cpu import Cpu
 from container.precision import Precision
 from container.settings import Settings
@@ -14,16 +15,24 @@ from model_loader import ladder
 from model_loader.artifact import Artifact
 from model_loader.errors import ModelLoadError, WarmupFailed
 from model_loader.model_file import ModelFile
+from serve.batched_calls import BatchedCalls
 from serve.lanes.admission import Admission, AdmissionLimits
 from serve.lanes.core_arbiter import CoreArbiter
-from serve.lanes.plan import Choices, LaneKind, Plan, make_plan
+from serve.lanes.plan import LaneKind, Plan
 from serve.lanes.pool import LanePool
-from serve.lanes.supervisor import LaneSupervisor
+from serve.lanes.supervisor import MAX_ZYGOTES_LOST, NO_LANE_SECONDS, LaneSupervisor
+from serve.lanes.warmup import Recheck
+from serve.lanes.zygote_client import ZygoteEnded
+from serve.machine_plan import plan_for_machine
 from serve.metrics import Metrics
-from serve.qa.engine import ModelLimits, QAEngine
-from serve.qa.features import Featurizer
-from serve.qa.golden_check import check_golden_examples
+from serve.processes.absence import Absence
+from serve.qa.engine import QAEngine, QuestionAnswerer
+from serve.qa.golden_check import check_file, check_golden_examples, check_logits
 from serve.qa.guard import Guard
+from serve.qa.model_limits import ModelLimits
+from serve.qa.tokenizer_check import open_featurizer
+from serve.text_process.client import TextProcesses
+from serve.text_process.template import TextConfig
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +51,11 @@ class Servable(Protocol):
 
     state: State
     settings: Settings
+    metrics: Metrics
+
+    @property
+    def has_lost_processes(self) -> bool:
+        """Whether the server failed because processes were lost: a restart may help."""
 
     def ping(self) -> bool:
         """Whether /ping answers 200."""
@@ -70,30 +84,48 @@ class Lifecycle:
         """Prepare everything but the processes.
 
         plan and cores: for a model that shares this machine with others. None: the model has the machine to itself.
+
+        Raises: ArtifactInvalid if the tokenizer does not fit the model.
         """
         self.settings = settings
         self.artifact = artifact
         self.cpu = cpu
         self.metrics = Metrics()
+        self.afterwards = BatchedCalls()
         self.state = State.LOADING
         self.passed_over = dict(artifact.passed_over)  # precision: why it is not served
         self.decided = asyncio.Event()  # set when loading has ended, successfully or not
         self.failure: Exception | None = None
         self._created_at = time.perf_counter()
         self._last_ping: bool | None = None
-        plan = plan or _plan(settings, artifact, cpu)
+        self._is_alone = cores is None
+        plan = plan or plan_for_machine(settings, artifact, cpu)
         rungs = ladder.rungs(artifact.max_seq_len, plan.rung_step)
         self.pool = LanePool(artifact.models, rungs, plan, cores or CoreArbiter(), self.metrics)
-        self.supervisor = LaneSupervisor(self.pool, self.metrics)
-        limits = AdmissionLimits(
-            settings.engine_timeout_seconds, settings.max_queue_seconds, can_streams_wait=settings.batch
-        )
-        self.engine = QAEngine(
-            Featurizer(artifact.tokenizer_file),
+        self.supervisor = LaneSupervisor(
             self.pool,
-            Admission(self.pool, limits),
-            ModelLimits(artifact.max_seq_len, artifact.doc_stride),
-            self._guard(plan),
+            self.metrics,
+            recheck=self._recheck(),
+            no_lane=Absence(NO_LANE_SECONDS, self._end_without_lanes),
+        )
+        limits = AdmissionLimits(
+            settings.engine_timeout_seconds,
+            settings.queue_limit_seconds,
+            can_streams_wait=settings.can_streams_wait,
+        )
+        self.limits = ModelLimits.of(artifact, settings.no_answer_threshold)
+        guard = self._guard(plan)
+        answerer = QuestionAnswerer(open_featurizer(artifact), self.limits, guard.offer if guard else None)
+        self.engine = QAEngine(answerer, self.pool, Admission(self.pool, limits))
+        self.text_processes = TextProcesses(
+            self.engine,
+            TextConfig(
+                str(artifact.tokenizer_file.resolve()),
+                self.limits,
+                settings.max_items,
+                settings.max_characters,
+            ),
+            cgroup.available_memory_mb(),
         )
 
     def _guard(self, plan: Plan) -> Guard | None:
@@ -106,6 +138,8 @@ class Lifecycle:
     async def start(self) -> None:
         """Load, warm and check the model; ends in READY or FAILED, never raises."""
         try:
+            if not self.settings.multi_model:  # where most models may never get a large body
+                self.text_processes.open()
             self.pool.open()
             for file in self.artifact.models:
                 await self._bring_up(file)
@@ -128,8 +162,10 @@ class Lifecycle:
         Raises: ModelLoadError if the failed precision was asked for in PRECISIONS, or is the last one.
         """
         precision = file.precision
+        # If the zygote of a further model is killed, memory ran out, and the platform must first unload another model.
+        attempts = MAX_ZYGOTES_LOST if self._is_alone or self.pool.precisions.accepted else 1
         try:
-            await self.supervisor.bring_up(file, self._check)
+            await self.supervisor.bring_up(file, self._check, attempts)
         except ModelLoadError as error:
             is_optional = isinstance(error, WarmupFailed) or self.state is State.READY
             if not is_optional or self.settings.precisions or list(self.pool.precisions.files) == [precision]:
@@ -142,6 +178,12 @@ class Lifecycle:
     async def _check(self, precision: Precision) -> None:
         if self.artifact.manifest:
             await check_golden_examples(self.pool, self.artifact.manifest, precision)
+
+    def _recheck(self) -> Recheck | None:
+        manifest, directory = self.artifact.manifest, self.artifact.directory
+        if manifest is None:
+            return None
+        return Recheck(partial(check_file, directory, manifest), partial(check_logits, manifest))
 
     # Ready
 
@@ -176,44 +218,28 @@ class Lifecycle:
             self.decided.set()
 
     async def close(self) -> None:
-        """End the lanes and the threads."""
+        """End the lanes and the text processes, and write the last log lines."""
         await self.supervisor.close()
-        self.engine.close()
+        self.text_processes.close()
+        self.afterwards.flush()
 
     # Failed
+
+    @property
+    def has_lost_processes(self) -> bool:
+        """Whether the server failed because processes were lost, and not because of the model: a restart may help."""
+        return isinstance(self.failure, ZygoteEnded)
+
+    def _end_without_lanes(self) -> None:
+        if self.state in (State.LOADING, State.READY):
+            self._fail(ZygoteEnded(f"no lane could be started for {NO_LANE_SECONDS} s"))
+            log.error(
+                "%s. A server with one model ends now with exit code %d, so that it can be started again. On a "
+                "multi-model endpoint, unload this model and load it again",
+                *(self.failure, contract.EXIT_NO_LANES),
+            )
 
     def _fail(self, error: Exception) -> None:
         self.failure = error
         self.state = State.FAILED
         self.decided.set()
-
-
-def _plan(settings: Settings, artifact: Artifact, cpu: Cpu) -> Plan:
-    """Plan the lanes for this machine, and log one line that says what was found and chosen."""
-    has_guard = settings.guard_share > 0 and {"INT8", "FP32"} <= set(artifact.file_mb)
-    choices = Choices(
-        settings.narrow_lanes, settings.wide_lane, settings.background_lanes, has_guard, settings.rung_step
-    )
-    memory_mb = cgroup.available_memory_mb()
-    plan = make_plan(cpu, choices, artifact.file_mb, artifact.max_seq_len, memory_mb)
-    log.info(
-        "CPU %s, %s, %d usable cores on %d NUMA node(s), quota %s, %.0f MB of memory. Lanes: %s. "
-        "Rungs: every %d tokens. Expected memory: %d MB",
-        cpu.model,
-        cpu.isa,
-        len(cpu.cores),
-        len(cpu.nodes),
-        cpu.quota or "none",
-        memory_mb,
-        ", ".join(f"{lane.name} on {sorted(lane.cores)}" for lane in plan.lanes),
-        plan.rung_step,
-        plan.memory_mb,
-    )
-    if plan.memory_mb > memory_mb:
-        log.warning(
-            "the smallest plan needs about %d MB, and %.0f MB are available: the system may kill the server. "
-            "Give it more memory, or serve one precision (PRECISIONS=INT8)",
-            plan.memory_mb,
-            memory_mb,
-        )
-    return plan

@@ -29,6 +29,12 @@ class Metrics:
             ["status", "form", "precision"],
             registry=self.registry,
         )
+        self.failed_lines = Counter(
+            "bertqa_failed_lines",
+            "Lines of JSON Lines that were answered with an error object, by the type of the error.",
+            ["error_type"],
+            registry=self.registry,
+        )
         self.stage_seconds = Histogram(
             "bertqa_stage_seconds",
             "Time that a request spent in each stage, in seconds.",

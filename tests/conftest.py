@@ -1,5 +1,6 @@
-"""The fixtures that all tests share: the demo artifact, and a real server process that serves it."""
+"""The fixtures that all tests share: the demo artifact, a copy of it, and a real server process that serves it."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.artifacts import link
 from tools.local_server import LocalServer
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +20,16 @@ def demo_dir() -> Path:
     directory = ROOT / "build" / "demo"
     if not (directory / "manifest.json").is_file():
         pytest.fail("build/demo is missing. `make quantize` makes it, and so does `make test`", pytrace=False)
+    return directory
+
+
+@pytest.fixture
+def artifact_copy(demo_dir: Path, tmp_path: Path) -> Path:
+    """Copy the demo artifact. Its model files are hard links: use replace() instead of writing into them."""
+    directory = tmp_path / "model"
+    directory.mkdir()
+    for file in demo_dir.iterdir():
+        (link if file.suffix == ".pt" else shutil.copy)(file, directory / file.name)
     return directory
 
 
@@ -43,6 +55,8 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
     import torch
     from transformers import (
         AutoTokenizer,
+        BertConfig,
+        BertForQuestionAnswering,
         DistilBertConfig,
         DistilBertForQuestionAnswering,
         ElectraConfig,
@@ -55,6 +69,9 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
         if model_type == "electra":
             config = ElectraConfig(hidden_size=128, embedding_size=128, num_hidden_layers=2, intermediate_size=256)
             ElectraForQuestionAnswering(config).save_pretrained(directory)
+        elif model_type == "bert":
+            bert = BertConfig(hidden_size=128, num_hidden_layers=2, num_attention_heads=4, intermediate_size=256)
+            BertForQuestionAnswering(bert).save_pretrained(directory)
         else:
             distil = DistilBertConfig(dim=128, n_layers=2, n_heads=4, hidden_dim=256)
             DistilBertForQuestionAnswering(distil).save_pretrained(directory)

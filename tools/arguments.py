@@ -41,6 +41,17 @@ def add_precisions(parser: argparse.ArgumentParser, default: str, meaning: str |
     )
 
 
+def add_allow_pickle(parser: argparse.ArgumentParser) -> None:
+    """Add --allow-pickle, for commands that load the weights of a checkpoint."""
+    parser.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="also load weights from pytorch_model.bin if the checkpoint has no safetensors. Such a file is a pickle:\n"
+        "whoever made it can run code on this machine, with your rights, while it is loaded. torch 2.8 tries to\n"
+        "prevent that, but a flaw (CVE-2026-24747) lets a file get around it. Use it only if you trust the author",
+    )
+
+
 def add_limit(parser: argparse.ArgumentParser) -> None:
     """Add --limit."""
     parser.add_argument("--limit", type=whole_number, metavar="N", help="ask only the first N questions of the file")

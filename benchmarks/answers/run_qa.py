@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serve.qa.features import Document, Window
+from serve.qa.document import Document
+from serve.qa.features import Window
 from tools.local_model import Logits
 
 N_BEST = 20
@@ -33,6 +34,7 @@ def best_span(document: Document, windows: Sequence[Window], logits: Sequence[Lo
     Shapes: each pair in `logits` is (T,) float32, T tokens of the window.
     """
     best: Span | None = None
+    tokens = document.whole
     for window, (start_logits, end_logits) in zip(windows, logits, strict=True):
         shift = window.first_token - window.context_offset  # position in the window -> token of the document
         in_context = range(window.context_offset, window.context_offset + window.context_tokens)
@@ -43,7 +45,7 @@ def best_span(document: Document, windows: Sequence[Window], logits: Sequence[Lo
                     continue
                 score = float(start_logits[first] + end_logits[last])
                 if best is None or score > best.score:
-                    best = Span(int(document.starts[first + shift]), int(document.ends[last + shift]), score)
+                    best = Span(int(tokens.starts[first + shift]), int(tokens.ends[last + shift]), score)
     return best
 
 

@@ -19,7 +19,8 @@ from benchmarks.arguments import DEMO, add_precision, benchmark_parser
 from container import cpu
 from container.precision import Precision
 from model_loader.artifact import open_artifact
-from serve.qa.features import Document, Window
+from serve.qa.document import Document
+from serve.qa.features import Window
 from serve.qa.spans import SpanRules, rank
 from serve.qa.types import Answer
 from tools.errors import ToolError, run
@@ -102,7 +103,7 @@ def compare(model: LocalModel, cutter: Cutter, examples: Iterable[Example]) -> I
         theirs = best_span(document, windows, logits)
         text = example.context[theirs.start : theirs.end] if theirs else ""
         relation = relate(ours, theirs, _best_score(ours, document, windows, logits))
-        yield Compared(example, len(document.ids), len(windows), ours.answer, text, relation)
+        yield Compared(example, len(document), len(windows), ours.answer, text, relation)
 
 
 def relate(ours: Answer, theirs: Span | None, score: float | None) -> Relation:
@@ -124,8 +125,8 @@ def _best_score(
     answer: Answer, document: Document, windows: Sequence[Window], logits: Sequence[Logits]
 ) -> float | None:
     """Return the highest start logit + end logit that a window gives an answer; None if no window holds the answer."""
-    firsts = np.flatnonzero(document.starts == answer.start)
-    lasts = np.flatnonzero(document.ends == answer.end)
+    firsts = np.flatnonzero(document.whole.starts == answer.start)
+    lasts = np.flatnonzero(document.whole.ends == answer.end)
     scores = []
     for window, (start, end) in zip(windows, logits, strict=True):
         shift = window.context_offset - window.first_token

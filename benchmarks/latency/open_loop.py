@@ -87,7 +87,7 @@ def _window_costs_ms(given: argparse.Namespace, server: LocalServer, examples: S
     }
 
     def cost_of(window: Window) -> float:
-        rung = ladder.rung_for(len(window.input_ids), cost_ms)
+        rung = ladder.rung_for(len(window.input_ids), sorted(cost_ms))
         assert rung is not None  # The longest rung holds every window.
         return cost_ms[rung]
 

@@ -63,7 +63,7 @@ def _memory_mb_by_role(gunicorn_pid: int) -> dict[str, list[float]]:
     """Return the proportional set size of every process, in megabytes."""
     gunicorn = psutil.Process(gunicorn_pid)
     (worker,) = gunicorn.children()
-    (zygote,) = worker.children()
+    (zygote,) = (child for child in worker.children() if "model_loader.zygote" in child.cmdline())
     memory_mb: dict[str, list[float]] = defaultdict(list)
     roles = [("gunicorn", gunicorn), ("HTTP worker", worker), ("zygote", zygote)]
     roles += [(_lane_role(lane), lane) for lane in zygote.children() if lane.status() != psutil.STATUS_ZOMBIE]

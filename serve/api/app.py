@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline  # its /docs loads no files from other hosts
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
@@ -16,10 +15,10 @@ from starlette.types import Receive, Scope, Send
 
 from container import contract
 from serve.api import info as report
-from serve.api import openapi
-from serve.api.error_response import handle_http_error, handle_request_error
+from serve.api.error_handlers import ErrorHandlers
 from serve.api.invocation import Invocation
-from serve.errors import RequestError
+from serve.api.openapi import operations
+from serve.api.openapi.description import describe
 from serve.lifecycle import Lifecycle, Servable
 
 METRICS_MEDIA_TYPE = "text/plain; version=0.0.4"
@@ -33,10 +32,18 @@ class AnsweringApp:
     """
 
     def __init__(self, fastapi: FastAPI, answering: Route) -> None:
-        """answering: the route that answers questions. Its endpoint turns every error into a response."""
+        """answering: the route that answers questions.
+
+        Every other route must have been added. The last steps are taken here: the API is described, every route with
+        GET gets HEAD, and errors get their handlers.
+        """
         self.fastapi = fastapi
         self.state = fastapi.state
         self._answering = answering
+        describe(fastapi)
+        _add_head(fastapi)
+        self._errors = ErrorHandlers(fastapi.state.lifecycle.metrics)
+        self._errors.install(fastapi)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
@@ -44,7 +51,11 @@ class AnsweringApp:
             match, matched_scope = self._answering.matches(scope)
             if match is Match.FULL:
                 scope.update(matched_scope)
-                response = await self._answering.endpoint(Request(scope, receive, send))
+                request = Request(scope, receive, send)
+                try:
+                    response = await self._answering.endpoint(request)
+                except Exception as error:
+                    response = await self._errors.handle(request, error)
                 await response(scope, receive, send)
                 return
         await self.fastapi(scope, receive, send)
@@ -65,12 +76,16 @@ def create_app(lifecycle: Lifecycle) -> AnsweringApp:
     answering = Route("/invocations", invocations, methods=["POST"])
     app = new_app(title, lifecycle, answering, lambda: report.info(lifecycle), metrics_body)
 
-    @app.get("/execution-parameters", tags=["health"])
+    @app.get(
+        "/execution-parameters",
+        tags=["health"],
+        response_model=None,
+        responses=operations.EXECUTION_PARAMETERS_RESPONSES,
+    )
     async def execution_parameters() -> dict[str, int | str]:
         """Return the limits that SageMaker's batch transform reads before it sends data."""
         return report.execution_parameters(lifecycle)
 
-    openapi.describe(app)
     return AnsweringApp(app, answering)
 
 
@@ -100,25 +115,39 @@ def new_app(
         title=title,
         version=contract.VERSION,
         redoc_url=None,
+        redirect_slashes=False,  # /ping/ is an unknown path, and no redirection to a host that the client names
         lifespan=lifespan,
-        exception_handlers={HTTPException: handle_http_error, RequestError: handle_request_error},
     )
     app.state.lifecycle = servable
 
-    @app.post("/ping", include_in_schema=False)
-    @app.get("/ping", tags=["health"], responses=openapi.PING_RESPONSES)
+    @app.post(
+        "/ping",
+        tags=["health"],
+        operation_id="ping_by_post",
+        response_class=Response,
+        responses=operations.PING_RESPONSES,
+    )
+    @app.get("/ping", tags=["health"], response_class=Response, responses=operations.PING_RESPONSES)
     async def ping() -> Response:
         """Return 200 if the server can answer now, otherwise 503. The length of the queue does not matter."""
         return Response(status_code=200 if servable.ping() else 503)
 
-    @app.get("/info", tags=["health"])
+    @app.get("/info", tags=["health"], response_model=None, responses=operations.INFO_RESPONSES)
     async def info() -> dict[str, object]:
         """Describe each model: its precisions, its lanes, and the window lengths that are warm."""
         return info_body()
 
-    @app.get("/metrics", tags=["health"])
+    @app.get("/metrics", tags=["health"], response_class=Response, responses=operations.METRICS_RESPONSES)
     async def metrics() -> Response:
         """Return the metrics in Prometheus' text format."""
         return Response(metrics_body(), media_type=METRICS_MEDIA_TYPE)
 
     return app
+
+
+def _add_head(app: FastAPI) -> None:
+    """Let every route with GET answer HEAD too, as RFC 9110 (section 9.1) requires; uvicorn drops the body."""
+    for route in app.routes:
+        methods = getattr(route, "methods", None)
+        if methods is not None and "GET" in methods:
+            methods.add("HEAD")

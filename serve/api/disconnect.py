@@ -1,10 +1,12 @@
-"""Stop the work for a client that has disconnected."""
+"""Stop the work for a request whose client has disconnected, or which the server has to give up."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
+
+from serve.errors import RequestError
 
 T = TypeVar("T")
 
@@ -14,17 +16,20 @@ WATCH_AFTER_SECONDS = 0.05  # most answers are ready earlier, so most requests d
 async def cancel_on_disconnect(request: Request, work: Coroutine[None, None, T]) -> T:
     """Await the work for a request whose body has been read, and cancel the work if the client disconnects.
 
-    Raises: ClientDisconnect.
+    Raises: ClientDisconnect, or the RequestError with which the server gave the request up (serve/http/cycle.py).
     """
     this_task = asyncio.current_task()
     assert this_task is not None
     watch: asyncio.Task[None] | None = None
-    has_left = False
+    end: Exception | None = None
 
     async def wait_for_disconnect() -> None:
-        nonlocal has_left
-        await request.receive()  # after the body, the only message that can arrive is the disconnect
-        has_left = True
+        nonlocal end
+        try:
+            await request.receive()  # after the body, the only message that can arrive is the disconnect
+            end = ClientDisconnect()
+        except RequestError as error:
+            end = error
         this_task.cancel()
 
     def start_watch() -> None:
@@ -35,9 +40,9 @@ async def cancel_on_disconnect(request: Request, work: Coroutine[None, None, T])
     try:
         return await work
     except asyncio.CancelledError:
-        if has_left:
+        if end is not None:
             this_task.uncancel()
-            raise ClientDisconnect from None
+            raise end from None
         raise
     finally:
         timer.cancel()

@@ -1,30 +1,34 @@
 """Turn errors into responses: the status of each error, and the JSON body that all errors share."""
 
-import uuid
+import bisect
 
 import orjson
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 from container import contract
 from serve import errors
 from serve.api.media_type import JSON
-from serve.errors import Overloaded, RequestError
+from serve.errors import MethodNotAllowed, Overloaded, RequestError
 
 ERROR_STATUS: dict[type[RequestError], int] = {
+    errors.MalformedRequest: 400,
     errors.MalformedBody: 400,
     errors.ModelUnusable: 400,
+    errors.NotFound: 404,
     errors.ModelNotLoaded: 404,
     errors.ModelNotFound: 404,
+    errors.MethodNotAllowed: 405,
     errors.NotAcceptable: 406,
+    errors.RequestTimeout: 408,
     errors.ModelAlreadyLoaded: 409,
     errors.PayloadTooLarge: 413,
+    errors.UriTooLong: 414,
     errors.UnsupportedMediaType: 415,
     errors.InvalidRequest: 422,
     errors.DocumentTooLong: 422,
     errors.PrecisionUnavailable: 422,
     errors.Overloaded: 429,
+    errors.RequestHeaderFieldsTooLarge: 431,
     errors.InferenceFailed: 500,
     errors.LoadFailed: 500,
     errors.NotReady: 503,
@@ -34,8 +38,6 @@ ERROR_STATUS: dict[type[RequestError], int] = {
 INTERNAL = "internal"  # the error_type of every exception that is not a RequestError
 INTERNAL_STATUS = 500
 INTERNAL_MESSAGE = "an unexpected error occurred on the server; report it with its request_id"
-# Escapes in JSON can double the length of a message, and the other fields need room too.
-MESSAGE_BYTES = contract.ERROR_BODY_BYTES * 2 // 5
 
 
 def error_type(error: Exception) -> str:
@@ -46,39 +48,40 @@ def error_type(error: Exception) -> str:
 
 
 def error_body(error: Exception, request_id: str) -> dict[str, str]:
-    """Return the body of an error. Only the message of a RequestError is shown to the client."""
+    """Return the body of an error, which as JSON has at most contract.ERROR_BODY_BYTES.
+
+    Only the message of a RequestError is shown to the client.
+    """
     message = str(error) if isinstance(error, RequestError) else INTERNAL_MESSAGE
-    return _body(error_type(error), message, request_id)
+    body = {"error_type": error_type(error), "error": "", "request_id": request_id}
+    return {**body, "error": _shortened(message, contract.ERROR_BODY_BYTES - len(orjson.dumps(body)))}
+
+
+def log_text(error: Exception) -> str:
+    """Return the text of an error in the log: its type, and the message of a RequestError as the client gets it."""
+    name = error_type(error)
+    return f"{name}: {_shortened(str(error), contract.ERROR_BODY_BYTES)}" if isinstance(error, RequestError) else name
 
 
 def error_response(error: Exception, request_id: str) -> Response:
     """Return an error as a response, with the status from ERROR_STATUS."""
     status = ERROR_STATUS[type(error)] if isinstance(error, RequestError) else INTERNAL_STATUS
-    response = _response(status, error_body(error, request_id))
+    headers = {"x-request-id": request_id}
     if isinstance(error, Overloaded):
-        response.headers["retry-after"] = str(error.retry_after_seconds)
-    return response
+        headers["retry-after"] = str(error.retry_after_seconds)
+    if isinstance(error, MethodNotAllowed):
+        headers["allow"] = ", ".join(sorted(error.allowed))
+    return Response(orjson.dumps(error_body(error, request_id)), status, media_type=JSON, headers=headers)
 
 
-async def handle_request_error(_: Request, error: Exception) -> Response:
-    """Handle a RequestError that a route raised; the application registers this function."""
-    return error_response(error, uuid.uuid4().hex)
+def _shortened(message: str, limit_bytes: int) -> str:
+    """Return as much of a message as fits into this many bytes of JSON, in which a character has up to 6 bytes."""
+    message = message[:limit_bytes].encode(errors="replace").decode()  # JSON cannot express lone surrogates
+    if _json_bytes(message) <= limit_bytes:
+        return message
+    lengths = range(1, len(message) + 1)
+    return message[: bisect.bisect_right(lengths, limit_bytes, key=lambda length: _json_bytes(message[:length]))]
 
 
-async def handle_http_error(_: Request, error: Exception) -> Response:
-    """Handle the errors of starlette's router (404 and 405); the application registers this function."""
-    assert isinstance(error, HTTPException)
-    name = error.detail.lower().replace(" ", "_")
-    message = f"{error.detail}: GET /docs lists the routes of this server and their methods"
-    return _response(error.status_code, _body(name, message, uuid.uuid4().hex))
-
-
-def _body(error_type: str, message: str, request_id: str) -> dict[str, str]:
-    """Return the body that all errors share, at most contract.ERROR_BODY_BYTES long."""
-    shortened = message.encode()[:MESSAGE_BYTES].decode(errors="ignore")
-    return {"error_type": error_type, "error": shortened, "request_id": request_id}
-
-
-def _response(status: int, body: dict[str, str]) -> Response:
-    headers = {"x-request-id": body["request_id"]}
-    return Response(orjson.dumps(body), status, media_type=JSON, headers=headers)
+def _json_bytes(text: str) -> int:
+    return len(orjson.dumps(text)) - 2  # without the quotes

@@ -38,6 +38,9 @@ def _model(lifecycle: Lifecycle) -> dict[str, object]:
         "has_manifest": artifact.manifest is not None,
         "max_seq_len": artifact.max_seq_len,
         "doc_stride": artifact.doc_stride,
+        "no_answer_threshold": lifecycle.limits.no_answer_threshold,
+        "temperature": artifact.temperature,
+        "log_odds_shift": artifact.log_odds_shift,
     }
 
 
@@ -61,7 +64,7 @@ def _lanes(lifecycle: Lifecycle) -> list[dict[str, object]]:
             "cores": sorted(lane.spec.cores),
             "is_alive": lane.process is not None,
             "restarts": lane.restarts,
-            "warm_rungs": {precision: sorted(rungs) for precision, rungs in lane.warm.items()},
+            "warm_rungs": {precision: list(rungs) for precision, rungs in lane.warm.items()},
         }
         for lane in lifecycle.pool.lanes
     ]
@@ -78,8 +81,9 @@ def execution_parameters(lifecycle: Lifecycle) -> dict[str, int | str]:
 
 
 def refresh_gauges(lifecycle: Lifecycle) -> None:
-    """Set the gauges of /metrics to their present values."""
+    """Set the gauges of /metrics to their present values, and count what has ended."""
     metrics, pool = lifecycle.metrics, lifecycle.pool
+    lifecycle.afterwards.flush()  # the counters include every request that has been answered
     metrics.ready.set(lifecycle.is_healthy)
     metrics.queue_windows.set(pool.waiting)
     metrics.queue_delay_seconds.set(lifecycle.engine.admission.queueing_delay_ms(windows=1) / 1000)

@@ -1,27 +1,42 @@
 """Answer one POST request with questions: turn its bytes into a response, a log line and metrics."""
 
-import asyncio
+import functools
 import logging
 import time
 
-import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from serve.api import custom_attributes, request_body
+from serve.api import custom_attributes
+from serve.api.body.read import read
 from serve.api.disconnect import cancel_on_disconnect
-from serve.api.error_response import error_response, error_type
-from serve.api.json_lines import LineAnswerer, SpooledAnswers
-from serve.api.media_type import JSON, JSON_LINES, check_accept, request_media_type
-from serve.api.request_log import RequestRecord
+from serve.api.error_response import error_response, log_text
+from serve.api.json_lines.answers import LineAnswerer, SpooledAnswers
+from serve.api.media_type import JSON, JSON_LINES, check_accept, field_of, request_media_type
+from serve.api.object_answerer import ObjectAnswerer
+from serve.api.request_log import CLIENT_GONE, RequestRecord
 from serve.errors import NotReady, RequestError
 from serve.lanes.admission import Permit
 from serve.lifecycle import Lifecycle, State
 
 log = logging.getLogger("request")
 
-CLIENT_GONE = 499  # nginx's status for a client that has disconnected; only the log line and the metrics show it
-PARSE_INLINE_BYTES = 65_536  # parsing a larger body takes milliseconds, so a thread does it beside the event loop
+
+class JsonAnswer(Response):
+    """The answer to a JSON request, with its headers. starlette's own response takes longer to put them together."""
+
+    def __init__(self, content: bytes, request_id: str, given_attributes: str | None) -> None:
+        """given_attributes: the custom attributes of the request."""
+        attributes = custom_attributes.with_request_id(given_attributes, request_id)
+        self.status_code = 200
+        self.background = None
+        self.body = content
+        self.raw_headers = [
+            (b"x-request-id", request_id.encode("latin-1")),
+            (b"content-length", b"%d" % len(content)),
+            (b"content-type", b"application/json"),
+            (custom_attributes.HEADER_BYTES, attributes.encode("latin-1")),
+        ]
 
 
 class Invocation:
@@ -36,8 +51,9 @@ class Invocation:
     async def respond(self) -> Response:
         """Return the response to the request. Every error becomes a response too."""
         start = time.perf_counter()
-        record = self._record
+        record, afterwards = self._record, self._lifecycle.afterwards
         error: str | None = None
+        afterwards.begin()
         try:
             response = await self._answer()
         except ClientDisconnect:
@@ -45,55 +61,52 @@ class Invocation:
             error = "client_gone"
         except RequestError as failure:
             response = error_response(failure, record.request_id)
-            error = f"{error_type(failure)}: {failure}"
+            error = log_text(failure)
         except Exception as failure:
             log.exception("request %s failed with an unexpected error", record.request_id)
             response = error_response(failure, record.request_id)
-            error = error_type(failure)
-        given = self._request.headers.get(custom_attributes.HEADER)
-        response.headers[custom_attributes.HEADER] = custom_attributes.with_request_id(given, record.request_id)
+            error = log_text(failure)
+        except BaseException:
+            afterwards.end(lambda: None)  # the server is stopping, and nobody waits for the answer
+            raise
+        if not isinstance(response, JsonAnswer):
+            custom_attributes.add_to(response, self._request.headers, record.request_id)
         record.trace.took("total", start)
-        # The response goes out first; the log line is written in the next iteration of the event loop.
-        asyncio.get_running_loop().call_soon(record.write, self._lifecycle.metrics, response.status_code, error)
+        afterwards.end(functools.partial(record.write, self._lifecycle.metrics, response.status_code, error))
         return response
 
     async def _answer(self) -> Response:
         lifecycle, headers = self._lifecycle, self._request.headers
-        media_type = request_media_type(headers.get("content-type"), headers.get("content-encoding"))
-        check_accept(headers.get("accept"), media_type)
+        media_type = request_media_type(field_of(headers, "content-type"), field_of(headers, "content-encoding"))
+        check_accept(field_of(headers, "accept"), media_type)
         if not lifecycle.is_healthy and lifecycle.state is not State.DRAINING:
             raise NotReady(f"the server cannot answer now (state: {lifecycle.state}); try again when /ping returns 200")
         return await (self._answer_json() if media_type == JSON else self._answer_json_lines())
 
     async def _answer_json(self) -> Response:
         limit_mb = self._lifecycle.settings.payload_limit_mb(is_json_lines=False)
-        body = b"".join([piece async for piece in request_body.read(self._request, limit_mb)])
+        body = [piece async for piece in read(self._request, limit_mb)]
         permit = self._lifecycle.engine.admission.issue_permit()
         content = await cancel_on_disconnect(self._request, self._answer_object(body, permit))
-        return Response(content, media_type=JSON, headers={"x-request-id": self._record.request_id})
+        given = self._request.headers.get(custom_attributes.HEADER)
+        return JsonAnswer(content, self._record.request_id, given)
 
-    async def _answer_object(self, body: bytes, permit: Permit) -> bytes:
-        record = self._record
-        start = time.perf_counter()
-        if len(body) > PARSE_INLINE_BYTES:
-            parsed = await asyncio.to_thread(request_body.parse, body)
-        else:
-            parsed = request_body.parse(body)
-        record.form = parsed.form
-        record.trace.took("parse", start)
-        answered = await self._lifecycle.engine.answer(parsed.questions, permit, record.trace)
-        return orjson.dumps(parsed.response_body(answered))
+    async def _answer_object(self, body: list[bytes], permit: Permit) -> bytes:
+        answerer = ObjectAnswerer(self._lifecycle, permit, self._record.trace)
+        return await answerer.answer(body)
 
     async def _answer_json_lines(self) -> Response:
         """Answer each line with a line, in order."""
-        settings, engine, record = self._lifecycle.settings, self._lifecycle.engine, self._record
-        record.form = "jsonlines"
-        permit = engine.admission.issue_permit(is_stream=True)
-        lines = LineAnswerer(engine, permit, record.trace, record.request_id)
-        answers = SpooledAnswers(lines.answer)
+        settings, record = self._lifecycle.settings, self._record
+        record.trace.note_form("jsonlines")
+        permit = self._lifecycle.engine.admission.issue_permit(is_stream=True)
+        lines = LineAnswerer(ObjectAnswerer(self._lifecycle, permit, record.trace), record.request_id)
+        answers = SpooledAnswers(lines.answer, settings.max_spool_mb)
+        body = read(self._request, settings.payload_limit_mb(is_json_lines=True))
         try:
-            await answers.read(request_body.read(self._request, settings.payload_limit_mb(is_json_lines=True)))
-            await cancel_on_disconnect(self._request, answers.finish())
+            async with self._lifecycle.engine.until_deadline(permit):
+                await answers.read(body)
+                await cancel_on_disconnect(self._request, answers.finish())
         except BaseException:
             answers.cancel()
             raise

@@ -1,19 +1,21 @@
 """The log line and the metrics of one request."""
 
 import logging
-import uuid
+import os
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
 
 from serve.metrics import Metrics
-from serve.qa.engine import Trace
+from serve.qa.request_lanes import Trace
 
 log = logging.getLogger("request")
 
 INFERENCE_ID = "x-amzn-sagemaker-inference-id"
 INFERENCE_ID_CHARACTERS = 64  # InvokeEndpoint's reference: the longest InferenceId
 TARGET_MODEL = "x-amzn-sagemaker-target-model"
+TARGET_MODEL_CHARACTERS = 1024  # InvokeEndpoint's reference: the longest TargetModel
+CLIENT_GONE = 499  # nginx's status for a client that has disconnected; only the log line and the metrics show it
 
 
 @dataclass
@@ -23,14 +25,15 @@ class RequestRecord:
     request_id: str
     model_name: str | None  # on a multi-model endpoint
     target_model: str | None  # the file name that the caller of a multi-model endpoint gave
-    form: str = "none"  # until the body has been parsed
+    route: str | None = None  # the path of a route that does not answer questions, as it was declared
     trace: Trace = field(default_factory=Trace)
 
     @classmethod
     def begin(cls, headers: Headers, model_name: str | None) -> "RequestRecord":
         """Start a record. The request id is the caller's inference id, or a new one."""
-        request_id = headers.get(INFERENCE_ID, "")[:INFERENCE_ID_CHARACTERS] or uuid.uuid4().hex
-        return cls(request_id, model_name, headers.get(TARGET_MODEL) if model_name is not None else None)
+        request_id = headers.get(INFERENCE_ID, "")[:INFERENCE_ID_CHARACTERS] or os.urandom(16).hex()
+        target = headers.get(TARGET_MODEL) if model_name is not None else None
+        return cls(request_id, model_name, target and target[:TARGET_MODEL_CHARACTERS])
 
     def write(self, metrics: Metrics, status: int, error: str | None) -> None:
         """Write the log line, and add the request to the metrics.
@@ -39,13 +42,13 @@ class RequestRecord:
         """
         trace = self.trace
         precision = "+".join(sorted(trace.precisions)) or "none"
-        metrics.requests.labels(str(status), self.form, precision).inc()
+        metrics.requests.labels(str(status), trace.form, precision).inc()
         for stage, seconds in trace.stages.items():
             metrics.of_stage[stage].observe(seconds)
         fields = {
             "request_id": self.request_id,
             "status": status,
-            "form": self.form,
+            "form": trace.form,
             "precision": precision,
             "windows": trace.windows,
             "tokens": trace.tokens,
@@ -55,6 +58,10 @@ class RequestRecord:
         if self.model_name is not None:
             fields["model"] = self.model_name
             fields["target_model"] = self.target_model
+        if self.route is not None:
+            fields["route"] = self.route
+        if trace.failed_lines:
+            fields["failed_lines"] = trace.failed_lines
         if error:
             fields["error"] = error
         log.log(logging.ERROR if status == 500 else logging.INFO, "invocation", extra=fields)

@@ -1,159 +1,228 @@
-"""The wire format: requests and answers in their four forms, with the limits of each field. See docs/api.md."""
+"""The wire format of requests in their four forms, with the limits of each field. See docs/api.md."""
 
-from typing import Annotated, Any, Literal
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.config import JsonDict
 
 from container.precision import Precision
-from serve.qa.types import Answer, AnsweredQuestion, Question
+from serve.api.model_schemas import MODEL_NAME, MODEL_NAME_RULE
+from serve.qa.types import ALONE, DEFAULT_PARAMETERS, Place, Question
 from serve.qa.types import Parameters as SearchParameters
 
-DEFAULTS = SearchParameters()
+DEFAULTS = DEFAULT_PARAMETERS
 NOT_BLANK = r"\S"
-WITHOUT_SLASH = r"^[^/]+$"
 # Pydantic's own message for a text that does not match shows the regular expression, which says little to a client.
-PATTERN_MESSAGES = {NOT_BLANK: "must contain more than white space", WITHOUT_SLASH: "must not contain a slash"}
+PATTERN_MESSAGES = {NOT_BLANK: "must contain more than white space", MODEL_NAME: MODEL_NAME_RULE}
 
 Form = Literal["sample", "huggingface", "instances"]
 Text = Annotated[str, StringConstraints(strict=True, pattern=NOT_BLANK)]
-Version = Annotated[Precision, BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)]
+# JSON has one kind of number, and some libraries write 3 as 3.0.
+WHOLE = BeforeValidator(lambda value: int(value) if isinstance(value, float) and value.is_integer() else value)
+WantedPrecision = Annotated[
+    Precision, BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
+]
+
+
+OF_AN_ITEM = ("question", "context", "contexts")  # the fields that hold its texts
+PARAMETER_NAMES = tuple(SearchParameters.__dataclass_fields__)
+
+
+def without(names: Sequence[str], empty: Sequence[str] = ()) -> Callable[[JsonDict], None]:
+    """Say in the schema of an object that it has no fields of these names, or only empty ones."""
+
+    def extend(schema: JsonDict) -> None:
+        properties = cast(JsonDict, schema["properties"])
+        properties.update(dict.fromkeys(names, False))
+        properties.update({name: {"enum": [None, "", [], {}]} for name in empty})
+
+    return extend
 
 
 class Parameters(BaseModel):
-    """How to search for an answer. Names and meanings are those of Hugging Face's pipeline; lengths are in tokens."""
+    """How to search for an answer. Names and meanings are those of Hugging Face's pipeline; lengths are in tokens.
+
+    A parameter that is missing or null has its default.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    top_k: int = Field(DEFAULTS.top_k, ge=1, le=100, description="the largest number of answers")
-    max_answer_len: int = Field(DEFAULTS.max_answer_len, ge=1, le=512)
-    max_seq_len: int | None = Field(
-        DEFAULTS.max_seq_len,
-        ge=16,
-        description="length of a window; the artifact's length is the default and the limit",
+    top_k: Annotated[int, Field(ge=1, le=100), WHOLE] | None = Field(
+        None, description=f"largest number of answers; {DEFAULTS.top_k}"
     )
-    doc_stride: int | None = Field(
-        DEFAULTS.doc_stride, ge=0, description="overlap of two windows; the default is the artifact's"
+    max_answer_len: Annotated[int, Field(ge=1, le=512), WHOLE] | None = Field(
+        None, description=f"largest length of an answer; {DEFAULTS.max_answer_len}"
     )
-    max_question_len: int = Field(DEFAULTS.max_question_len, ge=1, le=512)
-    handle_impossible_answer: bool = Field(DEFAULTS.handle_impossible_answer, description='let "" compete as an answer')
-    align_to_words: bool = Field(
-        DEFAULTS.align_to_words, description="widen an answer to whole words; Hugging Face's run_qa does not"
+    max_seq_len: Annotated[int, Field(ge=16), WHOLE] | None = Field(
+        None, description="length of a window; the artifact's length is the default and the limit"
     )
+    doc_stride: Annotated[int, Field(ge=0), WHOLE] | None = Field(
+        None, description="overlap of two windows; the default is the artifact's"
+    )
+    max_question_len: Annotated[int, Field(ge=1, le=512), WHOLE] | None = Field(
+        None, description=f"largest length of a question; {DEFAULTS.max_question_len}"
+    )
+    handle_impossible_answer: bool | None = Field(None, description='let "" compete as an answer; false')
+    no_answer_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
+        None,
+        description="how far the null logit sum must exceed the best span's so that the answer is \"\"; the artifact's",
+    )
+    return_logits: bool | None = Field(None, description="report the logit sum of each answer; false")
+    align_to_words: bool | None = Field(
+        None, description="widen an answer to whole words; true; Hugging Face's run_qa does not"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_one_unknown_name(cls, value: Any) -> Any:
+        """Keep one name that is not known, which is enough for the error: each of them would need 500 bytes."""
+        if not isinstance(value, dict) or len(value) <= len(cls.model_fields):
+            return value
+        unknown = next(name for name in value if name not in cls.model_fields)
+        return {name: value[name] for name in (*cls.model_fields, unknown) if name in value}
 
     def to_search_parameters(self) -> SearchParameters:
         """Convert the parameters to those of the data path."""
-        return SearchParameters(
-            top_k=self.top_k,
-            max_answer_len=self.max_answer_len,
-            max_seq_len=self.max_seq_len,
-            doc_stride=self.doc_stride,
-            max_question_len=self.max_question_len,
-            handle_impossible_answer=self.handle_impossible_answer,
-            align_to_words=self.align_to_words,
-        )
+        return SearchParameters(**self.model_dump(exclude_none=True))
 
 
-class Item(BaseModel):
-    """One question about one context. Other fields, such as the id in a data set, are ignored."""
+class WithPrecision(BaseModel):
+    """A part of a request that may name a precision."""
 
-    question: Text
-    context: Text
-    version: Version | None = Field(
+    precision: WantedPrecision | None = Field(
         None, description="INT8, BF16 or FP32; the default is the fastest precision that is loaded"
     )
+    version: WantedPrecision | None = Field(None, description="another name of `precision`, that of the AWS sample")
     parameters: Parameters | None = None
 
-    def to_question(self, version: Precision | None = None, parameters: SearchParameters = DEFAULTS) -> Question:
-        """Convert the item; version and parameters apply if the item has none of its own."""
+    @model_validator(mode="after")
+    def _check_precision(self) -> Self:
+        if self.precision and self.version and self.precision != self.version:
+            raise ValueError("precision and version are two names for the same thing, and differ; send precision only")
+        return self
+
+    @property
+    def wanted_precision(self) -> Precision | None:
+        """The precision under either of its names."""
+        return self.precision or self.version
+
+
+class _Asked(WithPrecision):
+    """A question about something."""
+
+    question: Text
+
+    def to_question(
+        self,
+        precision: Precision | None = None,
+        parameters: SearchParameters = DEFAULTS,
+        place: Place = ALONE,
+    ) -> Question:
+        """Convert the item; precision and parameters apply if the item has none of its own."""
         if self.parameters is not None:
             parameters = self.parameters.to_search_parameters()
-        return Question(self.question, self.context, self.version or version, parameters)
+        context, passage_ends = self._text()
+        return Question(
+            self.question, context, self.wanted_precision or precision, parameters, place, passage_ends=passage_ends
+        )
+
+    @abstractmethod
+    def _text(self) -> tuple[str, tuple[int, ...]]:
+        """Return the context, and where each passage in it ends if there are several."""
+
+
+class Item(_Asked):
+    """One question about one context. Other fields, such as the id in a data set, are ignored."""
+
+    model_config = ConfigDict(json_schema_extra=without(PARAMETER_NAMES, empty=("contexts",)))
+
+    context: Text
+
+    def _text(self) -> tuple[str, tuple[int, ...]]:
+        return self.context, ()
+
+
+class PassagesItem(_Asked):
+    """One question about several passages, which give one ranking of answers."""
+
+    model_config = ConfigDict(json_schema_extra=without(PARAMETER_NAMES, empty=("context",)))
+
+    contexts: Annotated[list[Text], Field(min_length=1), FailFast()]
+
+    def _text(self) -> tuple[str, tuple[int, ...]]:
+        return "".join(self.contexts), tuple(accumulate(map(len, self.contexts)))
 
 
 class SampleRequest(Item):
     """The form of the AWS sample: one item."""
 
+    model_config = ConfigDict(json_schema_extra=without(PARAMETER_NAMES, empty=("contexts", "inputs", "instances")))
 
-class HuggingFaceRequest(BaseModel):
+
+class SamplePassagesRequest(PassagesItem):
+    """The form of the AWS sample: one item with several passages."""
+
+    model_config = ConfigDict(json_schema_extra=without(PARAMETER_NAMES, empty=("context", "inputs", "instances")))
+
+
+class HuggingFaceRequest(WithPrecision):
     """Hugging Face's form with one item."""
 
+    model_config = ConfigDict(json_schema_extra=without(PARAMETER_NAMES, empty=(*OF_AN_ITEM, "instances")))
+
     inputs: Item
-    version: Version | None = None
-    parameters: Parameters | None = None
 
 
-class HuggingFaceListRequest(BaseModel):
+class HuggingFacePassagesRequest(WithPrecision):
+    """Hugging Face's form with one item that has several passages."""
+
+    model_config = ConfigDict(json_schema_extra=without(PARAMETER_NAMES, empty=(*OF_AN_ITEM, "instances")))
+
+    inputs: PassagesItem
+
+
+class HuggingFaceListRequest(WithPrecision):
     """Hugging Face's form with a list of items."""
 
-    inputs: list[Item]
-    version: Version | None = None
-    parameters: Parameters | None = None
+    model_config = ConfigDict(json_schema_extra=without(PARAMETER_NAMES, empty=(*OF_AN_ITEM, "instances")))
+
+    inputs: list[Item | PassagesItem]
 
 
-class InstancesRequest(BaseModel):
+class InstancesRequest(WithPrecision):
     """The instances form."""
 
-    instances: list[Item]
-    version: Version | None = None
-    parameters: Parameters | None = None
+    model_config = ConfigDict(json_schema_extra=without(PARAMETER_NAMES, empty=(*OF_AN_ITEM, "inputs")))
+
+    instances: list[Item | PassagesItem]
 
 
-class LoadRequest(BaseModel):
-    """The model that a multi-model endpoint loads: a name that the platform chooses, and the directory of its files."""
+class ExecutionParameters(BaseModel):
+    """How SageMaker's batch transform sends its data."""
 
-    model_config = ConfigDict(protected_namespaces=())  # the platform calls the field model_name
+    model_config = ConfigDict(extra="forbid")
 
-    model_name: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1024, pattern=WITHOUT_SLASH)]
-    url: Annotated[str, StringConstraints(strict=True, min_length=1)]
-
-
-class AnswerBody(BaseModel):
-    """`context[start:end] == answer`, in code points of the context as it was sent; score is a probability."""
-
-    answer: str
-    score: float = Field(ge=0, le=1)
-    start: int
-    end: int
-
-
-class SampleAnswer(AnswerBody):
-    """The answer to one item in the sample's form."""
-
-    question: str
-    version: Precision
-    answers: list[AnswerBody] | None = Field(None, description="all answers; present if top_k is above 1")
-
-
-class Predictions(BaseModel):
-    """The answer in the instances form."""
-
-    predictions: list[SampleAnswer]
+    MaxConcurrentTransforms: int = Field(ge=1)
+    BatchStrategy: Literal["MULTI_RECORD"]
+    MaxPayloadInMB: int = Field(ge=1)
 
 
 class ErrorBody(BaseModel):
     """The body of every error."""
 
+    model_config = ConfigDict(extra="forbid")
+
     error_type: str
     error: str
     request_id: str
-
-
-def answer_body(answer: Answer) -> dict[str, Any]:
-    """Return one answer with the fields of Hugging Face's pipeline, in the pipeline's order."""
-    return {"score": answer.score, "start": answer.start, "end": answer.end, "answer": answer.answer}
-
-
-def sample_body(answered: AnsweredQuestion) -> dict[str, Any]:
-    """Return the answer to one item in the sample's form."""
-    best = answered.answers[0]
-    body = {"question": answered.question.text, **answer_body(best), "version": answered.precision}
-    if answered.question.parameters.top_k > 1:
-        body["answers"] = [answer_body(answer) for answer in answered.answers]
-    return body
-
-
-def huggingface_body(answered: AnsweredQuestion) -> dict[str, Any] | list[dict[str, Any]]:
-    """Return the answer to one item as Hugging Face's pipeline does: a list if top_k is above 1, even of one answer."""
-    if answered.question.parameters.top_k > 1:
-        return [answer_body(answer) for answer in answered.answers]
-    return answer_body(answered.answers[0])

@@ -83,26 +83,21 @@ class Admission:
         timeout_ms = self.limits.timeout_seconds * 1000
         if alone_ms > timeout_ms:
             raise DocumentTooLong(
-                f"context: its {windows} windows need about {alone_ms / 1000:.0f} s even on an idle server, and the "
-                f"limit is {self.limits.timeout_seconds:g} s. Send at most about "
+                f"the request has {windows} windows of text, which need about {alone_ms / 1000:.0f} s even on an idle "
+                f"server, and the limit is {self.limits.timeout_seconds:g} s. Send at most about "
                 f"{int(windows * timeout_ms / alone_ms)} windows of text in one request"
             )
         self._check_wait(windows, alone_ms)
 
-    def max_tokens(self, max_seq_len: int) -> int:
-        """Return the number of tokens beyond which no machine could answer in time."""
-        return int(self.limits.timeout_seconds * WINDOWS_PER_SECOND_GUESS * max_seq_len)
+    def max_tokens(self, permit: Permit, max_seq_len: int, window_ms: float) -> int:
+        """Return a number of tokens that `approve` refuses, even if no two windows overlap.
 
-    def check_tokens(self, tokens: int, max_seq_len: int) -> None:
-        """Refuse a document with more tokens than `max_tokens`.
-
-        Raises: DocumentTooLong.
+        window_ms: the cost of a window of max_seq_len tokens, in lane-milliseconds.
         """
-        limit = self.max_tokens(max_seq_len)
-        if tokens > limit:
-            raise DocumentTooLong(
-                f"context: has more than {limit} tokens, which cannot be answered in time. Split the document"
-            )
+        windows = self.limits.timeout_seconds * WINDOWS_PER_SECOND_GUESS
+        if not permit.is_stream and window_ms > 0:
+            windows = min(windows, 1 + self.limits.timeout_seconds * 1000 * self._pool.parallel / window_ms)
+        return int(windows * max_seq_len)
 
     def queueing_delay_ms(self, windows: int) -> float:
         """Estimated queueing delay, in milliseconds, for a request of `windows` windows."""

@@ -21,11 +21,16 @@ class CostTable:
 
     def __init__(self) -> None:
         self._cost_ms: dict[tuple[int, Precision], dict[int, float]] = {}
+        self._rungs: dict[tuple[int, Precision], tuple[int, ...]] = {}  # those of _cost_ms, shortest first
 
     def observe(self, width: int, precision: Precision, rung: int, cost_ms: float) -> None:
         """Record the measured milliseconds of one pass."""
         row = self._cost_ms.setdefault((width, precision), {})
-        row[rung] = cost_ms if rung not in row else row[rung] + SMOOTHING * (cost_ms - row[rung])
+        if rung in row:
+            row[rung] += SMOOTHING * (cost_ms - row[rung])
+        else:
+            row[rung] = cost_ms
+            self._rungs[width, precision] = tuple(sorted(row))
 
     def rows(self) -> Iterator[tuple[int, Precision, int, float]]:
         """Yield width, precision, rung and milliseconds of everything that was measured."""
@@ -39,10 +44,9 @@ class CostTable:
         If no rung that holds the window was measured on such a lane, the result is the highest cost known
         anywhere, so that the estimate is never too low.
         """
-        row = self._cost_ms.get((width, precision), {})
-        rung = ladder.rung_for(tokens, row.keys())
+        rung = ladder.rung_for(tokens, self._rungs.get((width, precision), ()))
         if rung is not None:
-            return row[rung]
+            return self._cost_ms[width, precision][rung]
         return max((cost for costs in self._cost_ms.values() for cost in costs.values()), default=0.0)
 
 

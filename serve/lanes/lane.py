@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
@@ -13,16 +14,18 @@ from model_loader.model_io import ModelInput
 from model_loader.wire import HEADER, FrameKind, Run, RunResult
 from serve.lanes.fair_queue import Job, Ticket
 from serve.lanes.plan import LaneSpec
+from serve.processes.child import Activity, ChildProcess, Lifeline
+from serve.processes.heartbeat import Watched
+
+EARLY_SECONDS = 60  # a process that ends sooner than this after its fork may have ended for a reason that persists
 
 
-class LaneProcess(Protocol):
+class LaneProcess(Watched, Protocol):
     """A process that runs a model. It does one thing at a time and reports each result to LaneReplies.
 
     This interface does not say how the process starts. Today the zygote forks each lane. An inference engine whose
     threads do not survive a fork can start its lanes in another way.
     """
-
-    pid: int
 
     def run(self, precision: Precision, rung: int, inputs: Sequence[ModelInput]) -> None:
         """Run the windows in one call of the model, each padded to the rung. on_result or on_failure follows."""
@@ -52,10 +55,10 @@ OnEnd = Callable[[LaneProcess], None]  # the process has ended, or its connectio
 
 @dataclass(frozen=True)
 class ForkedLane:
-    """A new lane process, and the rungs that are warm in it."""
+    """A new lane process, and the rungs that are warm in it, shortest first."""
 
     process: LaneProcess
-    warm: dict[Precision, set[int]]
+    warm: dict[Precision, tuple[int, ...]]
 
 
 @dataclass(eq=False)
@@ -72,9 +75,11 @@ class Lane:
     ticket: Ticket = field(default_factory=Ticket)  # of the jobs
     warming: WarmStep | None = None
     watchdog: asyncio.TimerHandle | None = None
-    warm: dict[Precision, set[int]] = field(default_factory=dict)
+    warm: dict[Precision, tuple[int, ...]] = field(default_factory=dict)  # rungs, shortest first
     windows_since_warmup: int = 0
     restarts: int = 0
+    early_ends: int = 0  # in a row, after the first
+    _forked_at: float = -EARLY_SECONDS
 
     @property
     def has_work(self) -> bool:
@@ -97,7 +102,7 @@ class Lane:
     def renew(self, forked: ForkedLane) -> None:
         """Replace the process by a new one: now, or as soon as its windows are done."""
         if self.successor:
-            self.successor.process.close()
+            self.successor.process.kill()
         self.successor = forked
         if not self.has_work:
             self.take_over()
@@ -107,8 +112,15 @@ class Lane:
         if self.successor:
             old, self.process = self.process, self.successor.process
             self.warm, self.successor = self.successor.warm, None
+            self._forked_at = time.monotonic()
             if old:
-                old.close()
+                old.kill()  # it may be stopped, and then it would not notice that its socket is closed
+
+    def count_end(self) -> None:
+        """Count that the process has ended although nobody replaced it."""
+        is_first = self.restarts == 0 or time.monotonic() - self._forked_at > EARLY_SECONDS
+        self.early_ends = 0 if is_first else self.early_ends + 1
+        self.restarts += 1
 
     def rung_for(self, precision: Precision, tokens: int) -> int | None:
         """Return the shortest rung that is warm on this lane and holds a window of `tokens` tokens."""
@@ -118,12 +130,17 @@ class Lane:
 class LaneConnection(asyncio.Protocol):
     """The connection to a lane process over a socket, with the frames of model_loader/wire.py. It is a LaneProcess."""
 
-    def __init__(self, pid: int, replies: LaneReplies, on_end: OnEnd) -> None:
-        self.pid = pid
+    def __init__(self, child: ChildProcess, lifeline: Lifeline, replies: LaneReplies, on_end: OnEnd) -> None:
+        self.pid = child.pid
+        self._child = child
+        self._lifeline = lifeline  # the lane lives as long as this object or another one refers to the lifeline
+        self._has_pinged = False
+        self._owed = 0  # the number of frames that have not been answered
         self._replies = replies
         self._on_end = on_end
         self._received = bytearray()
         self._transport: asyncio.WriteTransport | None = None
+        self.has_ended = False
 
     def run(self, precision: Precision, rung: int, inputs: Sequence[ModelInput]) -> None:
         """Run the windows in one call of the model."""
@@ -138,8 +155,33 @@ class LaneConnection(asyncio.Protocol):
         assert self._transport is not None
         self._transport.abort()
 
+    def kill(self) -> None:
+        """Kill the process, and close the socket."""
+        self._child.kill()
+        self.close()
+
+    def ping(self) -> None:
+        """Ask the idle process for a sign of life."""
+        self._has_pinged = True
+        self._send(wire.PING_FRAME)
+
+    def activity(self) -> Activity:
+        """Read what the process does."""
+        return self._child.activity()
+
+    @property
+    def owes_answer(self) -> bool:
+        """Whether a frame has not been answered."""
+        return self._owed > 0
+
+    @property
+    def owes_pong(self) -> bool:
+        """Whether a ping has not been answered. The lane answers it before any frame that was sent later."""
+        return self._has_pinged
+
     def _send(self, frame: bytes) -> None:
         assert self._transport is not None
+        self._owed += 1
         self._transport.write(frame)
 
     # asyncio calls these three.
@@ -149,22 +191,27 @@ class LaneConnection(asyncio.Protocol):
         self._transport = cast(asyncio.WriteTransport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Collect the reply, and report it when it is complete."""
+        """Collect the replies, and report each when it is complete."""
         self._received += data
-        if len(self._received) < HEADER.size:
-            return
-        length, kind = HEADER.unpack_from(self._received)
-        if len(self._received) >= HEADER.size + length:
-            body = bytes(self._received[HEADER.size : HEADER.size + length])
-            self._received.clear()
+        while len(self._received) >= HEADER.size:
+            length, kind = HEADER.unpack_from(self._received)
+            end = HEADER.size + length
+            if len(self._received) < end:
+                return
+            body = bytes(self._received[HEADER.size : end])
+            del self._received[:end]
+            self._owed -= 1
             self._report(FrameKind(kind), body)
 
     def connection_lost(self, _: Exception | None) -> None:
         """Report that the lane has ended or was closed."""
+        self.has_ended = True
         self._on_end(self)
 
     def _report(self, kind: FrameKind, body: bytes) -> None:
-        if kind is FrameKind.LOGITS:
+        if kind is FrameKind.PONG:
+            self._has_pinged = False
+        elif kind is FrameKind.LOGITS:
             self._replies.on_result(self, wire.parse_logits(body))
         elif kind is FrameKind.WARMED:
             self._replies.on_warm(self, json.loads(body)["cost_ms"])

@@ -111,7 +111,7 @@ class LanePool:
         """Stop serving this precision, or never start. Its waiting windows fail."""
         self.precisions.withdraw(precision)
         for job in self._queues.take_out(precision):
-            _fail(job, PrecisionUnavailable(f"version: {precision} is no longer served"))
+            _fail(job, PrecisionUnavailable(f"precision: {precision} is no longer served"))
 
     def put_back(self, lane: Lane) -> None:
         """Queue the windows of a lost lane again; a window that has lost two lanes fails."""
@@ -194,7 +194,7 @@ class LanePool:
             return
         _, step = lane.release()
         assert step is not None
-        lane.warm.setdefault(step.precision, set()).add(step.rung)
+        lane.warm[step.precision] = ladder.with_rung(lane.warm.get(step.precision, ()), step.rung)
         self.costs.observe(lane.spec.width, step.precision, step.rung, cost_ms)
         self._go_on(lane)
 
@@ -235,7 +235,7 @@ def _close_hung(lane: Lane, process: LaneProcess, limit_seconds: float) -> None:
         "lane %s (process %d) has not replied for %.0f s; the server ends this process",
         *(lane.spec.name, process.pid, limit_seconds),
     )
-    process.close()
+    process.kill()
 
 
 def _fail(job: Job, error: Exception) -> None:

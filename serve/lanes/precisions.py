@@ -28,7 +28,7 @@ class Precisions:
         """
         for precision in self.files:
             return precision
-        raise PrecisionUnavailable("version: no precision of this model can be served")
+        raise PrecisionUnavailable("precision: no precision of this model can be served")
 
     def accept(self, precision: Precision) -> None:
         """Let requests use a precision that has passed its check."""
@@ -47,4 +47,4 @@ class Precisions:
         if precision in self.files:
             await self._decided[precision].wait()
         if precision not in self.files:
-            raise PrecisionUnavailable(f"version: {precision} is not loaded; this server has {', '.join(self.files)}")
+            raise PrecisionUnavailable(f"precision: {precision} is not loaded; this server has {', '.join(self.files)}")

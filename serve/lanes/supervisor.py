@@ -6,8 +6,7 @@ Afterwards a task starts the wide lanes and warms the rest of the ladder while t
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 from container.precision import Precision
 from model_loader.errors import ModelLoadError, WarmupFailed
@@ -16,19 +15,23 @@ from model_loader.model_file import ModelFile
 from serve.lanes.lane import Lane, LaneProcess
 from serve.lanes.plan import LaneKind
 from serve.lanes.pool import LanePool
-from serve.lanes.warmup import StartZygote, WarmZygote, count_rungs
+from serve.lanes.warmup import Recheck, StartZygote, WarmZygote, count_rungs
 from serve.lanes.zygote_client import Zygote, ZygoteEnded
 from serve.metrics import Metrics
+from serve.processes.absence import Absence
+from serve.processes.heartbeat import Watched
+from serve.processes.watch import BackgroundTasks, watch
 
 log = logging.getLogger(__name__)
 
 OF_ONE_CORE = (LaneKind.NARROW, LaneKind.BACKGROUND, LaneKind.GUARD)
-RUNGS_PER_RENEWAL = (
-    4  # the zygote warms this many rungs, then the lanes of one core are forked again, which takes 50 ms
+RUNGS_PER_RENEWAL = 4  # rungs that the zygote warms before the lanes of one core are forked again, which takes 50 ms
+RESPAWN_PAUSE_SECONDS = (
+    1  # the pause grows by this with each early end, up to 10 s; the first replacement starts at once
 )
-RESPAWN_PAUSE_SECONDS = 1  # the pause grows by this with each restart, up to 10 s; the first replacement starts at once
 WARM_POLL_SECONDS = 0.5
-END_POLL_SECONDS = 0.01
+NO_LANE_SECONDS = 60  # then the server ends, so that its platform starts it again
+REVIVE_PAUSE_SECONDS = 10
 MAX_ZYGOTES_LOST = 3  # then a precision fails to load, or the server goes on with the rungs that are warm
 
 Check = Callable[[Precision], Awaitable[None]]
@@ -37,13 +40,30 @@ Check = Callable[[Precision], Awaitable[None]]
 class LaneSupervisor:
     """Starts and replaces the lanes of a pool."""
 
-    def __init__(self, pool: LanePool, metrics: Metrics, start_zygote: StartZygote = Zygote.start) -> None:
+    def __init__(
+        self,
+        pool: LanePool,
+        metrics: Metrics,
+        start_zygote: StartZygote = Zygote.start,
+        *,
+        recheck: Recheck | None = None,
+        no_lane: Absence | None = None,
+    ) -> None:
+        """recheck: checks each precision that a new zygote has loaded in the place of one that has ended.
+
+        no_lane: is told at each beat whether there is a lane that can answer any request, once there has been one.
+        """
         self._pool = pool
         self._metrics = metrics
-        self._zygote = WarmZygote(start_zygote, max(pool.rungs), pool.costs, pool.precisions)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._zygote = WarmZygote(start_zygote, max(pool.rungs), pool.costs, pool.precisions, recheck)
+        self._tasks = BackgroundTasks()
         self._ladder: asyncio.Task[None] | None = None
         self._fresh_rungs = 0  # warmed in the zygote since the lanes of one core were renewed
+        self._no_lane = no_lane
+        self._has_had_lanes = False
+        self._beats: asyncio.Task[None] | None = None
+        self._is_reviving = False
+        self._is_complete = False
         self._is_closing = False
 
     @property
@@ -63,40 +83,44 @@ class LaneSupervisor:
         successors = [lane.successor.process for lane in lanes if lane.successor]
         return [process.pid for process in (*(lane.process for lane in lanes if lane.process), *successors)]
 
-    async def bring_up(self, file: ModelFile, check: Check) -> None:
+    async def bring_up(self, file: ModelFile, check: Check, attempts: int = MAX_ZYGOTES_LOST) -> None:
         """Load a precision, fork lanes that can run it, check its answers, and accept it for requests.
+
+        attempts: after this many lost zygotes, the precision cannot be loaded.
 
         Raises: ModelLoadError, or what `check` raises.
         """
-        await self._load_and_fork(file)
+        self._beats = self._beats or self._tasks.start(watch(self._processes, self._after_beat))
+        await self._load_and_fork(file, attempts)
         await check(file.precision)
         self._pool.precisions.accept(file.precision)
 
     def complete(self) -> None:
         """Start the wide lanes and warm the rest of the ladder while the server answers requests."""
-        self._spawn(self._complete())
+        self._is_complete = True
+        self._tasks.start(self._complete())
 
     async def close(self) -> None:
         """End the lanes and the zygote."""
         self._is_closing = True
         self._pool.close()
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
         for lane in self._pool.lanes:
             for process in (lane.process, lane.successor and lane.successor.process):
                 if process:
-                    process.close()
+                    process.kill()
         await self._zygote.close()
 
-    async def _load_and_fork(self, file: ModelFile) -> None:
-        """Load a precision and fork its lanes. If the zygote ends while another precision is served, try again."""
-        for attempt in range(MAX_ZYGOTES_LOST):
+    async def _load_and_fork(self, file: ModelFile, attempts: int) -> None:
+        """Load a precision and fork its lanes. If the zygote ends meanwhile, try again."""
+        for attempt in range(1, attempts + 1):
             try:
                 await self._zygote.load(file)
                 await self._renew_all(*OF_ONE_CORE)
+                self._has_had_lanes = True
                 return
             except ZygoteEnded as error:
-                if not self._pool.precisions.accepted or attempt == MAX_ZYGOTES_LOST - 1:
+                if attempt == attempts:
                     raise
                 log.error("%s could not be loaded: %s. The server tries again with a new zygote", file.precision, error)
 
@@ -110,7 +134,7 @@ class LaneSupervisor:
 
     def _continue_ladder(self) -> None:
         if self._ladder is None or self._ladder.done():
-            self._ladder = self._spawn(self._warm_ladder())
+            self._ladder = self._tasks.start(self._warm_ladder())
 
     async def _warm_ladder(self) -> None:
         """Warm rung after rung in the zygote until all rungs are warm on every lane."""
@@ -165,8 +189,10 @@ class LaneSupervisor:
         while lane.process is None:
             try:
                 await self._renew(lane)
-            except (ModelLoadError, OSError) as error:
-                log.error("cannot start lane %s: %s. The server tries again in a second", lane.spec.name, error)
+            except Exception as error:  # the lane must come back, whatever was wrong
+                is_bug = not isinstance(error, (ModelLoadError, OSError))
+                message = "cannot start lane %s: %s. The server tries again in a second"
+                log.error(message, lane.spec.name, error, exc_info=is_bug)
                 await asyncio.sleep(RESPAWN_PAUSE_SECONDS)
 
     def on_end(self, process: LaneProcess) -> None:
@@ -180,41 +206,39 @@ class LaneSupervisor:
         log.error("lane %s: process %d has ended; the server starts another", lane.spec.name, process.pid)
         self._pool.put_back(lane)
         lane.process, lane.warm = None, {}
-        lane.restarts += 1
+        lane.count_end()
         self._metrics.lane_restarts.labels(lane.spec.name).inc()
-        process.close()
+        process.kill()
         lane.take_over()
-        self._spawn(self._replace(lane, process.pid))
+        self._tasks.start(self._replace(lane))
         self._pool.cores.offer_cores()
 
-    async def _replace(self, lane: Lane, lost_pid: int) -> None:
+    async def _replace(self, lane: Lane) -> None:
         """Start another process for a lane, from a new zygote if the zygote has ended too."""
-        await self._zygote.kill_lane(lost_pid)
-        await asyncio.sleep(min(lane.restarts - 1, 10) * RESPAWN_PAUSE_SECONDS)
+        await asyncio.sleep(min(lane.early_ends, 10) * RESPAWN_PAUSE_SECONDS)
         await self._fill(lane)
         self._continue_ladder()
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Run a task in the background. The set keeps it from being garbage-collected, and no task fails silently."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finish)
-        return task
+    def _processes(self) -> list[Watched]:
+        lanes = [each.process for each in self._pool.lanes if each.process]
+        successors = [each.successor.process for each in self._pool.lanes if each.successor]
+        zygote = self._zygote.process
+        return [*lanes, *successors, *([zygote] if zygote else [])]
 
-    def _finish(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("a task of the lane supervisor failed. This is a bug.", exc_info=error)
+    def _after_beat(self) -> None:
+        if self._is_complete and not self._zygote.is_alive and not self._is_reviving:
+            self._is_reviving = True
+            self._tasks.start(self._revive())
+        if self._no_lane:
+            self._no_lane.note(is_present=self.has_live_lane or not self._has_had_lanes)
 
-
-async def until_ended(pid: int) -> None:
-    """Wait until the process of a closed lane has ended, and so has freed its memory."""
-    while _is_alive(pid):
-        await asyncio.sleep(END_POLL_SECONDS)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    async def _revive(self) -> None:
+        """Start a zygote in the place of one that has ended, before a lane needs it."""
+        try:
+            await self._zygote.revive()
+            self._continue_ladder()
+        except (ModelLoadError, OSError) as error:
+            log.error("cannot start another zygote: %s. The server tries again in %d s", error, REVIVE_PAUSE_SECONDS)
+            await asyncio.sleep(REVIVE_PAUSE_SECONDS)
+        finally:
+            self._is_reviving = False

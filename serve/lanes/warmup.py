@@ -1,15 +1,19 @@
 """Warm-up: in which order the rungs are warmed, and the zygote that keeps them warm for the lanes."""
 
 import asyncio
-import contextlib
+import functools
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from container.precision import Precision
 from model_loader import ladder
+from model_loader.errors import ModelLoadError
 from model_loader.ladder import WarmStep
 from model_loader.model_file import ModelFile
+from model_loader.model_io import ModelInput, RunWindows, WindowLogits
+from model_loader.wire import Run
 from serve.lanes.cost import CostTable
 from serve.lanes.lane import ForkedLane, LaneReplies, OnEnd
 from serve.lanes.plan import LaneSpec
@@ -20,7 +24,7 @@ log = logging.getLogger(__name__)
 
 WARMUP_LIMIT_SECONDS = 120
 
-WarmRungs = Mapping[Precision, Set[int]]  # the rungs that are warm in one process
+WarmRungs = Mapping[Precision, Collection[int]]  # the rungs that are warm in one process
 
 
 class WarmupOrder:
@@ -58,20 +62,36 @@ def count_rungs(warm: WarmRungs, precisions: Iterable[Precision]) -> int:
 StartZygote = Callable[[], Awaitable[Zygote]]
 
 
+class Recheck(NamedTuple):
+    """Checks each precision of a new zygote that replaces another one. Both raise ModelLoadError."""
+
+    file: Callable[[Precision], Awaitable[None]]  # before the zygote loads it
+    logits: Callable[[Precision, RunWindows], Awaitable[None]]  # afterwards
+
+
 class WarmZygote:
     """A zygote that is replaced when it has ended. The new zygote loads the precisions that are still offered.
 
     A call may wait a second or two until the zygote has finished a pass.
     """
 
-    def __init__(self, start: StartZygote, longest_rung: int, costs: CostTable, precisions: Precisions) -> None:
+    def __init__(
+        self,
+        start: StartZygote,
+        longest_rung: int,
+        costs: CostTable,
+        precisions: Precisions,
+        recheck: Recheck | None,
+    ) -> None:
         self._start_zygote = start
+        self._recheck = recheck
         self.warm_rungs: dict[Precision, set[int]] = {}  # a lane of one core that is forked now inherits these
         self._longest_rung = longest_rung
         self._costs = costs
         self._precisions = precisions
         self._loaded: dict[Precision, ModelFile] = {}
         self._zygote: Zygote | None = None
+        self._starting: Zygote | None = None  # it loads its models, and is not used before it has all of them
         self._lock = asyncio.Lock()
 
     async def load(self, file: ModelFile) -> None:
@@ -96,37 +116,67 @@ class WarmZygote:
         """
         return await (await self._living()).fork(spec, replies, on_end)
 
-    async def kill_lane(self, pid: int) -> None:
-        """Kill a lane that was closed, in case it hangs. Nothing happens if it has ended already."""
-        if self._zygote and self._zygote.is_alive:
-            with contextlib.suppress(OSError):  # the zygote may be ending
-                await self._zygote.kill_lane(pid)
+    @property
+    def process(self) -> Zygote | None:
+        """The zygote that runs, if there is one; it may still load its models."""
+        return self._zygote or self._starting
+
+    async def revive(self) -> None:
+        """Start another zygote if the last one has ended, so that the next lost lane is replaced at once.
+
+        Raises: ModelLoadError, ZygoteEnded.
+        """
+        if self._loaded:
+            await self._living()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a zygote runs that has loaded all that it should have."""
+        return self._zygote is not None and self._zygote.is_alive
 
     async def close(self) -> None:
         """End the zygote."""
-        if self._zygote:
-            await self._zygote.close()
+        if self.process:
+            await self.process.close()
 
     async def _living(self) -> Zygote:
         async with self._lock:
             if self._zygote and not self._zygote.is_alive:
-                await self._zygote.close()
-                self._zygote = None
+                lost, self._zygote = self._zygote, None
+                await lost.close()
             if self._zygote is None:
                 self._zygote = await self._start()
             return self._zygote
 
     async def _start(self) -> Zygote:
+        """Start a zygote in which all precisions are loaded that the last one had.
+
+        Raises: ZygoteEnded, also if a precision cannot be loaded any more: the lanes that still run can serve it.
+        """
         self.warm_rungs = {}
-        zygote = await self._start_zygote()
+        self._starting = zygote = await self._start_zygote()
         try:
             for precision, file in self._loaded.items():
                 if precision in self._precisions.files:
-                    await self._load(zygote, file)
-        except BaseException:
+                    await self._load_again(zygote, file)
+        except BaseException as error:
             await zygote.close()  # a zygote that lacks a model must not be used
+            if isinstance(error, ModelLoadError) and not isinstance(error, ZygoteEnded):
+                raise ZygoteEnded(f"a new zygote cannot take over: {error}") from error
             raise
+        finally:
+            self._starting = None
         return zygote
+
+    async def _load_again(self, zygote: Zygote, file: ModelFile) -> None:
+        if self._recheck:
+            await self._recheck.file(file.precision)
+        await self._load(zygote, file)
+        if self._recheck:
+            await self._recheck.logits(file.precision, functools.partial(self._run, zygote))
+
+    async def _run(self, zygote: Zygote, precision: Precision, inputs: Sequence[ModelInput]) -> Sequence[WindowLogits]:
+        return (await zygote.run(Run(precision, self._longest_rung, inputs))).logits
 
     async def _load(self, zygote: Zygote, file: ModelFile) -> None:
         await zygote.load(file)

@@ -1,6 +1,7 @@
 """The HTTP process's side of the zygote: start, call and kill it. model_loader/zygote.py is the other side."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -13,9 +14,10 @@ from model_loader import wire
 from model_loader.errors import WarmupFailed
 from model_loader.ladder import WarmStep
 from model_loader.model_file import ModelFile
-from model_loader.wire import HEADER, FrameKind
+from model_loader.wire import HEADER, FrameKind, Run, RunResult
 from serve.lanes.lane import ForkedLane, LaneConnection, LaneReplies, OnEnd
 from serve.lanes.plan import LaneKind, LaneSpec
+from serve.processes.child import Activity, ChildProcess, Lifeline, activity_of
 
 PROGRAM_DIR = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "model_loader.zygote")  # by name: importing the module would import torch here
@@ -37,34 +39,41 @@ class ZygoteEnded(WarmupFailed):
 class Zygote:
     """The process that loads and warms the models and forks lanes. Its calls run one after the other."""
 
-    def __init__(self, process: asyncio.subprocess.Process, control: socket.socket) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, control: socket.socket, lifeline: Lifeline) -> None:
         self._process = process
         self._control = control
+        self._lifeline = lifeline
         self._lock = asyncio.Lock()
+        self._is_usable = True
+        self._pinging: asyncio.Task[None] | None = None
+        self._has_pinged = False
 
     @classmethod
     async def start(cls, command: Sequence[str] = COMMAND) -> "Zygote":
         """Start the process. The process imports torch for some seconds, and the first call waits for this.
 
-        command: the command to run; the number of the control socket's file descriptor is added as its last argument.
+        command: the command to run; the file descriptors of the control socket and of the lifeline are added.
         """
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
+        lifeline = Lifeline()
         process = await asyncio.create_subprocess_exec(
             *command,
             str(theirs.fileno()),
-            pass_fds=(theirs.fileno(),),
+            str(lifeline.reading_end),
+            pass_fds=(theirs.fileno(), lifeline.reading_end),
             cwd=PROGRAM_DIR,
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the HTTP process; the zygote ends when the socket closes
         )
         theirs.close()
-        return cls(process, ours)
+        lifeline.close_reading_end()
+        return cls(process, ours, lifeline)
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process is running."""
-        return self._process.returncode is None
+        """Whether the process is running, and no call of it was interrupted, whose reply the next call would read."""
+        return self._process.returncode is None and self._is_usable
 
     async def load(self, file: ModelFile) -> None:
         """Load one precision.
@@ -93,28 +102,61 @@ class Zygote:
         try:
             frame = wire.json_frame(FrameKind.FORK, cores=sorted(spec.cores), niceness=NICENESS[spec.kind])
             _, reply = await self._call(frame, theirs.fileno())
+            child = ChildProcess(reply["pid"])  # the zygote reaps no lane before it gets the next frame
+        except ProcessLookupError:
+            ours.close()
+            raise ZygoteEnded("a lane ended before the server had seen it") from None
         except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()
         ours.setblocking(False)
-        lane = LaneConnection(reply["pid"], replies, on_end)
+        lane = LaneConnection(child, self._lifeline, replies, on_end)
         await asyncio.get_running_loop().create_unix_connection(lambda: lane, sock=ours)
-        return ForkedLane(lane, {precision: set(rungs) for precision, rungs in reply["warm"].items()})
+        if lane.has_ended:  # nobody knew it yet, so nobody would replace it
+            raise ZygoteEnded("a lane ended before the server could use it")
+        return ForkedLane(lane, {precision: tuple(sorted(set(rungs))) for precision, rungs in reply["warm"].items()})
 
-    async def kill_lane(self, pid: int) -> None:
-        """Kill a lane that hangs. The zygote does so, because it knows which process ids are still its own."""
-        async with self._lock:
-            self._control.send(wire.json_frame(FrameKind.KILL, pid=pid))
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def owes_answer(self) -> bool:
+        """Whether a call has not been answered."""
+        return self._lock.locked()
+
+    @property
+    def owes_pong(self) -> bool:
+        """Whether a ping has not been answered. The zygote answers it before any call that was sent later."""
+        return self._has_pinged
+
+    def activity(self) -> Activity:
+        """Read what the process does."""
+        return activity_of(self.pid)
+
+    def ping(self) -> None:
+        """Ask the idle process for a sign of life."""
+        self._pinging = asyncio.create_task(self._ping())
+
+    async def _ping(self) -> None:
+        self._has_pinged = True
+        with contextlib.suppress(ZygoteEnded):  # the next call starts another zygote
+            await self._exchange(wire.PING_FRAME)
+        self._has_pinged = False
 
     def kill(self) -> None:
-        """Kill the process."""
-        if self.is_alive:
+        """Kill the process, even one that is stopped or hangs. The lanes keep running."""
+        self._is_usable = False
+        if self._process.returncode is None:
             self._process.kill()
 
     async def close(self) -> None:
         """Close the control socket; the process then ends. Kill the process if it hangs."""
+        if self._pinging:
+            self._pinging.cancel()
         self._control.close()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
@@ -123,14 +165,33 @@ class Zygote:
             self._process.kill()
             await self._process.wait()
 
+    async def run(self, run: Run) -> RunResult:
+        """Run windows in the zygote itself, before lanes are forked from it.
+
+        Raises: WarmupFailed, ZygoteEnded.
+        """
+        kind, body = await self._exchange(wire.run_frame(run))
+        if kind is FrameKind.FAILED:
+            raise WarmupFailed(json.loads(body)["error"])
+        return wire.parse_logits(body)
+
     async def _call(self, frame: bytes, *fds: int) -> tuple[FrameKind, dict[str, Any]]:
+        kind, body = await self._exchange(frame, *fds)
+        return kind, json.loads(body)
+
+    async def _exchange(self, frame: bytes, *fds: int) -> tuple[FrameKind, bytes]:
         async with self._lock:
             try:
                 socket.send_fds(self._control, [frame], list(fds))
             except OSError:
                 await self._raise_ended()
-            length, kind = HEADER.unpack(await self._receive(HEADER.size))
-            return FrameKind(kind), json.loads(await self._receive(length))
+            try:
+                length, kind = HEADER.unpack(await self._receive(HEADER.size))
+                body = await self._receive(length)
+            except BaseException:
+                self.kill()
+                raise
+            return FrameKind(kind), body
 
     async def _receive(self, length: int) -> bytes:
         loop = asyncio.get_running_loop()
@@ -146,6 +207,11 @@ class Zygote:
         return data
 
     async def _raise_ended(self) -> None:
+        self._is_usable = False
+        with contextlib.suppress(TimeoutError):  # its exit status says why it ended, so let it end by itself
+            async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
+                await self._process.wait()
+        self.kill()
         status = await self._process.wait()
         raise ZygoteEnded(
             f"the process that loads the models ended with exit status {status}; its message is above. "

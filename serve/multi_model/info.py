@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -41,15 +41,19 @@ def info(models: ModelRegistry) -> dict[str, object]:
 
 
 def exposition(models: ModelRegistry) -> bytes:
-    """Return the metrics of all models in Prometheus' text format, each with the label `model`."""
+    """Return the metrics of all models in Prometheus' text format, each with the label `model`.
+
+    Requests that belong to no model, such as those with an unknown path, are counted with an empty label.
+    """
     registry = CollectorRegistry()
-    registry.register(_WithModelLabel(list(models)))
+    registry.register(_WithModelLabel(list(models), models.metrics.requests))
     return generate_latest(registry)
 
 
 class _WithModelLabel(Collector):
-    def __init__(self, models: list[LoadedModel]) -> None:
+    def __init__(self, models: list[LoadedModel], others: Counter) -> None:
         self._models = models
+        self._others = others
 
     def describe(self) -> list[Metric]:
         """Return nothing: the registry has one collector, so no name can occur twice."""
@@ -58,11 +62,11 @@ class _WithModelLabel(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield one family for each name, with the samples of all models."""
         families: dict[str, Metric] = {}
+        collected = [("", metric) for metric in self._others.collect()]
         for model in self._models:
             refresh_gauges(model.lifecycle)
-            for metric in model.lifecycle.metrics.registry.collect():
-                family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
-                family.samples += [
-                    sample._replace(labels={**sample.labels, "model": model.name}) for sample in metric.samples
-                ]
+            collected += [(model.name, metric) for metric in model.lifecycle.metrics.registry.collect()]
+        for name, metric in collected:
+            family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
+            family.samples += [sample._replace(labels={**sample.labels, "model": name}) for sample in metric.samples]
         yield from families.values()

@@ -7,6 +7,7 @@ Loads run one after the other, so that the free memory is known before each of t
 import asyncio
 import gc
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,9 +29,10 @@ from serve.errors import (
 )
 from serve.lanes.core_arbiter import CoreArbiter
 from serve.lanes.plan import Choices, Plan, make_plan
-from serve.lanes.supervisor import until_ended
 from serve.lanes.zygote_client import ZygoteEnded
 from serve.lifecycle import Lifecycle, State
+from serve.metrics import Metrics
+from serve.processes.child import until_ended
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +94,7 @@ class ModelRegistry:
     def __init__(self, settings: Settings, cpu: Cpu) -> None:
         self.settings = settings
         self.cpu = cpu
+        self.metrics = Metrics()  # of requests that belong to no model
         self.state = State.READY
         self._loaded: dict[str, LoadedModel] = {}
         self._living: set[LoadedModel] = set()  # loaded, being loaded, or being unloaded
@@ -135,6 +138,11 @@ class ModelRegistry:
     async def start(self) -> None:
         """Nothing is to be done: no model is loaded at the start, and POST /models loads them."""
 
+    @property
+    def has_lost_processes(self) -> bool:
+        """Never: a model that has lost its lanes for good can be unloaded and loaded again."""
+        return False
+
     def ping(self) -> bool:
         """Whether the server accepts loads and questions; no model need be loaded."""
         return self.state is State.READY
@@ -170,11 +178,11 @@ class ModelRegistry:
         """Open the artifact and check that the model fits. Runs in a thread: hashing a gigabyte takes a second."""
         directory = Path(url)
         try:
-            if not directory.is_dir():
+            if not os.path.isdir(directory):  # for any text, even one that is too long for a path
                 raise ModelNotFound("url: is not a directory on this machine")
             artifact = artifacts.open_artifact(directory, self.settings.precisions, self.cpu)
         except ModelLoadError as error:
-            raise ModelUnusable(str(error)) from error
+            raise ModelUnusable(f"url: {error}") from error
         except OSError as error:
             raise ModelUnusable(f"url: cannot be read ({error.strerror}); make it readable by all") from error
         free_mb = self._free_mb()
@@ -196,7 +204,11 @@ class ModelRegistry:
             needed_mb,
             free_mb,
         )
-        return LoadedModel(name, url, Lifecycle(self.settings, artifact, self.cpu, plan, self._cores), own_mb)
+        try:
+            lifecycle = Lifecycle(self.settings, artifact, self.cpu, plan, self._cores)
+        except ModelLoadError as error:
+            raise ModelUnusable(f"url: {error}") from error
+        return LoadedModel(name, url, lifecycle, own_mb)
 
     def _free_mb(self) -> float:
         """Return the memory that is left when all loaded models are fully warm."""

@@ -1,134 +1,140 @@
 """The data path: one request's questions become answers. Start reading here.
 
 encode -> admit -> run -> rank: text becomes windows, the windows are admitted, lanes run them, and spans are ranked.
+QuestionAnswerer has these steps. It runs in the HTTP process, or for a large body in a process of its own
+(serve/text_worker). QAEngine is its place in the HTTP process.
 """
 
 import asyncio
-import functools
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from container.precision import Precision
-from serve.errors import DeadlineExceeded, InvalidRequest
+from serve.errors import DocumentTooLong, InvalidRequest
 from serve.lanes.admission import Admission, Permit
-from serve.lanes.fair_queue import Job
-from serve.qa import spans
-from serve.qa.features import Document, Featurizer, Window, WindowLimits
-from serve.qa.guard import Answered, Guard
-from serve.qa.spans import Logits, SpanRules
-from serve.qa.types import AnsweredQuestion, Parameters, Question
-from serve.qa.window_runner import WindowRunner, logits_of
+from serve.qa.document import Document, PackedTokens, Tokens
+from serve.qa.features import Featurizer, Window, WindowLimits, WindowPlan
+from serve.qa.guard import MAX_WINDOWS, Answered
+from serve.qa.model_limits import ModelLimits
+from serve.qa.ranking.calibration import Calibration
+from serve.qa.ranking.passages import PassagesPlan, encode_passages, in_passages
+from serve.qa.request_lanes import Deadline, Demand, LentLanes, PoolLanes, RequestLanes, Trace
+from serve.qa.spans import AnswerRoom, Logits, SpanRules, SpanSearch
+from serve.qa.tokenizer.cuts import PIECE_CHARS
+from serve.qa.types import DEFAULT_PARAMETERS, AnsweredQuestion, Parameters, Question
+from serve.qa.window_runner import WindowRunner
 
-T = TypeVar("T")
-TEXT_THREADS = 4  # they tokenize and rank long texts beside the event loop
-INLINE_CHARS = 8_192  # a text this short takes less than 1 ms, and passing work to a thread takes 0.4 ms more
-
-
-@dataclass(frozen=True)
-class ModelLimits:
-    """The longest window that the model reads, and the artifact's overlap of two windows, in tokens."""
-
-    max_seq_len: int
-    doc_stride: int
+GIVE_WAY_SECONDS = 0.005  # after this time, work on text lets the event loop do something else
 
 
-@dataclass
-class Trace:
-    """What happened to one HTTP request, for its log line and the metrics. Stage times in seconds."""
-
-    windows: int = 0
-    tokens: int = 0
-    rungs: list[int] = field(default_factory=list)
-    precisions: set[Precision] = field(default_factory=set)
-    stages: dict[str, float] = field(default_factory=dict)
-
-    def took(self, stage: str, since: float) -> None:
-        """Add the seconds since `since` to a stage."""
-        self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - since
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Encoded:
-    """A question whose text has become windows."""
+    """A question whose text has been tokenized, with the plan of its windows."""
 
     question: Question
     precision: Precision
     rules: SpanRules
     document: Document
-    windows: list[Window]
+    plan: WindowPlan | PassagesPlan
+
+    @property
+    def parts(self) -> tuple[WindowPlan, ...]:
+        """The plan of each passage, or of the only context."""
+        return self.plan.parts if isinstance(self.plan, PassagesPlan) else (self.plan,)
 
 
-class QAEngine:
-    """Answers questions. There is one for each model; all of it runs on the event loop, except work on long texts."""
+class QuestionAnswerer:
+    """Turns questions into answers, with lanes that may be in another process."""
 
     def __init__(
-        self,
-        featurizer: Featurizer,
-        lanes: WindowRunner,
-        admission: Admission,
-        limits: ModelLimits,
-        guard: Guard | None = None,
+        self, featurizer: Featurizer, limits: ModelLimits, on_answer: Callable[[Answered], None] | None = None
     ) -> None:
-        self.admission = admission
+        """on_answer: called with each INT8 answer of a few windows."""
         self._featurizer = featurizer
-        self._lanes = lanes
         self._limits = limits
-        self._guard = guard
-        self._threads = ThreadPoolExecutor(TEXT_THREADS, thread_name_prefix="text")
+        self._calibration = Calibration.of(limits.temperature, limits.log_odds_shift)
+        self._default_rules = self._rules(DEFAULT_PARAMETERS)  # most requests name no parameters
+        self._on_answer = on_answer
 
-    async def answer(self, questions: Sequence[Question], permit: Permit, trace: Trace) -> list[AnsweredQuestion]:
+    async def answer(self, questions: Sequence[Question], lanes: RequestLanes, trace: Trace) -> list[AnsweredQuestion]:
         """Answer the questions of one request, or of one line of a stream.
 
         Raises: RequestError.
         """
-        jobs: list[list[Job]] = []
-        try:
-            async with asyncio.timeout_at(permit.deadline):
-                encoded = [await self._encode(question, trace) for question in questions]
-                self._admit(encoded, permit)
-                jobs = [self._lanes.submit(permit.ticket, each.precision, each.windows) for each in encoded]
-                logits = [await self._run(of_question, trace) for of_question in jobs]
-                return [await self._rank(each, its, trace) for each, its in zip(encoded, logits, strict=True)]
-        except TimeoutError:
-            timeout_seconds = self.admission.limits.timeout_seconds
-            raise DeadlineExceeded(
-                f"the answer was not ready within {timeout_seconds:g} s; the request is cancelled"
-            ) from None
-        finally:
-            self._lanes.drop(permit.ticket, {job for of_question in jobs for job in of_question})
+        turn = _Turn()
+        encoded: deque[Encoded] = deque()
+        tokens = 0
+        for question in questions:
+            try:
+                encoded.append(await self._encode(question, lanes, tokens, trace, turn))
+            except InvalidRequest as error:
+                raise type(error)(question.place.of(str(error))) from None
+            tokens += encoded[-1].plan.tokens
+            await turn.give_way()
+        await lanes.admit(
+            [Demand(each.precision, plan.count, plan.longest, plan.last) for each in encoded for plan in each.parts]
+        )
+        results = lanes.run(_work(list(encoded)))
+        room = AnswerRoom(questions)
+        answered = []
+        while encoded:  # what a question needed is dropped once it has been answered
+            answered.append(await self._rank(encoded.popleft(), results, room, trace, turn))
+        return answered
 
-    def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown(wait=False)
-
-    async def _encode(self, question: Question, trace: Trace) -> Encoded:
-        precision = question.precision or self._lanes.precisions.preferred
-        await self._lanes.precisions.until_served(precision)
-        start = time.perf_counter()
+    async def _encode(
+        self, question: Question, lanes: RequestLanes, tokens: int, trace: Trace, turn: "_Turn"
+    ) -> Encoded:
+        """Tokenize the texts and plan windows. tokens: those that the request has already."""
         parameters = question.parameters
-        rules = SpanRules(
+        precision = await lanes.resolve(question.precision)
+        limits = self._window_limits(parameters)
+        max_tokens = await lanes.max_tokens(precision, limits.max_seq_len) - tokens
+        start = time.perf_counter()
+        question_ids = self._featurizer.encode_question(question.text, limits)
+        document, passages = await self._document(question, max_tokens, turn)
+        if len(document) > max_tokens:
+            raise DocumentTooLong(
+                f"{'contexts: have' if passages else 'context: has'} more text than even an idle server could read in "
+                f"time. Send at most about {max(1, max_tokens // limits.max_seq_len)} windows of text in one request"
+            )
+        rules = self._default_rules if parameters is DEFAULT_PARAMETERS else self._rules(parameters)
+        plan: WindowPlan | PassagesPlan = self._featurizer.plan(question_ids, document, limits)
+        if isinstance(plan, WindowPlan) and passages:
+            plan = PassagesPlan.of(plan, passages)
+        trace.took("tokenize", start)
+        return Encoded(question, precision, rules, document, plan)
+
+    async def _document(self, question: Question, max_tokens: int, turn: "_Turn") -> tuple[Document, list[int]]:
+        """Tokenize the context, or the passages; return the number of tokens of each passage, or an empty list.
+
+        A text of several pieces lets the event loop do something else after each of them.
+        """
+        if question.passage_ends:
+            return await encode_passages(self._featurizer, question, max_tokens, turn.give_way)
+        context = question.context
+        if len(context) <= PIECE_CHARS and context.isascii():
+            return self._featurizer.encode_context(context, max_tokens), []
+        pieces: list[Tokens | PackedTokens] = []
+        for piece in self._featurizer.pieces(context, max_tokens):
+            pieces.append(piece)
+            await turn.give_way()
+        if len(pieces) == 1:
+            pieces = [pieces[0].unpack()]
+        return Document(pieces, has_blanks=self._featurizer.has_blanks), []
+
+    def _rules(self, parameters: Parameters) -> SpanRules:
+        threshold = parameters.no_answer_threshold
+        return SpanRules(
             parameters.top_k,
             parameters.max_answer_len,
             parameters.handle_impossible_answer,
             parameters.align_to_words,
+            self._limits.no_answer_threshold if threshold is None else threshold,
+            parameters.return_logits,
+            self._calibration,
         )
-        document, windows = await self._text_work(question, self._cut, question, self._window_limits(parameters))
-        trace.precisions.add(precision)
-        trace.windows += len(windows)
-        trace.tokens += sum(len(window.input_ids) for window in windows)
-        trace.took("tokenize", start)
-        return Encoded(question, precision, rules, document, windows)
-
-    def _cut(self, question: Question, limits: WindowLimits) -> tuple[Document, list[Window]]:
-        """Tokenize the texts and cut windows."""
-        question_ids = self._featurizer.encode_question(question.text, limits)
-        max_tokens = self.admission.max_tokens(limits.max_seq_len)
-        document = self._featurizer.encode_context(question.context, max_tokens)
-        self.admission.check_tokens(len(document.ids), limits.max_seq_len)
-        return document, self._featurizer.windows(question_ids, document, limits)
 
     def _window_limits(self, parameters: Parameters) -> WindowLimits:
         longest = self._limits.max_seq_len
@@ -140,33 +146,91 @@ class QAEngine:
             doc_stride = min(self._limits.doc_stride, max_seq_len // 2)
         return WindowLimits(max_seq_len, doc_stride, parameters.max_question_len)
 
-    def _admit(self, encoded: Sequence[Encoded], permit: Permit) -> None:
-        windows = sum(len(each.windows) for each in encoded)
-        cost_ms = sum(self._lanes.cost_ms(each.precision, each.windows) for each in encoded)
-        self.admission.approve(permit, windows, cost_ms)
-
-    async def _run(self, jobs: Sequence[Job], trace: Trace) -> list[Logits]:
-        """Wait for all windows of one question."""
-        logits = await logits_of(jobs)
-        first_start = min(job.started_at for job in jobs)
-        trace.stages["queue"] = max(trace.stages.get("queue", 0.0), first_start - jobs[0].submitted_at)
-        trace.took("inference", first_start)
-        trace.rungs += [job.rung for job in jobs]
-        return logits
-
-    async def _rank(self, each: Encoded, logits: list[Logits], trace: Trace) -> AnsweredQuestion:
+    async def _rank(
+        self,
+        each: Encoded,
+        results: AsyncIterator[tuple[Window, Logits]],
+        room: AnswerRoom,
+        trace: Trace,
+        turn: "_Turn",
+    ) -> AnsweredQuestion:
+        """Find the best spans of one question, whose windows come next in the results."""
+        question, plan = each.question, each.plan
+        search = SpanSearch(each.document, min(plan.capacity, plan.tokens), each.rules)
+        is_watched = self._on_answer is not None and each.precision == "INT8" and plan.count <= MAX_WINDOWS
+        seen: list[tuple[Window, Logits]] = []
+        for _ in range(plan.count):
+            window, logits = await anext(results)
+            start = time.perf_counter()
+            search.add(window, logits)
+            if is_watched:
+                seen.append((window, logits))
+            trace.took("rank", start)
+            await turn.give_way()
         start = time.perf_counter()
-        context = each.question.context
-        answers = await self._text_work(
-            each.question, spans.rank, context, each.document, each.windows, logits, each.rules
-        )
+        answers = search.answers(question.context, room)
         trace.took("rank", start)
-        if self._guard and each.precision == "INT8":
-            self._guard.offer(Answered(context, each.document, each.windows, each.rules, logits, answers[0]))
-        return AnsweredQuestion(each.question, each.precision, answers)
+        if is_watched and self._on_answer is not None:
+            windows, pairs = [window for window, _ in seen], [logits for _, logits in seen]
+            self._on_answer(Answered(question.context, each.document, windows, each.rules, pairs, answers[0]))
+        if question.passage_ends:
+            answers = in_passages(answers, question.passage_ends)
+        return AnsweredQuestion(question, each.precision, answers)
 
-    async def _text_work(self, question: Question, work: Callable[..., T], *arguments: object) -> T:
-        """Do work on a question's text: at once if the text is short, otherwise in a thread."""
-        if len(question.context) <= INLINE_CHARS:
-            return work(*arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(work, *arguments))
+
+class QAEngine:
+    """Answers questions in the HTTP process. There is one for each model, and all of it runs on the event loop."""
+
+    def __init__(
+        self,
+        answerer: QuestionAnswerer,
+        lanes: WindowRunner,
+        admission: Admission,
+    ) -> None:
+        self.admission = admission
+        self._answerer = answerer
+        self._lanes = lanes
+
+    async def answer(self, questions: Sequence[Question], permit: Permit, trace: Trace) -> list[AnsweredQuestion]:
+        """Answer the questions of one request, or of one line of a stream.
+
+        Raises: RequestError.
+        """
+        async with self.lanes_for(permit, trace) as lanes:
+            return await self._answerer.answer(questions, lanes, trace)
+
+    def lanes_for(self, permit: Permit, trace: Trace) -> LentLanes:
+        """Lend the lanes to a request until its deadline, in `async with`. Windows that still wait at the end leave
+        the queue.
+
+        Raises: DeadlineExceeded.
+        """
+        return LentLanes(PoolLanes(self._lanes, self.admission, permit, trace), self.until_deadline(permit))
+
+    def until_deadline(self, permit: Permit) -> Deadline:
+        """Cancel what is inside, in `async with`, at the deadline of a request.
+
+        Raises: DeadlineExceeded.
+        """
+        return Deadline(permit.deadline, self.admission.limits.timeout_seconds)
+
+
+class _Turn:
+    """Lets the event loop do something else when work on text has taken long enough."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    async def give_way(self) -> None:
+        """Go on at once, or after everything else that the event loop has to do now."""
+        if time.perf_counter() - self._since > GIVE_WAY_SECONDS:
+            await asyncio.sleep(0)
+            self._since = time.perf_counter()
+
+
+def _work(encoded: list[Encoded]) -> Iterator[tuple[Precision, Window]]:
+    encoded.reverse()
+    while encoded:
+        each = encoded.pop()
+        for window in each.plan.windows(each.document):
+            yield each.precision, window

@@ -3,18 +3,22 @@
 Offsets are code points of the context as it was sent: `context[start:end]` is the text of a token or a span.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from model_loader.model_io import ModelInput
 from serve.errors import InvalidRequest
+from serve.qa.document import Document, PackedTokens, Passage, Tokens
+from serve.qa.tokenizer.cuts import PIECE_CHARS, cuts_for, piece_end
+from serve.qa.tokenizer.pairs import pair_frame
+from serve.qa.tokenizer.tokenized_text import encode, text_tokenizer
 
-# The context is tokenized in pieces of about this many characters, cut at a space. So memory stays bounded (the
-# tokenizer's own offsets take 100 bytes a token), and a context that is far too long is noticed early.
-PIECE_CHARS = 50_000
+QUESTION_CHARS = 10_000  # a longer question is refused before it is tokenized
 
 
 @dataclass(frozen=True)
@@ -27,22 +31,8 @@ class WindowLimits:
 
 
 @dataclass(frozen=True, eq=False)
-class Document:
-    """A tokenized context. All arrays (N,) int32, N tokens; starts and ends in code points, ends exclusive.
-
-    word_starts and word_ends: the bounds of the whole word that each token belongs to.
-    """
-
-    ids: np.ndarray
-    starts: np.ndarray
-    ends: np.ndarray
-    word_starts: np.ndarray
-    word_ends: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
 class Window(ModelInput):
-    """One slice of a document with the question before it: [CLS] question [SEP] slice [SEP].
+    """One slice of a document with the question before it, such as [CLS] question [SEP] slice [SEP].
 
     first_token: the slice's first token in the document; in the window the slice begins at context_offset.
     """
@@ -55,6 +45,45 @@ class Window(ModelInput):
         return len(self.input_ids) - self.context_offset - 1
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class WindowPlan:
+    """How a document will be cut. The windows themselves are built one after the other, when they are needed.
+
+    head, tail: the ids before and after each slice, int32. tokens: those of the document. capacity: the document's
+    tokens that fit into one window. step: how many of its tokens a window begins after the one before it.
+    """
+
+    head: np.ndarray
+    tail: np.ndarray
+    tokens: int
+    capacity: int
+    step: int
+
+    @property
+    def count(self) -> int:
+        """The number of windows, at least 1."""
+        return 1 + max(0, math.ceil((self.tokens - self.capacity) / self.step))
+
+    @property
+    def longest(self) -> int:
+        """The length of every window but the last, in tokens."""
+        return self._length(min(self.capacity, self.tokens))
+
+    @property
+    def last(self) -> int:
+        """The length of the last window, in tokens."""
+        return self._length(self.tokens - (self.count - 1) * self.step)
+
+    def windows(self, document: Document | Passage) -> Iterator[Window]:
+        """Build the windows. An empty document gives one empty window."""
+        for first in range(0, self.count * self.step, self.step):
+            ids = document.ids(first, first + self.capacity)
+            yield Window(np.concatenate((self.head, ids, self.tail), dtype=np.int32), len(self.head), first)
+
+    def _length(self, context_tokens: int) -> int:
+        return len(self.head) + context_tokens + len(self.tail)
+
+
 class Featurizer:
     """Tokenizes and cuts windows with the model's own tokenizer. Thread-safe, since it keeps no state between calls."""
 
@@ -62,17 +91,28 @@ class Featurizer:
         self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        pair = self._tokenizer.encode("a", "b")
-        if pair.special_tokens_mask != [1, 0, 1, 0, 1] or pair.type_ids != [0, 0, 0, 1, 1]:
-            raise ValueError(f"{tokenizer_file} does not write pairs as [CLS] question [SEP] context [SEP]")
-        self._cls, _, self._sep, _, _ = pair.ids
+        self.frame = pair_frame(self._tokenizer)
+        self._texts = text_tokenizer(self._tokenizer)
+        self._cuts = cuts_for(self._tokenizer, self._texts)
+
+    def token_ids(self) -> dict[str, int]:
+        """Return the id of every token: of the vocabulary, of the added tokens, and of the tokens that frame a pair."""
+        ids: dict[str, int] = self._tokenizer.get_vocab(with_added_tokens=True)
+        for token, used in self.frame.names.items():  # the part that writes pairs has ids of its own
+            ids[token] = max(used, ids.get(token, used))
+        return ids
 
     def encode_question(self, question: str, limits: WindowLimits) -> np.ndarray:
         """Return the token ids of a question, (Q,) int32.
 
-        Raises: InvalidRequest if the question has no tokens, or more than the limit.
+        Raises: InvalidRequest if the question has no tokens, or more than the limit, or more than QUESTION_CHARS
+        characters.
         """
-        ids = self._tokenizer.encode(question, add_special_tokens=False).ids
+        if len(question) > QUESTION_CHARS:
+            raise InvalidRequest(
+                f"question: has {len(question)} characters, and {QUESTION_CHARS} are allowed. Shorten the question"
+            )
+        ids = encode(self._tokenizer, question).ids
         if not ids:
             raise InvalidRequest("question: has no words")
         if len(ids) > limits.max_question_len:
@@ -82,66 +122,56 @@ class Featurizer:
             )
         return np.array(ids, dtype=np.int32)
 
+    @property
+    def has_blanks(self) -> bool:
+        """Whether a token can be nothing but white space."""
+        return self._texts.has_blanks
+
     def encode_context(self, context: str, max_tokens: int | None = None) -> Document:
         """Tokenize a context of any length. Stop soon after max_tokens, so that the caller can refuse the context."""
-        pieces = []
+        pieces: list[Tokens | PackedTokens] = list(self.pieces(context, max_tokens))
+        if len(pieces) == 1:
+            pieces = [pieces[0].unpack()]
+        return Document(pieces, has_blanks=self.has_blanks)
+
+    def pieces(self, context: str, max_tokens: int | None = None, place: int = 0) -> Iterator[PackedTokens]:
+        """Tokenize a context piece by piece. Stop soon after max_tokens. place: where it begins in a longer text."""
         tokens = begin = 0
         while begin < len(context) and (max_tokens is None or tokens <= max_tokens):
-            end = _piece_end(context, begin)
-            piece = _to_arrays(self._tokenizer.encode(context[begin:end], add_special_tokens=False), begin)
-            pieces.append(piece)
-            tokens += piece.shape[1]
+            end = piece_end(context, begin, self._cuts, PIECE_CHARS)
+            if (excess := self._texts.excess(context[begin:end])) > 1:
+                characters = max(1, (end - begin) // excess)
+                end = piece_end(context, begin, self._cuts, characters, characters)
+            piece = PackedTokens(place + begin, *self._texts.tokenize(context[begin:end]))
+            tokens += len(piece.ids)
             begin = end
-        table = np.concatenate(pieces, axis=1) if pieces else np.empty((5, 0), dtype=np.int32)
-        return Document(*table)
+            yield piece
 
     def windows(self, question_ids: np.ndarray, document: Document, limits: WindowLimits) -> list[Window]:
         """Cut a document into windows of at most max_seq_len tokens. An empty document gives one empty window.
 
         Raises: InvalidRequest if the question and the overlap leave no room for new tokens in a window.
         """
-        capacity = limits.max_seq_len - len(question_ids) - 3
+        return list(self.plan(question_ids, document, limits).windows(document))
+
+    def plan(self, question_ids: np.ndarray, document: Document, limits: WindowLimits) -> WindowPlan:
+        """Say how `windows` cuts a document, without building any window.
+
+        Raises: InvalidRequest if the question and the overlap leave no room for new tokens in a window.
+        """
+        frame = self.frame
+        capacity = limits.max_seq_len - len(question_ids) - frame.tokens
         step = capacity - limits.doc_stride
+        if capacity <= 0:
+            raise InvalidRequest(
+                f"parameters.max_seq_len: a window of {limits.max_seq_len} tokens has no room for the context beside a "
+                f"question of {len(question_ids)} tokens. Raise parameters.max_seq_len, or shorten the question"
+            )
         if step <= 0:
             raise InvalidRequest(
-                f"doc_stride: a window of {limits.max_seq_len} tokens has room for {max(capacity, 0)} context tokens "
-                f"beside a question of {len(question_ids)}, so windows cannot overlap by {limits.doc_stride}. Lower "
-                "parameters.doc_stride or raise parameters.max_seq_len"
+                f"parameters.doc_stride: a window of {limits.max_seq_len} tokens has room for {capacity} tokens of the "
+                f"context beside a question of {len(question_ids)}, so windows cannot overlap by {limits.doc_stride}. "
+                "Lower parameters.doc_stride, or raise parameters.max_seq_len"
             )
-        head = np.concatenate(([self._cls], question_ids, [self._sep])).astype(np.int32)
-        tail = np.array([self._sep], dtype=np.int32)
-        windows = []
-        first = 0
-        while True:
-            ids = document.ids[first : first + capacity]
-            windows.append(Window(np.concatenate((head, ids, tail)), len(head), first))
-            if first + capacity >= len(document.ids):
-                return windows
-            first += step
-
-
-def _piece_end(context: str, begin: int) -> int:
-    """Return the end of the piece that begins at `begin`: after a space or a newline, where no word is cut."""
-    target = begin + PIECE_CHARS
-    if target >= len(context):
-        return len(context)
-    # NOTE: BERT's normalizer drops other white space, such as U+001C, which therefore does not end a word.
-    cut = max(context.rfind(" ", begin, target), context.rfind("\n", begin, target))
-    if cut < begin:
-        ends = [at for at in (context.find(" ", target), context.find("\n", target)) if at >= 0]
-        cut = min(ends, default=len(context) - 1)
-    return cut + 1
-
-
-def _to_arrays(encoding: Encoding, begin: int) -> np.ndarray:
-    """Return one piece's tokens as the rows ids, starts, ends, word_starts and word_ends, (5, N) int32."""
-    offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2) + begin
-    words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int32)
-    starts, ends = offsets[:, 0], offsets[:, 1]
-    is_first = np.ones(len(words), dtype=bool)
-    is_first[1:] = words[1:] != words[:-1]
-    word_of_token = np.cumsum(is_first) - 1
-    word_starts = starts[is_first][word_of_token]
-    is_last = np.roll(is_first, -1)  # a word ends before the next one begins; the last token ends the last word
-    word_ends = ends[is_last][word_of_token]
-    return np.stack((np.array(encoding.ids, dtype=np.int32), starts, ends, word_starts, word_ends))
+        head = np.concatenate((frame.first, question_ids, frame.middle))
+        return WindowPlan(head, frame.last, len(document), capacity, step)

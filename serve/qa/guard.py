@@ -18,7 +18,8 @@ from serve.lanes.fair_queue import Ticket
 from serve.metrics import Metrics
 from serve.qa import spans
 from serve.qa.answer_overlap import overlap
-from serve.qa.features import Document, Window
+from serve.qa.document import Document
+from serve.qa.features import Window
 from serve.qa.spans import Logits, SpanRules
 from serve.qa.types import Answer
 from serve.qa.window_runner import WindowRunner, logits_of

@@ -3,29 +3,193 @@
 The search is exact: one table holds the best logit sum of every valid span of the document. Its row is the span's first
 token, and its column is the number of tokens that follow. A span that two windows contain counts once, with the better
 of its two sums. The score is a softmax over the table, that is, a probability over all valid spans of all windows.
+
+Only a part of the table exists at a time. The windows arrive in the order of the document, so the rows before a window
+are complete when it arrives, and what they contribute can be kept in their place: the best spans and the sum of the
+softmax. Memory and the time of one step are therefore bounded, whatever the length of the document.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
-from serve.errors import InferenceFailed
-from serve.qa.features import Document, Window
-from serve.qa.types import Answer
+from serve.errors import InferenceFailed, PayloadTooLarge
+from serve.qa.document import Document
+from serve.qa.features import Window
+from serve.qa.ranking.calibration import Calibration
+from serve.qa.ranking.candidates import Candidate, best_spans, leave_out_blanks, merge
+from serve.qa.types import Answer, Question
 
 Logits = tuple[np.ndarray, np.ndarray]  # start and end logits of one window, (T,) float32 each
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SpanRules:
-    """What counts as an answer. max_answer_len is in tokens."""
+    """What counts as an answer, and what it reports. max_answer_len is in tokens.
+
+    no_answer_threshold: with handle_impossible_answer, "" is the answer if the smallest null logit sum of all windows
+    exceeds the best span's by more than this. returns_logits: answers report logit sums.
+    calibration: of the scores; None: they are a plain softmax.
+    """
 
     top_k: int
     max_answer_len: int
     handle_impossible_answer: bool
     align_to_words: bool
+    no_answer_threshold: float = 0.0
+    returns_logits: bool = False
+    calibration: Calibration | None = None
+
+
+# An answer needs about six times its characters and these, as an object, as JSON and in the buffers of its connection.
+# All answers to one request so need 12 MB and six times the request's texts at most.
+ANSWER_CHARS = 200
+DETAILED_ANSWER_CHARS = 400  # of an answer that reports more than its score
+ALL_ANSWERS_CHARS = 2_000_000
+
+INFINITE_SUM = "the model returned logits whose sum is infinity"
+BLOCK_CELLS = 2**18  # of the table that exist at a time (1 MB); an ordinary document needs fewer
+
+
+class AnswerRoom:
+    """How long all answers to one request may be together."""
+
+    def __init__(self, questions: Sequence[Question]) -> None:
+        self._left = ALL_ANSWERS_CHARS + sum(len(question.text) + len(question.context) for question in questions)
+
+    def take(self, spans: Sequence[Candidate], answer_chars: int = ANSWER_CHARS) -> None:
+        """Reserve room for answers, each of which needs answer_chars beside its text.
+
+        Raises: PayloadTooLarge if there is too little.
+        """
+        self._left -= sum(end - start + answer_chars for _, (start, end) in spans)
+        if self._left < 0:
+            raise PayloadTooLarge(
+                "the answers would need much more memory than the request; lower parameters.top_k or "
+                "parameters.max_answer_len, or split the request"
+            )
+
+
+class SpanSearch:
+    """The search over one document, to which windows are added in their order."""
+
+    def __init__(self, document: Document, longest: int, rules: SpanRules) -> None:
+        """longest: the largest number of the document's tokens in one window."""
+        self._document = document
+        self._rules = rules
+        columns = max(1, min(rules.max_answer_len, longest))
+        rows = min(len(document), max(BLOCK_CELLS // columns, 2 * longest))
+        self._table = np.full((rows, columns), -np.inf, dtype=np.float32)
+        self._beyond = np.full(columns, -np.inf, dtype=np.float32)
+        self._first_row = 0  # the token of the table's first row
+        self._null = np.inf
+        self._best = -np.inf
+        self._temperature = rules.calibration.temperature if rules.calibration else 1.0
+        self._total = 0.0  # of exp((logit - best) / temperature) over the completed rows
+        self._spans: list[Candidate] = []
+
+    def add(self, window: Window, logits: Logits) -> None:
+        """Add the next window.
+
+        Raises: InferenceFailed if a logit is not finite.
+        """
+        start, end = logits
+        if not (np.isfinite(start).all() and np.isfinite(end).all()):
+            raise InferenceFailed("the model returned a logit that is NaN or infinity")
+        self._null = min(self._null, float(start[0] + end[0]))
+        if window.first_token + window.context_tokens > self._first_row + len(self._table):
+            self._complete(window.first_token)
+        part = slice(window.context_offset, window.context_offset + window.context_tokens)
+        first = window.first_token - self._first_row
+        rows = self._table[first : first + window.context_tokens]
+        padded = np.concatenate((end[part], self._beyond))
+        # Row i is padded[i : i + columns].
+        ends = np.ndarray(rows.shape, padded.dtype, padded, strides=2 * padded.strides)
+        np.maximum(rows, start[part, None] + ends, out=rows)
+
+    def answers(self, context: str, room: AnswerRoom | None = None) -> list[Answer]:
+        """Return the best top_k answers over all windows, best first. See `rank`.
+
+        Raises: PayloadTooLarge if there is no room for them.
+        """
+        rules = self._rules
+        self._complete(self._first_row + len(self._table))
+        if rules.handle_impossible_answer or rules.returns_logits or rules.calibration:
+            return self._detailed_answers(context, room)
+        if self._best == -np.inf:
+            return [Answer("", 0.0, 0, 0)]
+        if not math.isfinite(self._best):
+            raise InferenceFailed(INFINITE_SUM)
+        if room is not None:
+            room.take(self._spans)
+        return [
+            Answer(context[start:end], min(math.exp(logit - self._best) / self._total, 1.0), start, end)
+            for logit, (start, end) in self._spans
+        ]
+
+    def _detailed_answers(self, context: str, room: AnswerRoom | None) -> list[Answer]:
+        """Return the answers if "" competes with the spans, if they report logits, or if scores are calibrated."""
+        rules = self._rules
+        null = self._null if rules.handle_impossible_answer else -np.inf
+        best = max(self._best, null)
+        if best == -np.inf:
+            return [Answer("", 0.0, 0, 0, {"logit": None} if rules.returns_logits else None)]
+        if not math.isfinite(best):
+            raise InferenceFailed(INFINITE_SUM)
+        nulls: list[Candidate] = [(null, (0, 0))] if rules.handle_impossible_answer else []
+        ranked = sorted([*self._spans, *nulls], key=lambda candidate: -candidate[0])
+        calibration = rules.calibration or Calibration()
+        total = self._total * calibration.weight(self._best - best) + calibration.weight(null - best)
+        scores = calibration.scores([logit - best for logit, _ in ranked], total)
+        order = list(range(len(ranked)))
+        shared: dict[str, float] = {}
+        if nulls:
+            of_null = ranked.index(nulls[0])
+            shared["null_score"] = scores[of_null]
+            if rules.returns_logits:
+                shared["null_logit"] = null
+            is_empty = null - self._best > rules.no_answer_threshold
+            first = of_null if is_empty else min(index for index in order if index != of_null)
+            order.sort(key=lambda index: index != first)
+        order = order[: rules.top_k]
+        if room is not None:
+            room.take([ranked[index] for index in order], DETAILED_ANSWER_CHARS)
+        return [
+            Answer(
+                context[start:end],
+                scores[index],
+                start,
+                end,
+                {**shared, "logit": logit} if rules.returns_logits else shared or None,
+            )
+            for index, (logit, (start, end)) in ((index, ranked[index]) for index in order)
+        ]
+
+    def _complete(self, end: int) -> None:
+        """Take the best spans and the sum out of the rows before the document's token `end`, and drop these rows."""
+        rows = self._table[: end - self._first_row]
+        if self._document.has_blanks:
+            leave_out_blanks(self._document, self._first_row, rows)
+        best = float(rows.max(initial=-np.inf))
+        if best > self._best:
+            self._total *= math.exp((self._best - best) / self._temperature)
+            self._best = best
+        if math.isfinite(self._best):
+            below = rows - np.float32(self._best)
+            if self._temperature != 1:
+                below /= np.float32(self._temperature)
+            self._total += float(np.exp(below).sum(dtype=np.float64))
+        top_k = self._rules.top_k
+        if best > (self._spans[-1][0] if len(self._spans) == top_k else -np.inf):
+            found = best_spans(self._document, self._first_row, rows, top_k, self._rules.align_to_words)
+            self._spans = merge(self._spans, found, top_k)
+        if end < self._first_row + len(self._table):
+            kept = len(self._table) - len(rows)
+            self._table[:kept] = self._table[len(rows) :].copy()
+            self._table[kept:] = -np.inf
+        self._first_row = end
 
 
 def rank(
@@ -43,66 +207,7 @@ def rank(
     before the start, at most max_answer_len tokens), except that all spans are searched,
     not only those of the 20 best starts and ends of each window.
     """
-    if not all(np.isfinite(part).all() for pair in logits for part in pair):
-        raise InferenceFailed("the model returned a logit that is NaN or infinity")
-    table = span_table(len(document.ids), windows, logits, rules.max_answer_len)
-    null = min(float(start[0] + end[0]) for start, end in logits) if rules.handle_impossible_answer else -np.inf
-    best = max(float(table.max(initial=-np.inf)), null)
-    if best == -np.inf:
-        return [Answer("", 0.0, 0, 0)]
-    if not np.isfinite(best):
-        raise InferenceFailed("the model returned logits whose sum is infinity")
-    total = float(np.exp(table - best).sum(dtype=np.float64)) + float(np.exp(null - best))
-    spans = [(logit, span) for span, logit in _best_spans(document, table, rules).items()]
-    if rules.handle_impossible_answer:
-        spans.append((null, (0, 0)))
-        spans.sort(key=lambda candidate: -candidate[0])
-    return [
-        Answer(context[start:end], min(float(np.exp(logit - best)) / total, 1.0), start, end)
-        for logit, (start, end) in spans[: rules.top_k]
-    ]
-
-
-def span_table(tokens: int, windows: Sequence[Window], logits: Sequence[Logits], max_answer_len: int) -> np.ndarray:
-    """Return the best sum of start and end logit of each span over all windows, (N, A) float32.
-
-    Row i and column k stand for the span of document tokens i to i + k, inclusive; -inf if no window holds the span.
-    """
-    columns = max(1, min(max_answer_len, max(window.context_tokens for window in windows)))
-    table = np.full((tokens, columns), -np.inf, dtype=np.float32)
-    beyond = np.full(columns, -np.inf, dtype=np.float32)
-    for window, (start, end) in zip(windows, logits, strict=True):
-        part = slice(window.context_offset, window.context_offset + window.context_tokens)
-        ends = sliding_window_view(np.concatenate((end[part], beyond)), columns)  # (n + 1, A): row i is end[i : i + A]
-        rows = table[window.first_token : window.first_token + window.context_tokens]
-        np.maximum(rows, start[part, None] + ends[:-1], out=rows)
-    return table
-
-
-def _best_spans(document: Document, table: np.ndarray, rules: SpanRules) -> dict[tuple[int, int], float]:
-    """Return the top_k distinct spans (start, end), in code points, with their logit sums, best first."""
-    starts, ends = document.starts, document.ends
-    if rules.align_to_words:
-        starts, ends = document.word_starts, document.word_ends
-    flat = table.ravel()
-    found: dict[tuple[int, int], float] = {}
-    candidates = rules.top_k
-    while True:  # several spans may align to the same words and so be one answer: then more candidates are needed
-        candidates = min(candidates, flat.size)
-        for index in _largest(flat, candidates):
-            if flat[index] == -np.inf:  # no window holds it
-                break
-            first, length = divmod(int(index), table.shape[1])
-            found.setdefault((int(starts[first]), int(ends[first + length])), float(flat[index]))
-        if len(found) >= rules.top_k or candidates == flat.size:
-            return dict(list(found.items())[: rules.top_k])
-        candidates *= 4
-
-
-def _largest(values: np.ndarray, count: int) -> np.ndarray:
-    """Return the indices of the largest values, largest first; of equal values, the one with the lowest index."""
-    if count == 1:
-        return np.array([values.argmax()])
-    chosen = np.argpartition(-values, count - 1)[:count]
-    ranked: np.ndarray = chosen[np.lexsort((chosen, -values[chosen]))]
-    return ranked
+    search = SpanSearch(document, max(window.context_tokens for window in windows), rules)
+    for window, pair in zip(windows, logits, strict=True):
+        search.add(window, pair)
+    return search.answers(context)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from container.precision import Precision
 from model_loader.model_io import ModelInput
+from serve.lanes.cost import CostTable
 from serve.lanes.fair_queue import Job, Ticket
 from serve.lanes.precisions import Precisions
 from serve.qa.spans import Logits
@@ -15,6 +16,7 @@ class WindowRunner(Protocol):
     """Runs windows. The server uses serve.lanes.pool.LanePool."""
 
     precisions: Precisions
+    costs: CostTable
 
     def submit(self, ticket: Ticket, precision: Precision, inputs: Sequence[ModelInput]) -> list[Job]:
         """Queue windows of a request."""
@@ -24,9 +26,6 @@ class WindowRunner(Protocol):
 
     def drop(self, ticket: Ticket, jobs: Collection[Job]) -> None:
         """Remove the windows of this request that still wait."""
-
-    def cost_ms(self, precision: Precision, inputs: Sequence[ModelInput]) -> float:
-        """Return the expected cost of windows, in lane-milliseconds."""
 
 
 async def logits_of(jobs: Sequence[Job]) -> list[Logits]:

@@ -20,29 +20,38 @@ from moto.applicationautoscaling.exceptions import AWSValidationException as Sca
 from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
+from moto.s3.models import S3Backend
 from moto.sagemaker.exceptions import AWSValidationException
+from moto.sagemaker.models import FakeEndpointConfig
 from moto.sagemaker.responses import SageMakerResponse
 from moto.server import ThreadedMotoServer
 
+from tests.aws import refusals
+from tests.aws.guide_policy import statements_for
+from tests.aws.iam import REGION, refuse_unless_allowed
+from tests.aws.recording import Request, watch
 from tools.deploy import commands
 from tools.deploy.config import DeploymentConfig
 from tools.deploy.deployment import Deployment
 from tools.remote.aws import Aws
+from tools.remote.client import instance_types_of
 
-REGION = "eu-west-1"
 INSTANCE = "ml.c5.2xlarge"  # moto does not know ml.c6i
 SCALED = {"max_instances": 3, "scale_target": 700, "rollback_alarm": True}
 _REGISTER = ApplicationAutoScalingResponse.register_scalable_target
+_CREATE_MODEL = SageMakerResponse.create_model
+_DELETE_BUCKET = S3Backend.delete_bucket
+_CHECK_VARIANTS = FakeEndpointConfig.validate_production_variants
+_DEREGISTER = ApplicationAutoScalingResponse.deregister_scalable_target
 # Replaces the command docker. test_container_engine.py pushes with a real engine to a real registry.
 _ENGINE = """#!{python}
-import sys, boto3
+import os, sys, boto3
 if sys.argv[1:3] == ["image", "inspect"]:
     print("sha256:" + "5" * 64)
-elif sys.argv[1] == "login":
-    assert sys.stdin.read()
 elif sys.argv[1] == "push":
     repository, tag = sys.argv[2].partition("/")[2].split(":")
-    manifest = '{{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}}'
+    media_type = os.environ.get("ENGINE_FORMAT", "application/vnd.docker.distribution.manifest.v2+json")
+    manifest = '{{"schemaVersion": 2, "mediaType": "%s"}}' % media_type
     boto3.client("ecr", "{region}").put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag)
 """
 
@@ -52,12 +61,37 @@ def running(patch: pytest.MonkeyPatch) -> Iterator[str]:
     """Run moto's server and yield its URL."""
     patch.setattr(SageMakerResponse, "update_endpoint", _update_endpoint, raising=False)
     patch.setattr(SageMakerResponse, "stop_transform_job", _stop_transform_job, raising=False)
+    patch.setattr(SageMakerResponse, "create_model", _create_model)
+    for name in ("describe_model", "describe_endpoint", "describe_endpoint_config"):
+        patch.setattr(SageMakerResponse, name, _without_empty(getattr(SageMakerResponse, name)))
     patch.setattr(ApplicationAutoScalingResponse, "register_scalable_target", _register)
+    patch.setattr(ApplicationAutoScalingResponse, "deregister_scalable_target", _deregister)
+    patch.setattr(ApplicationAutoScalingResponse, "list_tags_for_resource", _list_target_tags, raising=False)
+    patch.setattr(ApplicationAutoScalingResponse, "tag_resource", _tag_target, raising=False)
+    patch.setattr(S3Backend, "delete_bucket", _delete_bucket)
+    patch.setattr(FakeEndpointConfig, "validate_production_variants", _check_variants)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+def _create_model(self: Any) -> ActionResult:
+    """Answer CreateModel. moto forgets whether the container is isolated."""
+    result: ActionResult = _CREATE_MODEL(self)
+    model = self.sagemaker_backend._models[self._get_param("ModelName")]
+    model.enable_network_isolation = bool(self._get_param("EnableNetworkIsolation"))
+    return result
+
+
+def _without_empty(describe: Any) -> Any:
+    """Return a method that answers like moto's. Like AWS, it leaves out what the resource does not have."""
+
+    def answer(self: Any) -> ActionResult:
+        return ActionResult({key: value for key, value in describe(self).result.items() if value != {}})
+
+    return answer
 
 
 def _update_endpoint(self: Any) -> ActionResult:
@@ -69,10 +103,11 @@ def _update_endpoint(self: Any) -> ActionResult:
         raise AWSValidationException("The AsyncInferenceConfig parameter cannot be removed from this endpoint")
     scaled = applicationautoscaling_backends[backend.account_id][backend.region_name].targets
     names = {resource_id for targets in scaled.values() for resource_id in targets}
-    types = {variant["VariantName"]: variant.get("InstanceType") for variant in new.production_variants}
+    types = {variant["VariantName"]: instance_types_of(variant) for variant in new.production_variants}
     for variant in old.production_variants:
         name = variant["VariantName"]
-        if f"endpoint/{endpoint.endpoint_name}/variant/{name}" in names and types.get(name) != variant["InstanceType"]:
+        scales = f"endpoint/{endpoint.endpoint_name}/variant/{name}" in names
+        if scales and types.get(name) != instance_types_of(variant):
             raise AWSValidationException(f"the variant {name} is a target of autoscaling: deregister it first")
     kept = {one["VariantName"]: one for one in endpoint.production_variants}
     endpoint.production_variants = endpoint._process_production_variants(new.production_variants)
@@ -86,12 +121,53 @@ def _update_endpoint(self: Any) -> ActionResult:
     return ActionResult({"EndpointArn": endpoint.arn})
 
 
+def _check_variants(self: Any, production_variants: list[dict[str, Any]]) -> None:
+    """Check the variants of CreateEndpointConfig. moto does not know instance pools."""
+    _CHECK_VARIANTS(self, [variant for variant in production_variants if "InstancePools" not in variant])
+
+
 def _register(self: Any) -> str:
     """Answer RegisterScalableTarget. Like AWS, refuse tags for a target that exists already."""
     targets = self.applicationautoscaling_backend.targets.get(self._get_param("ScalableDimension"), {})
     if self._get_param("ResourceId") in targets and self._get_param("Tags"):
         raise ScalingValidationException("The scalable target that you tried to tag already exists")
-    return str(_REGISTER(self))
+    answer = str(_REGISTER(self))
+    if tags := self._get_param("Tags"):
+        _find_target(self, self._get_param("ResourceId")).tags = dict(tags)
+    return answer
+
+
+def _find_target(self: Any, name_or_arn: str) -> Any:
+    targets = self.applicationautoscaling_backend.targets.values()
+    return next(one for each in targets for one in each.values() if name_or_arn in (one.resource_id, one.arn))
+
+
+def _list_target_tags(self: Any) -> str:
+    """Answer ListTagsForResource, which moto does not have for scalable targets."""
+    return json.dumps({"Tags": getattr(_find_target(self, self._get_param("ResourceARN")), "tags", {})})
+
+
+def _tag_target(self: Any) -> str:
+    """Answer TagResource, which moto does not have for scalable targets."""
+    target = _find_target(self, self._get_param("ResourceARN"))
+    target.tags = {**getattr(target, "tags", {}), **self._get_param("Tags")}
+    return "{}"
+
+
+def _deregister(self: Any) -> str:
+    """Answer DeregisterScalableTarget. Like AWS, delete the scaling policies of the target."""
+    policies = self.applicationautoscaling_backend.policies
+    for key in [key for key, policy in policies.items() if policy.resource_id == self._get_param("ResourceId")]:
+        del policies[key]
+    return str(_DEREGISTER(self))
+
+
+def _delete_bucket(self: S3Backend, bucket_name: str) -> Any:
+    """Delete a bucket. Like AWS, forget its tags; moto gives them to the next bucket of this name."""
+    deleted = _DELETE_BUCKET(self, bucket_name)
+    if deleted:
+        self.tagger.delete_all_tags_for_resource(f"arn:aws:s3:::{bucket_name}")
+    return deleted
 
 
 def _stop_transform_job(self: Any) -> EmptyResult:
@@ -151,11 +227,22 @@ def install_engine(folder: Path, patch: pytest.MonkeyPatch) -> None:
 def make_deployment(
     artifact: Path, session: boto3.Session | None = None, lines: list[str] | None = None, **values: Any
 ) -> Deployment:
-    """Return a deployment of the artifact into the account. Its lines of progress are added to `lines`."""
+    """Return a deployment of the artifact into the account. Its lines of progress are added to `lines`.
+
+    The caller has the permissions of the guide, and AWS's refusals are those of refusals.py.
+    """
     defaults = {"region": REGION, "model_dir": artifact, "engine": "engine", "instance": INSTANCE}
     config = DeploymentConfig(**{**defaults, **values})
     report = (lines if lines is not None else []).append
-    return Deployment(Aws(REGION, config.overrides, session), config, report)
+    statements = statements_for(config)
+
+    def see(request: Request) -> None:
+        refuse_unless_allowed(statements, request)
+        refusals.check(request)
+
+    session = session or boto3.Session(region_name=REGION)
+    watched = watch(session, see)
+    return Deployment(Aws(REGION, config.overrides, watched), config, report)
 
 
 def remove_all(deployment: Deployment) -> None:
@@ -163,14 +250,31 @@ def remove_all(deployment: Deployment) -> None:
     commands.down(deployment, commands.existing_resources(deployment))
 
 
-def refusing(operation: str, message: str, times: int) -> boto3.Session:
+def refusing(operation: str, message: str, times: int, code: str = "ValidationException") -> boto3.Session:
     """Return a session in which AWS refuses the first requests of an operation with this message."""
     session, refused = boto3.Session(region_name=REGION), iter(range(times))
 
     def answer(**_: Any) -> Any:
         if next(refused, None) is None:
             return None
-        return SimpleNamespace(status_code=400), {"Error": {"Code": "ValidationException", "Message": message}}
+        return SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": message}}
 
-    session.events.register(f"before-call.sagemaker.{operation}", answer)
+    session.events.register(f"before-call.*.{operation}", answer)
     return session
+
+
+def describe_variants(key: str) -> dict[str, float]:
+    """Return one value of each variant of the endpoint, by the variant's name."""
+    variants = boto3.client("sagemaker", REGION).describe_endpoint(EndpointName="bert-qa")["ProductionVariants"]
+    return {one["VariantName"]: one[key] for one in variants}
+
+
+class Recorder:
+    """A session that keeps the requests that change something."""
+
+    def __init__(self, session: boto3.Session | None = None) -> None:
+        self.requests: list[Request] = []
+        self.session = watch(session or boto3.Session(region_name=REGION), self.requests.append)
+
+    def sent(self, operation: str) -> list[dict[str, Any]]:
+        return [request.parameters for request in self.requests if request.operation == operation]

@@ -1,8 +1,12 @@
 """Fixtures for tests against an AWS account on localhost."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.aws.stacks import recorded_stacks
 
 
 @pytest.fixture
@@ -13,3 +17,10 @@ def artifact(tmp_path: Path) -> Path:
     (directory / "tokenizer.json").write_text("{}")
     (directory / "model_int8.pt").write_bytes(b"int8" * 1000)
     return directory
+
+
+@pytest.fixture
+def resolved(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """An empty account, and the properties of the resources of each new stack, with all functions resolved."""
+    with recorded_stacks(monkeypatch) as seen:
+        yield seen

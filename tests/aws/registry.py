@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import httpx
 import pytest
 
-from tools.deploy.container_engine import ContainerEngine
+from tools.deploy.container_image.engine import ContainerEngine
 from tools.local_server import free_port
 
 USER = "AWS"  # the user name of ECR
@@ -53,6 +53,10 @@ class Registry:
         """Return the tags in a repository, or an empty list if the repository does not exist."""
         found = self._ask("GET", f"{repository}/tags/list")
         return found.json()["tags"] if found.is_success else []
+
+    def media_type(self, repository: str, tag: str) -> str:
+        """Return the format of an image's manifest."""
+        return self._ask("HEAD", f"{repository}/manifests/{tag}").raise_for_status().headers["Content-Type"]
 
     def digest(self, repository: str, tag: str) -> str:
         """Return the digest of an image's manifest, such as sha256:..."""

@@ -1,6 +1,10 @@
 """The installed container engine and a registry on localhost: pushed images can be pulled, and errors are reported."""
 
+import base64
 import io
+import json
+import os
+import re
 import subprocess
 import tarfile
 import uuid
@@ -11,8 +15,12 @@ import httpx
 import pytest
 
 from tests.aws.registry import PASSWORD, USER, Registry, running
-from tools.deploy.container_engine import ContainerEngine
+from tools.deploy.container_image.engine import ContainerEngine
+from tools.deploy.container_image.registry_login import temporary_login
+from tools.deploy.steps.preparation.image_format import DOCKER_MANIFEST
 from tools.errors import ToolError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +64,47 @@ def test_a_pushed_image_can_be_pulled_by_its_digest(engine: ContainerEngine, reg
     pushed = f"{registry.host}/bert-qa@{registry.digest('bert-qa', 'one')}"
     image_id = engine.image_id(image)
     command(engine, "rmi", f"{registry.host}/bert-qa:one", image)
-    command(engine, "pull", pushed)
+    with temporary_login(registry.host, USER, PASSWORD) as environment:
+        subprocess.run([engine.command, "pull", pushed], capture_output=True, check=True, env=environment)
     assert engine.image_id(pushed) == image_id
     command(engine, "rmi", pushed)
+
+
+def test_make_image_builds_an_image_in_the_format_that_sagemaker_accepts(
+    engine: ContainerEngine, registry: Registry, tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    uri = f"{registry.host}/bert-qa:made"
+    make = ["make", "-f", str(ROOT / "Makefile"), "image", f"IMAGE={uri}", f"CONTAINER_ENGINE={engine.command}"]
+    subprocess.run(make, cwd=tmp_path, check=True, env={**os.environ, "BUILDAH_ISOLATION": "chroot"})
+    engine.push(uri, uri, user=USER, password=PASSWORD)
+    assert registry.media_type("bert-qa", "made") == DOCKER_MANIFEST
+
+
+@pytest.mark.parametrize(
+    ("lists", "expected"),
+    [
+        ("--output --provenance", "--provenance=false --output=type=docker,oci-mediatypes=false -t"),
+        ("--output", "build --output=type=docker,oci-mediatypes=false -t"),
+        ("", "build -t"),
+        ("podman", "--format docker -t"),
+    ],
+    ids=["buildx", "buildx 0.9", "without buildx", "podman under the name docker"],
+)
+def test_make_image_uses_the_options_that_the_engine_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lists: str, expected: str
+) -> None:
+    (tmp_path / "docker").write_text(f"#!/bin/sh\necho {lists}\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("TORCH_INDEX_URL", "")
+    monkeypatch.delenv("TORCH_INDEX_URL")
+    monkeypatch.delenv("BASE_IMAGE", raising=False)
+    done = subprocess.run(
+        ["make", "-n", "-f", str(ROOT / "Makefile"), "image", "CONTAINER_ENGINE=docker"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert expected in " ".join(done.stdout.split())
 
 
 def test_a_second_push_changes_nothing(engine: ContainerEngine, registry: Registry, image: str) -> None:
@@ -69,13 +115,55 @@ def test_a_second_push_changes_nothing(engine: ContainerEngine, registry: Regist
     assert (registry.tags("bert-qa"), registry.digest("bert-qa", "one")) == (["one"], before)
 
 
-def test_a_wrong_password_gives_an_error_with_the_message_of_the_engine(
-    engine: ContainerEngine, registry: Registry, image: str
+def test_a_wrong_password_gives_an_error_after_the_message_of_the_engine(
+    engine: ContainerEngine, registry: Registry, image: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ToolError, match=r"login.* failed: .*(?i:unauthorized|invalid username/password)") as raised:
+    with pytest.raises(ToolError, match=r"push .* failed") as raised:
         engine.push(image, f"{registry.host}/bert-qa:one", user=USER, password="wrong horse")
-    assert "wrong horse" not in str(raised.value)
+    shown = "".join(capfd.readouterr())
+    assert re.search("(?i)unauthorized|authentication required|invalid username/password", shown)
+    assert "wrong horse" not in str(raised.value) + shown
     assert registry.tags("bert-qa") == []
+
+
+def test_a_push_works_with_a_credential_helper_and_leaves_the_users_credentials_alone(
+    engine: ContainerEngine, registry: Registry, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"credsStore": "ecr-login", "credHelpers": {registry.host: "ecr-login"}, "proxies": {}}
+    (tmp_path / "docker").mkdir()
+    file = tmp_path / "docker" / "config.json"
+    file.write_text(json.dumps(own))
+    monkeypatch.setenv("DOCKER_CONFIG", str(file.parent))
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "auth.json"))
+    engine.push(image, f"{registry.host}/bert-qa:one", user=USER, password=PASSWORD)
+    assert registry.tags("bert-qa") == ["one"]
+    assert json.loads(file.read_text()) == own
+    assert not (tmp_path / "auth.json").exists()
+
+
+def test_the_temporary_configuration_keeps_all_but_the_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"credsStore": "desktop", "auths": {"other": {}}, "currentContext": "remote", "proxies": {"default": {}}}
+    (tmp_path / "contexts").mkdir()
+    (tmp_path / "config.json").write_text(json.dumps(own))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with temporary_login("registry.example", "AWS", "secret") as environment:
+        folder = Path(environment["DOCKER_CONFIG"])
+        assert folder.stat().st_mode & 0o077 == 0
+        assert (folder / "contexts").resolve() == tmp_path / "contexts"
+        config = json.loads((folder / "config.json").read_text())
+    assert not folder.exists()
+    auths = config.pop("auths")
+    assert base64.b64decode(auths["registry.example"]["auth"]) == b"AWS:secret"
+    assert config == {"currentContext": "remote", "proxies": {"default": {}}}
+
+
+def test_a_configuration_of_docker_that_is_not_json_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.json").write_text("{")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with pytest.raises(ToolError, match="config.json cannot be used"), temporary_login("r", "u", "p"):
+        pass
 
 
 def test_the_error_for_a_refused_push_names_the_command(
@@ -88,7 +176,7 @@ def test_the_error_for_a_refused_push_names_the_command(
 
 
 def test_the_error_for_a_missing_image_says_how_to_build_it(engine: ContainerEngine) -> None:
-    with pytest.raises(ToolError, match=rf"`{engine.command} build -t bert-qa-none \.`"):
+    with pytest.raises(ToolError, match="`make image IMAGE=bert-qa-none`"):
         engine.image_id("bert-qa-none")
 
 

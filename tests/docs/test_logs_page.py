@@ -76,6 +76,8 @@ def test_the_line_of_a_request_has_the_documented_fields_and_no_other(
         "/invocations", json={"question": "Who built it?", "context": "Zoë Müller built it."}
     ).raise_for_status()
     assert client.post("/invocations", json={"question": "Who built it?"}).status_code == 422
+    assert client.put("/info").status_code == 405
+    client.post("/invocations", content=b"{}\n", headers={"Content-Type": "application/jsonlines"}).raise_for_status()
     client.get("/ping")  # the log line of a request follows its answer
     lines = log_lines(server) + log_lines(multi_model_server)
     written = {field for line in lines if line["message"] == "invocation" for field in line}

@@ -1,9 +1,13 @@
-"""A copy of the demo artifact."""
+"""A copy of the demo artifact, and the comparison of every response with the API's description."""
 
 import shutil
 from pathlib import Path
 
 import pytest
+
+from tests.described_responses import responses_are_as_described
+
+__all__ = ["responses_are_as_described"]
 
 
 @pytest.fixture

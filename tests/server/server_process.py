@@ -63,7 +63,7 @@ class ServerProcesses:
 def server_processes(server: LocalServer) -> ServerProcesses:
     """Find the processes of a server with one model."""
     (worker,) = psutil.Process(server.process.pid).children()
-    (zygote,) = worker.children()
+    (zygote,) = (child for child in worker.children() if "model_loader.zygote" in child.cmdline())
     return ServerProcesses(worker, zygote, [lane for lane in zygote.children() if not has_ended(lane.pid)])
 
 

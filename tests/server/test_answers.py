@@ -9,7 +9,7 @@ from tests.server.questions import ANSWER, CONTEXT, LONG_TEXT, QUESTION, ask
 @pytest.mark.parametrize("version", ["INT8", "FP32", "int8", "Fp32"])
 def test_the_sample_form_gets_an_exact_span(client: httpx.Client, version: str) -> None:
     body = ask(client, question=QUESTION, context=CONTEXT, version=version)
-    assert set(body) == {"question", "answer", "score", "start", "end", "version"}
+    assert set(body) == {"question", "answer", "score", "start", "end", "precision", "version"}
     assert body["answer"] == ANSWER
     assert CONTEXT[body["start"] : body["end"]] == body["answer"]
     assert 0 < body["score"] <= 1

@@ -60,7 +60,9 @@ def test_a_lane_that_hangs_is_killed_and_another_lane_runs_its_window(demo_dir: 
         wide.suspend()  # a single request on an idle server goes to the wide lane
         answer = post(server, BODY)
         assert (answer.status_code, answer.json()["answer"]) == (200, ANSWER)
-        assert "has not replied for" in (tmp_path / "log").read_text()
+        # The pool's time limit and the heartbeat find it after about the same time.
+        log = (tmp_path / "log").read_text()
+        assert "has not replied for" in log or "was stopped by a signal" in log
 
 
 def test_a_zygote_that_dies_is_replaced(demo_dir: Path, tmp_path: Path) -> None:

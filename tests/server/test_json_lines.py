@@ -3,7 +3,9 @@
 import json
 import socket
 import threading
+from codecs import BOM_UTF8
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -36,14 +38,37 @@ def test_each_line_gets_one_line_in_the_same_order(client: httpx.Client, name: s
     response = client.post("/invocations", content=b"\n".join(lines) + b"\n", headers={"content-type": name})
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/jsonlines"
-    answers = [json.loads(line) for line in response.text.splitlines()]
+    answers = [json.loads(line or "null") for line in response.text.splitlines()]
     assert len(answers) == len(lines)
     assert answers[0]["answer"] == ANSWER
     assert answers[1]["error_type"] == "malformed_body"
     assert answers[2]["answer"].startswith("42")
-    assert answers[3]["error_type"] == "malformed_body"
+    assert answers[3] is None
     assert answers[4]["error_type"] == "precision_unavailable"
     assert answers[5]["predictions"][0]["answer"] == ANSWER
+
+
+def test_a_byte_order_mark_costs_no_line(client: httpx.Client) -> None:
+    lines = orjson.dumps({"question": QUESTION, "context": CONTEXT}) + b"\n"
+    response = client.post("/invocations", content=BOM_UTF8 + lines * 2, headers=HEADERS)
+    assert [json.loads(line)["answer"] for line in response.text.splitlines()] == [ANSWER, ANSWER]
+
+
+def test_an_asynchronous_endpoint_answers_large_and_simultaneous_requests(demo_dir: Path, tmp_path: Path) -> None:
+    """JSON Lines are larger than MAX_PAYLOAD_MB, and three long documents come at once to a short queue."""
+    environment = {"ASYNC_INFERENCE": "true", "MAX_PAYLOAD_MB": "1", "MAX_QUEUE_SECONDS": "0.001", "NARROW_LANES": "1"}
+    document = orjson.dumps({"question": QUESTION, "context": "Zoë Müller built the lighthouse. " * 5000})
+    with LocalServer(demo_dir, log=tmp_path / "log", environment=environment) as server:
+        url = f"{server.url}/invocations"
+
+        def ask(body: bytes, media_type: str) -> int:
+            return httpx.post(url, content=body, headers={"Content-Type": media_type}, timeout=600).status_code
+
+        with ThreadPoolExecutor(3) as pool:
+            asked = [pool.submit(ask, document, "application/json") for _ in range(3)]
+            assert [one.result() for one in asked] == [200, 200, 200]
+        assert ask(LINE * (2 * 2**20 // len(LINE)), "application/jsonlines") == 200
+        assert ask(document + b" " * 2**20, "application/json") == 413
 
 
 def test_a_large_batch_needs_little_memory(demo_dir: Path, tmp_path: Path) -> None:

@@ -69,9 +69,43 @@ def test_a_loaded_model_is_listed_and_answers_until_it_is_unloaded(client: httpx
     assert invoke(client, "first").status_code == 200
 
 
+def test_a_model_ranks_over_several_passages(client: httpx.Client) -> None:
+    body = {"question": BODY["question"], "contexts": ["It rained.", BODY["context"]]}
+    for padding in ("", "x" * 40_000):  # here, and in a text process
+        found = invoke(client, "first", {**body, "padding": padding}).json()
+        assert (found["answer"], found["context_index"]) == (ANSWER, 1)
+
+
 def test_a_model_whose_name_is_taken_is_not_loaded(client: httpx.Client, demo_dir: Path) -> None:
     assert fails(load(client, "first", demo_dir), 409, "model_already_loaded")
     assert invoke(client, "first").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"model_name": "x", "modelUrl": "/x"}, "did you mean url? The fields are model_name and url"),
+        ({"modelName": "x", "url": "/x"}, "did you mean model_name?"),
+        ({"model_name": "x", "directory": "/x"}, "not known; the fields are model_name and url"),
+    ],
+)
+def test_a_field_that_is_not_known_is_refused_with_the_right_name(
+    client: httpx.Client, body: dict[str, str], words: str
+) -> None:
+    response = client.post("/models", json=body)
+    assert fails(response, 422, "invalid_request")
+    assert words in response.json()["error"]
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/jsonlines", "application/x-www-form-urlencoded"])
+def test_a_load_with_another_media_type_than_json_is_refused(
+    client: httpx.Client, demo_dir: Path, content_type: str
+) -> None:
+    body = f'{{"model_name": "other", "url": "{demo_dir}"}}'.encode()
+    response = client.post("/models", content=body, headers={"content-type": content_type})
+    assert fails(response, 415, "unsupported_media_type")
+    assert "application/json" in response.json()["error"]
+    assert client.post("/models", content=body).status_code == 200  # without a header, the body is JSON
 
 
 def test_a_url_without_a_model_gets_404(client: httpx.Client, tmp_path: Path) -> None:
@@ -211,7 +245,7 @@ def test_the_openapi_description_has_the_models_api(client: httpx.Client) -> Non
     assert "LoadRequest" in described["components"]["schemas"]
     paths = described["paths"]
     shown = {*paths["/models"]["post"]["responses"], *paths["/models/{model_name}/invoke"]["post"]["responses"]}
-    assert shown == {"200", *map(str, ERROR_STATUS.values())}
+    assert shown == {"200", *map(str, ERROR_STATUS.values())} - {"405"}  # which belongs to no operation
 
 
 def test_sigterm_while_a_model_loads_ends_all_processes(demo_dir: Path, tmp_path: Path) -> None:

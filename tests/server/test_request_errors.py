@@ -1,10 +1,12 @@
 """A request that cannot be answered gets a status and an error that says what is wrong."""
 
+import json
 from typing import Any
 
 import httpx
 import pytest
 
+from serve.text_process.client import LARGE_BODY_BYTES
 from tests.server.questions import CONTEXT, QUESTION
 
 # The status and the error type of each bad request, and the arguments for httpx that send it.
@@ -55,6 +57,40 @@ def test_a_bad_request_gets_its_status_and_error_type(
     response = expect_error(client, status, error_type, **request_)
     assert "lighthouse" not in response.text.lower()  # an error repeats no text of the request
     assert client.get("/ping").status_code == 200
+
+
+@pytest.mark.parametrize("second", ["application/json", "application/jsonlines"])
+def test_two_content_types_are_refused(client: httpx.Client, second: str) -> None:
+    headers = [("Content-Type", "application/json"), ("Content-Type", second)]
+    body = json.dumps({"question": QUESTION, "context": CONTEXT}).encode()
+    response = expect_error(client, 415, "unsupported_media_type", content=body, headers=headers)
+    assert "Content-Type is not one media type" in response.json()["error"]
+
+
+def test_a_list_field_that_stands_twice_is_one_list(client: httpx.Client) -> None:
+    body = {"question": QUESTION, "context": CONTEXT}
+    accept = [("Accept", "text/csv"), ("Accept", "application/json")]
+    assert client.post("/invocations", json=body, headers=accept).status_code == 200
+    encoded = [("Content-Encoding", "identity"), ("Content-Encoding", "gzip")]
+    expect_error(client, 415, "unsupported_media_type", json=body, headers=encoded)
+
+
+@pytest.mark.parametrize("form", ["instances", "inputs"])
+def test_a_precision_that_is_not_loaded_is_named_with_its_item_in_small_and_large_requests(
+    client: httpx.Client, form: str
+) -> None:
+    item = {"question": QUESTION, "context": CONTEXT}
+    large = {"question": QUESTION, "context": CONTEXT * 300}
+    assert len(json.dumps(large)) > LARGE_BODY_BYTES
+    messages = {
+        expect_error(client, 422, "precision_unavailable", json={form: items}).json()["error"]
+        for items in (
+            [item, item, item, {**item, "precision": "BF16"}],
+            [item, large, item, {**item, "precision": "BF16"}],
+        )
+    }
+    (message,) = messages
+    assert message.startswith(f"{form}.3.precision: BF16 is not loaded")
 
 
 def test_an_error_in_one_item_of_a_list_names_the_item(client: httpx.Client) -> None:

@@ -21,7 +21,17 @@ def test_an_unknown_command_shows_the_usage(arguments: tuple[str, ...]) -> None:
     assert ended.stderr.startswith("usage: serve")
 
 
-@pytest.mark.parametrize("setting", [("PORT", "http"), ("PRECISIONS", "INT4"), ("MAX_QUEUE_SECONDS", "-1")])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        ("PORT", "http"),
+        ("port", "abc"),
+        ("PRECISIONS", "INT4"),
+        ("MAX_QUEUE_SECONDS", "-1"),
+        ("HOST", "192.0.2.1"),
+        ("onednn_max_cpu_isa", "AVX1024"),
+    ],
+)
 def test_a_bad_setting_ends_the_server_with_one_line_that_names_it(setting: tuple[str, str], demo_dir: Path) -> None:
     ended = run_until_exit({"MODEL_DIR": str(demo_dir), setting[0]: setting[1]})
     assert ended.returncode == 78

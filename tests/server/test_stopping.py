@@ -2,11 +2,13 @@
 
 import concurrent.futures
 import signal
+import socket
 import time
 from pathlib import Path
 
 import httpx
 
+from tests.hostile.exchange import read_responses
 from tests.server.questions import long_body
 from tests.server.server_process import queued_windows, server_processes
 from tests.waiting import wait_until
@@ -22,7 +24,7 @@ def test_accepted_requests_are_answered_after_sigterm(demo_dir: Path, tmp_path: 
         ):
             asked = [pool.submit(client.post, "/invocations", json=long_body(400)) for _ in range(8)]
             wait_until("a request waits in the queue", lambda: queued_windows(server) > 0)
-            time.sleep(0.3)  # by now, the server has read the request lines of all eight
+            time.sleep(1)  # by now, the server has read the request lines of all eight
             found = server_processes(server)
             begin = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
@@ -31,6 +33,28 @@ def test_accepted_requests_are_answered_after_sigterm(demo_dir: Path, tmp_path: 
         assert time.monotonic() - begin < 25
         everyone = [found.worker, found.zygote, *found.lanes]
         wait_until("every process has ended", lambda: not any(process.is_running() for process in everyone))
+
+
+def test_a_request_that_cannot_be_answered_before_the_server_has_to_stop_is_told_so(
+    demo_dir: Path, tmp_path: Path
+) -> None:
+    """It takes the 23 s of the drain. Without the error, the client would get status 500, or a closed connection."""
+    with LocalServer(demo_dir, log=tmp_path / "log") as server:
+        server.wait_until_ready()
+        connections = []
+        for media_type in ("application/json", "application/jsonlines"):
+            connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+            head = f"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: {media_type}\r\nContent-Length: 100\r\n\r\n"
+            connection.sendall(head.encode() + b'{"question": "Wh')
+            connections.append(connection)
+        assert httpx.get(f"{server.url}/ping").status_code == 200  # by now, the server has read what came before
+        server.process.send_signal(signal.SIGTERM)
+        for connection in connections:
+            (response,) = read_responses(connection, 1)
+            assert (response.status, response.json()["error_type"]) == (503, "not_ready")
+            assert "send it again" in response.json()["error"]
+            connection.close()
+        assert server.process.wait(10) == 0
 
 
 def test_sigterm_ends_a_server_that_is_still_loading(demo_dir: Path, tmp_path: Path) -> None:

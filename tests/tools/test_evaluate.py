@@ -15,6 +15,9 @@ import httpx
 import numpy as np
 import pytest
 
+from model_loader import manifest
+from model_loader.file_hash import sha256_of
+from tests.artifacts import edit_manifest
 from tests.tools.command import command_line, error_of, run_tool
 from tests.tools.demo_files import HELD_OUT
 from tools.answers.artifact import ArtifactSource
@@ -127,6 +130,51 @@ def test_a_complete_run_leaves_no_journal(runs: dict[str, Path]) -> None:
     assert [list((directory / "journal").iterdir()) for directory in runs.values()] == [[], []]
 
 
+# Scores
+
+
+def test_the_report_says_how_often_answers_of_a_score_are_right(runs: dict[str, Path]) -> None:
+    here, there = (report_of(runs[name]) for name in ("process", "http"))
+    assert here["reliability"] == there["reliability"]
+    assert here["answer_scores"] == there["answer_scores"]
+    examples = read_examples(str(HELD_OUT))
+    printed = (runs["process"] / "printed").read_text()
+    for precision, found in here["reliability"].items():
+        scores, answers = here["answer_scores"][precision], here["answers"][precision]
+        is_right = {example.id: bool(exact_match(answers[example.id], example.answers)) for example in examples}
+        assert found["right"] == pytest.approx(np.mean(list(is_right.values())))
+        assert sum(one["questions"] for one in found["bins"]) == 196
+        assert f"{found['expected_calibration_error']:.3f}" in printed
+        for coverage in filter(None, found["coverage"].values()):
+            taken = [name for name, score in scores.items() if score >= coverage["threshold"]]
+            assert len(taken) / 196 == pytest.approx(coverage["coverage"])
+            assert np.mean([is_right[name] for name in taken]) == pytest.approx(coverage["precision"])
+            assert f"{100 * coverage['coverage']:.1f} %" in printed
+
+
+def test_calibrate_stores_a_calibration_that_the_next_run_uses(artifact_copy: Path, tmp_path: Path) -> None:
+    arguments = ("--model-dir", artifact_copy, "--data", HELD_OUT, "--precisions", "int8", "--limit", 110)
+    done = evaluate(tmp_path, *arguments, "--calibrate", "--plot", tmp_path / "plots" / "reliability.png")
+    assert done.returncode == 0, done.stderr
+    before = report_of(tmp_path)
+    assert (tmp_path / "plots" / "reliability.png").read_bytes().startswith(b"\x89PNG")
+    content = manifest.read(artifact_copy)
+    assert content.temperature is not None
+    assert content.calibration is not None
+    assert (content.calibration.questions, content.calibration.precision) == (110, "INT8")
+    error = before["reliability"]["INT8"]["expected_calibration_error"]
+    assert content.calibration.error_before == pytest.approx(error)
+    again = evaluate(tmp_path, *arguments)
+    assert again.returncode == 0, again.stderr
+    after = report_of(tmp_path)
+    assert after["answers"] == before["answers"]
+    assert after["reliability"]["INT8"]["expected_calibration_error"] == pytest.approx(
+        content.calibration.error_after, abs=1e-6
+    )
+    assert after["answer_scores"] != before["answer_scores"]
+    assert f"temperature is {content.temperature:g}" in done.stdout.replace("\n", " ")
+
+
 # SQuAD v2.0
 
 
@@ -136,10 +184,15 @@ def with_impossible(tmp_path_factory: pytest.TempPathFactory) -> Path:
     examples = read_examples(str(HELD_OUT))[::8]
     strangers = examples[7:] + examples[:7]
     paragraphs = []
-    for one, stranger in zip(examples, strangers, strict=True):
+    ways: list[dict[str, Any]] = [
+        {"answers": []},
+        {"answers": [{"text": ""}]},
+        {"answers": [{"text": "plausible"}], "is_impossible": True},
+    ]
+    for number, (one, stranger) in enumerate(zip(examples, strangers, strict=True)):
         assert one.context != stranger.context
         possible = {"id": one.id, "question": one.question, "answers": [{"text": text} for text in one.answers]}
-        impossible = {"id": f"no-{one.id}", "question": stranger.question, "answers": [], "is_impossible": True}
+        impossible = {"id": f"no-{one.id}", "question": stranger.question, **ways[number % 3]}
         paragraphs.append({"context": one.context, "qas": [possible, impossible]})
     path = tmp_path_factory.mktemp("v2") / "v2.json"
     path.write_text(json.dumps({"version": "v2.0", "data": [{"paragraphs": paragraphs}]}))
@@ -169,11 +222,45 @@ def test_v2_allows_no_answer_and_scores_questions_with_and_without_an_answer(
         assert (
             scores["has_answer"]["f1"] > scores["no_answer"]["f1"]
         )  # the demo model was not trained on questions without an answer
+        thresholds = report["best_no_answer_thresholds"][precision]
+        assert thresholds["best_exact"] >= scores["exact_match"]
+        assert thresholds["best_f1"] >= scores["f1"]
     assert "SQuAD v2.0" in done.stdout
     assert "correct without answer" in done.stdout
+    assert "the best thresholds on null logit sum" in done.stdout
     over_http = evaluate(tmp_path, "--url", server.url, "--data", with_impossible)
     assert over_http.returncode == 0, over_http.stderr
     assert report_of(tmp_path)["answers"] == report["answers"]
+
+
+def test_the_best_threshold_is_stored_in_the_manifest_and_gives_the_best_f1(
+    artifact_copy: Path, with_impossible: Path, tmp_path: Path
+) -> None:
+    arguments = ("--model-dir", artifact_copy, "--data", with_impossible, "--precisions", "int8")
+    done = evaluate(tmp_path, *arguments, "--save-no-answer-threshold")
+    assert done.returncode == 0, done.stderr
+    found = report_of(tmp_path)["best_no_answer_thresholds"]["INT8"]
+    content = json.loads((artifact_copy / "manifest.json").read_text())
+    assert content["no_answer_threshold"] == found["best_f1_thresh"] != 0
+    assert "no_answer_threshold is" in done.stdout
+    again = evaluate(tmp_path, *arguments)
+    assert again.returncode == 0, again.stderr
+    assert report_of(tmp_path)["scores"]["INT8"]["f1"] == pytest.approx(found["best_f1"])
+    assert report_of(tmp_path)["best_no_answer_thresholds"]["INT8"] == found
+
+
+def test_what_is_stored_needs_an_artifact_and_the_questions_that_it_takes(demo_dir: Path, tmp_path: Path) -> None:
+    for option in ("--save-no-answer-threshold", "--calibrate"):
+        remote = run_tool("evaluate", "--url", "http://127.0.0.1:1", "--data", HELD_OUT, option)
+        assert remote.returncode == 2
+        assert f"{option} needs --model-dir" in remote.stderr
+    before = (demo_dir / "manifest.json").read_bytes()
+    one = ("--model-dir", demo_dir, "--data", HELD_OUT, "--limit", 1, "--precisions", "int8")
+    done = evaluate(tmp_path, *one, "--save-no-answer-threshold")
+    assert "held_out.json has no question without an answer" in error_of(done)
+    done = evaluate(tmp_path, *one, "--calibrate")
+    assert "--calibrate needs at least 100 questions, and held_out.json has 1" in error_of(done)
+    assert (demo_dir / "manifest.json").read_bytes() == before
 
 
 # Interruptions
@@ -232,8 +319,10 @@ def test_the_identity_of_a_source_depends_on_its_files_and_precision(
     other.mkdir()
     for path in demo_dir.iterdir():
         (other / path.name).write_bytes(path.read_bytes())
-    tokenizer = json.loads((other / "tokenizer.json").read_text())
-    (other / "tokenizer.json").write_text(json.dumps({**tokenizer, "added_tokens": tokenizer["added_tokens"]}))
+    path = other / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text())))  # other bytes, but the same tokenizer
+    found = {"sha256": sha256_of(path), "size_bytes": path.stat().st_size}
+    edit_manifest(other, lambda content: content["tokenizer"].update(found))
     assert ArtifactSource(other, None).identity("INT8") != here.identity("INT8")
     assert server.info()["precisions"]["INT8"]["sha256"] == here.info()["precisions"]["INT8"]["sha256"]
 
@@ -248,7 +337,7 @@ def test_any_function_from_request_body_to_response_body_is_a_source(
         return client.post("/invocations", content=body).raise_for_status().content
 
     examples = read_examples(str(HELD_OUT))[:12]
-    answers = list(remote_answers(ask, "INT8", examples, EVALUATION_RULES))
+    answers = [reply.answer for reply in remote_answers(ask, "INT8", examples, EVALUATION_RULES)]
     assert answers == [report_of(runs["http"])["answers"]["INT8"][example.id] for example in examples]
 
 
@@ -300,20 +389,34 @@ def test_refused_questions_are_asked_again(busy_url: str, runs: dict[str, Path],
     assert (tmp_path / "changed.jsonl").read_text() == ""
 
 
+def test_long_and_blank_questions_do_not_end_a_run(demo_dir: Path, server: LocalServer, tmp_path: Path) -> None:
+    questions = {"long": "Who built the tower? " + "really " * 70, "blank": " ", "good": "Who built the tower?"}
+    qas = [{"id": name, "question": text, "answers": [{"text": "Zoë"}]} for name, text in questions.items()]
+    file = tmp_path / "bad.json"
+    file.write_text(json.dumps({"data": [{"paragraphs": [{"context": "Zoë built the tower.", "qas": qas}]}]}))
+    answers = []
+    for where in (("--model-dir", demo_dir), ("--url", server.url)):
+        done = evaluate(tmp_path, *where, "--data", file)
+        assert done.returncode == 0, done.stderr
+        assert "1 question(s) with more than 64 tokens were cut after 64 tokens" in done.stdout
+        assert "1 question(s) without words were not asked" in done.stdout
+        answers.append(report_of(tmp_path)["answers"])
+    assert answers[0] == answers[1]
+    assert answers[0]["FP32"]["blank"] == ""
+    assert answers[0]["FP32"]["long"] != ""
+
+
 # Errors
 
 
 def test_each_error_is_one_line_that_says_what_to_do(demo_dir: Path, server: LocalServer, tmp_path: Path) -> None:
-    empty, long = tmp_path / "empty.json", tmp_path / "long.json"
+    empty = tmp_path / "empty.json"
     empty.write_text('{"data": []}')
-    question = {"id": "long-one", "question": "why " * 70, "answers": [{"text": "so"}]}
-    long.write_text(json.dumps({"data": [{"paragraphs": [{"context": "so", "qas": [question]}]}]}))
     here, there = ("--model-dir", demo_dir), ("--url", server.url)
     for arguments, message in (
         ((*here, "--data", empty), "contains no questions"),
         ((*here, "--data", tmp_path / "missing.json"), "cannot read"),
-        ((*here, "--data", long), "question long-one: question: has 70 tokens"),
-        ((*there, "--data", long), "long-one"),
+        ((*here, "--data", HELD_OUT, "--max-question-len", 300), "have room for a question of at most 251 tokens"),
         ((*here, "--data", HELD_OUT, "--precisions", "int4"), "--precisions int4: must be auto, or some of"),
         ((*there, "--data", HELD_OUT, "--precisions", "bf16"), "the server does not serve BF16: it serves INT8, FP32"),
         (("--url", f"{server.url}/docs", "--data", HELD_OUT), "does another server run there?"),

@@ -1,10 +1,15 @@
 """The command invoke against a real server, and through SageMaker Runtime's API on localhost."""
 
 import json
+import os
+import subprocess
+from pathlib import Path
 
-from tests.tools.command import run_tool
+import pytest
+
+from tests.tools.command import command_line, error_of, run_tool
 from tests.tools.demo_files import HELD_OUT
-from tools.local_server import LocalServer
+from tools.local_server import PROGRAM_DIR, LocalServer
 
 QUESTION = ["--question", "Who built it?", "--context", "In 1871 the engineer Zoë Müller built it."]
 
@@ -15,6 +20,34 @@ def test_a_server_answers_one_question_in_each_precision(server: LocalServer) ->
         assert done.returncode == 0, done.stderr
         assert "In 1871 the engineer [Zoë Müller] built it." in done.stdout
         assert precision in done.stdout
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "POSIX"])
+def test_a_text_is_sent_as_it_is(server: LocalServer, tmp_path: Path, locale: str) -> None:
+    content = "\ufeffIt rained.\r\nThen\rcame\u2028Zoë Müller\r\nwho built the tower in 1871.\r\n".encode()
+    file = tmp_path / "context.txt"
+    file.write_bytes(content)
+    environment = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    arguments = ("--question", "Who built the tower?", "--url", server.url, "--json")
+    done = subprocess.run(
+        command_line("invoke", *arguments, "--context-file", file),
+        cwd=PROGRAM_DIR, env={**os.environ, **environment}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert content.decode()[answer["start"] : answer["end"]] == answer["answer"] != ""
+    piped = subprocess.run(
+        command_line("invoke", *arguments, "--context", "-"),
+        cwd=PROGRAM_DIR, env={**os.environ, **environment}, input=content, capture_output=True, check=False,
+    )  # fmt: skip
+    assert json.loads(piped.stdout) == answer
+
+
+def test_a_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "latin1.txt"
+    file.write_bytes("Zoë".encode("latin-1"))
+    done = run_tool("invoke", "--question", "Who?", "--context-file", file)
+    assert f"{file} is not UTF-8: the byte at 2" in error_of(done)
 
 
 def test_an_endpoint_answers_a_file_with_one_line_of_json_per_question(local_endpoint: str) -> None:
@@ -30,3 +63,41 @@ def test_an_error_of_the_container_is_shown(local_endpoint: str, server: LocalSe
         assert done.returncode == 1
         assert "answers 422" in done.stderr
         assert "question" in done.stderr
+
+
+def squad_file(path: Path, *questions: str) -> Path:
+    qas = [{"id": f"q{number}", "question": question} for number, question in enumerate(questions, 1)]
+    context = "In 1871 the engineer Zoë Müller built it."
+    path.write_text(json.dumps({"data": [{"paragraphs": [{"context": context, "qas": qas}]}]}))
+    return path
+
+
+def test_a_refused_question_does_not_end_a_file(server: LocalServer, tmp_path: Path) -> None:
+    file = squad_file(tmp_path / "q.json", "Who built it?", " ", "who " * 200, "\ud800 who?", "When was it built?")
+    done = run_tool("invoke", "--data", file, "--url", server.url)
+    assert done.returncode == 3, done.stderr
+    assert "[Zoë Müller]" in done.stdout
+    assert "[1871]" in done.stdout
+    assert "question q2 was refused" in done.stdout
+    assert "3 of 5 question(s) were refused: 1 x " in done.stderr
+    assert "question: must contain more than white space" in done.stderr
+    assert "Traceback" not in done.stderr
+    lines = [
+        json.loads(line)
+        for line in run_tool("invoke", "--data", file, "--url", server.url, "--json").stdout.splitlines()
+    ]
+    assert [line.get("answer", line.get("id")) for line in lines] == ["Zoë Müller", "q2", "q3", "q4", "1871"]
+    assert lines[1]["status"] == 422
+    assert lines[1]["error"] == "question: must contain more than white space"
+
+
+def test_a_file_of_which_every_question_is_refused_ends_with_an_error(server: LocalServer, tmp_path: Path) -> None:
+    file = squad_file(tmp_path / "q.json", " ", "")
+    error = error_of(run_tool("invoke", "--data", file, "--url", server.url))
+    assert "2 of 2 question(s) were refused: 2 x question: must contain more than white space" in error
+
+
+def test_a_terminal_that_cannot_show_a_character_shows_another_one(server: LocalServer) -> None:
+    done = run_tool("invoke", *QUESTION, "--url", server.url, environment={"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert "[Zo? M?ller]" in done.stdout

@@ -16,6 +16,7 @@ from model_loader.model_file import ModelFile
 from tests.tools.command import error_of, run_entrypoint
 from tests.tools.demo_files import CALIBRATION, DEMO
 from tools.local_server import PROGRAM_DIR, LocalServer
+from tools.quantize.golden_examples import read_golden_texts
 
 
 def test_the_demo_artifact_is_complete_fused_and_accurate(demo_dir: Path) -> None:
@@ -24,7 +25,9 @@ def test_the_demo_artifact_is_complete_fused_and_accurate(demo_dir: Path) -> Non
     assert made.precisions["INT8"].fused_groups == 7 * made.layers + 2
     assert made.precisions["FP32"].rms_difference < 1e-4
     assert 0 < made.precisions["INT8"].rms_difference < 0.5
-    assert len(made.golden_examples) == 4
+    texts = [(each.question, each.context) for each in read_golden_texts()]
+    assert [(each.question, each.context) for each in made.golden_examples] == texts
+    assert made.embedding_rows == 30522
     for entry in made.precisions.values():
         assert entry.accuracy
         assert entry.accuracy["questions"] == 196
@@ -67,7 +70,7 @@ def test_plain_torchscript_runs_without_ipex(small_checkpoint: Any, tmp_path: Pa
 
     path = tmp_path / "model_fp32.pt"
     script = (
-        "import sys, torch; from pathlib import Path; from tools.checkpoint import open_checkpoint;"
+        "import sys, torch; from pathlib import Path; from tools.checkpoint.checkpoint import open_checkpoint;"
         "model = open_checkpoint(sys.argv[1]).load_model();"
         "ids = torch.ones(1, 16, dtype=torch.long);"
         "torch.jit.freeze(torch.jit.trace(model, (ids, ids), strict=False)).save(sys.argv[2])"
@@ -95,30 +98,6 @@ def test_a_warm_model_returns_the_logits_in_the_manifest(demo_dir: Path) -> None
         found = golden_examples.difference_from_reference(artifact.manifest, file.precision, logits)
         assert found <= golden_examples.allowed_difference(artifact.manifest, file.precision)
         assert golden_examples.rms_difference(artifact.manifest.golden_examples, logits, file.precision) < 1e-3
-
-
-def test_a_checkpoint_that_is_not_for_question_answering_is_refused(tmp_path: Path) -> None:
-    config = json.loads((DEMO / "config.json").read_text())
-    checkpoint = tmp_path / "checkpoint"
-    checkpoint.mkdir()
-    for change, reason in (
-        ({"architectures": ["BertForMaskedLM"]}, "is not a question-answering model: it is BertForMaskedLM"),
-        ({"model_type": "roberta"}, "the known architectures are bert"),
-    ):
-        (checkpoint / "config.json").write_text(json.dumps({**config, **change}))
-        ended = run_entrypoint(
-            "quantize", "--model", checkpoint, "--calibration", CALIBRATION, "--output", tmp_path / "out"
-        )
-        assert reason in error_of(ended)
-        assert not (tmp_path / "out").exists()
-        assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
-
-
-def test_a_missing_checkpoint_is_refused(tmp_path: Path) -> None:
-    ended = run_entrypoint(
-        "quantize", "--model", tmp_path / "no", "--calibration", CALIBRATION, "--output", tmp_path / "out"
-    )
-    assert "cannot load checkpoint" in error_of(ended)
 
 
 def test_bad_arguments_are_refused_before_torch_is_loaded(tmp_path: Path) -> None:

@@ -43,10 +43,10 @@ import json, logging, sys, tempfile, warnings
 from pathlib import Path
 warnings.filterwarnings("ignore")
 from serve.qa.features import Featurizer, WindowLimits
-from tools.checkpoint import open_checkpoint
+from tools.checkpoint.checkpoint import open_checkpoint
 from tools.errors import ToolError
 from tools.local_model import Cutter
-from tools.checkpoint import tensors
+from tools.checkpoint.checkpoint import tensors
 from tools.quantize.calibration import split_by_context
 from tools.quantize.recipe_search import RecipeSearch
 from tools.squad.examples import read_examples

@@ -10,12 +10,13 @@ from safetensors.torch import load_file
 
 from serve.qa.features import Window
 from tests.tools.training_setup import demo_windows
+from tools.checkpoint.checkpoint import open_checkpoint
 from tools.train_demo.evaluation import BestWeights, Measured
 from tools.train_demo.trainer import Trainer
 
 
 def test_training_lowers_the_loss(small_checkpoint: Any, tmp_path: Path) -> None:
-    trainer = Trainer(str(small_checkpoint("distilbert")), tmp_path, 0, 0.01)
+    trainer = Trainer(open_checkpoint(str(small_checkpoint("distilbert"))), 0, 0.01)
     windows = demo_windows(tmp_path / "windows")
     batch = [windows[position] for position in range(8)]
     losses = [trainer.step(batch, number, 1e-3, 1.0) for number in range(20)]
@@ -23,7 +24,7 @@ def test_training_lowers_the_loss(small_checkpoint: Any, tmp_path: Path) -> None
 
 
 def test_the_mean_of_saved_weights_is_their_mean(small_checkpoint: Any, tmp_path: Path) -> None:
-    trainer = Trainer(str(small_checkpoint("electra")), tmp_path, 0, 0.01)
+    trainer = Trainer(open_checkpoint(str(small_checkpoint("electra"))), 0, 0.01)
     windows = demo_windows(tmp_path / "windows")
     files = [tmp_path / f"{number}.safetensors" for number in range(2)]
     for number, file in enumerate(files):
@@ -43,7 +44,7 @@ def test_the_mean_of_saved_weights_is_their_mean(small_checkpoint: Any, tmp_path
 def test_the_best_weights_are_kept_or_the_mean_of_the_last_if_it_is_better(
     small_checkpoint: Any, tmp_path: Path, f1: tuple[float, ...], kept: tuple[int, ...]
 ) -> None:
-    trainer = Trainer(str(small_checkpoint("electra")), tmp_path, 0, 0.01)
+    trainer = Trainer(open_checkpoint(str(small_checkpoint("electra"))), 0, 0.01)
     windows = demo_windows(tmp_path / "windows")
     scores = iter(f1)
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from container.precision import PRECISIONS, Precision
 from serve.qa.spans import SpanRules
-from tools.answers.source import remote_answers, request_body
+from tools.answers.source import Reply, remote_answers, request_body
 from tools.errors import ToolError
 from tools.remote.client import EndpointClient
 from tools.squad.examples import Example
-from tools.squad.rules import EVALUATION_RULES
+from tools.squad.question_limit import QuestionLimit
+from tools.squad.rules import EVALUATION_RULES, MAX_QUESTION_LEN
 
 FIRST_QUESTION = Example("first question", "Who built it?", "Zoë Müller built it.", ("Zoë Müller",))
 _UNKNOWN = "unknown"
@@ -31,11 +32,17 @@ class EndpointSource:
     permission to describe it.
     """
 
-    def __init__(self, endpoint: EndpointClient, wanted: tuple[Precision, ...] | None) -> None:
+    def __init__(
+        self,
+        endpoint: EndpointClient,
+        wanted: tuple[Precision, ...] | None,
+        question_limit: QuestionLimit | None = None,
+    ) -> None:
         """Ask one question in each precision, since an endpoint passes on no other request than /invocations.
 
         Raises: ToolError if the endpoint answers in no precision, or not in all that are wanted.
         """
+        self.question_limit = question_limit or QuestionLimit()
         self._name = endpoint.name
         self._configuration = endpoint.configuration()
         variants = self._configuration.variants if self._configuration else {}
@@ -44,11 +51,11 @@ class EndpointSource:
         for precision in wanted or PRECISIONS:
             one = endpoint.for_variant(precision) if precision in variants and not endpoint.variant else endpoint
             try:
-                found = json.loads(one(request_body(precision, FIRST_QUESTION, EVALUATION_RULES)))
-                if found["version"] == precision:
+                found = json.loads(one(request_body(precision, FIRST_QUESTION, EVALUATION_RULES, MAX_QUESTION_LEN)))
+                if found["precision"] == precision:
                     self.endpoints[precision] = one
                 else:
-                    refusals.append(f"{precision}: {endpoint.name} answers in {found['version']} instead")
+                    refusals.append(f"{precision}: {endpoint.name} answers in {found['precision']} instead")
             except ToolError as error:
                 refusals.append(f"{precision}: {error}")
             except (ValueError, KeyError, TypeError):
@@ -88,9 +95,9 @@ class EndpointSource:
         found = self._configuration
         return {"arn": found.arn, "configuration": found.name} if found else None
 
-    def answers(self, precision: Precision, examples: Sequence[Example], rules: SpanRules) -> Iterator[str]:
-        """Yield the answers in the order of the examples. A few requests are sent at the same time.
+    def answers(self, precision: Precision, examples: Sequence[Example], rules: SpanRules) -> Iterator[Reply]:
+        """Yield the replies in the order of the examples. A few requests are sent at the same time.
 
         Raises: ToolError.
         """
-        yield from remote_answers(self.endpoints[precision], precision, examples, rules)
+        yield from remote_answers(self.endpoints[precision], precision, examples, rules, self.question_limit)

@@ -8,10 +8,11 @@ from rich.console import Console
 
 from container.precision import PRECISIONS, Precision
 from serve.qa.spans import SpanRules
-from tools.answers.source import remote_answers
+from tools.answers.source import Reply, remote_answers
 from tools.errors import ToolError
 from tools.remote.client import ServerClient
 from tools.squad.examples import Example
+from tools.squad.question_limit import QuestionLimit
 
 WARM_UP_SECONDS = 600  # enough for the whole ladder of a large model on one core
 POLL_SECONDS = 0.5
@@ -20,13 +21,16 @@ POLL_SECONDS = 0.5
 class ServerSource:
     """A running server as an AnswerSource."""
 
-    def __init__(self, url: str, wanted: tuple[Precision, ...] | None) -> None:
+    def __init__(
+        self, url: str, wanted: tuple[Precision, ...] | None, question_limit: QuestionLimit | None = None
+    ) -> None:
         """Wait until the server is warm. wanted: the precisions to answer in; None: all that are served.
 
         While the ladder is cold, the server pads windows to longer rungs, which changes the rounding of the logits.
 
         Raises: ToolError.
         """
+        self.question_limit = question_limit or QuestionLimit()
         self._server = ServerClient(url)
         with Console(stderr=True).status("waiting until the server has warmed its ladder"):
             self._info = self._warm_info()
@@ -47,12 +51,12 @@ class ServerSource:
         about = {name: self._info[name] for name in ("version", "model", "cpu", "versions", "rungs")}
         return {"url": self._server.url, "sha256": sha256, **about}
 
-    def answers(self, precision: Precision, examples: Sequence[Example], rules: SpanRules) -> Iterator[str]:
-        """Yield the answers in the order of the examples. A few requests are sent at the same time.
+    def answers(self, precision: Precision, examples: Sequence[Example], rules: SpanRules) -> Iterator[Reply]:
+        """Yield the replies in the order of the examples. A few requests are sent at the same time.
 
         Raises: ToolError.
         """
-        yield from remote_answers(self._server, precision, examples, rules)
+        yield from remote_answers(self._server, precision, examples, rules, self.question_limit)
 
     def _warm_info(self) -> dict[str, Any]:
         deadline = time.monotonic() + WARM_UP_SECONDS

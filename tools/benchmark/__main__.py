@@ -29,7 +29,7 @@ from tools.squad.examples import read_examples
 def main() -> None:
     """Measure, print the tables, and write the report and the plots."""
     given = parse_arguments(sys.argv[1:], __doc__)
-    examples = read_examples(given.data)
+    examples = read_examples(given.data, reads_answers=False)
     if not examples:
         raise ToolError(f"{given.data} contains no questions")
     _make_directory(given.output)

@@ -24,7 +24,7 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
         "--data",
         default=DEFAULT_DATA,
         metavar="FILE",
-        help=f"questions in SQuAD's format (default: {DEFAULT_DATA})",
+        help=f"questions in SQuAD's format, or squad:validation (default: {DEFAULT_DATA})",
     )
     add_precisions(parser, "auto", "all that are served")
     _add_loads(parser)

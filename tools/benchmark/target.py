@@ -78,7 +78,7 @@ def _bodies(source: AnswerSource, examples: Sequence[Example]) -> dict[Precision
     shuffled = random.Random(SHUFFLE_SEED).sample(examples, len(examples))
     bodies = {}
     for precision in sorted(source.precisions, key=PRECISIONS.index, reverse=True):
-        objects = [{"question": one.question, "context": one.context, "version": precision} for one in shuffled]
+        objects = [{"question": one.question, "context": one.context, "precision": precision} for one in shuffled]
         bodies[precision] = [json.dumps(body).encode() for body in objects]
         list(source.answers(precision, shuffled[:1], EVALUATION_RULES))
     return bodies

@@ -1,8 +1,11 @@
-"""What the commands plan, up, status and down do with the steps of a deployment."""
+"""What the commands plan, up, rollback, status and down do with the steps of a deployment."""
 
 from tools.deploy.deployment import Deployment
 from tools.deploy.ownership import OwnedResource
 from tools.deploy.steps import all_steps
+from tools.deploy.steps.history import History
+from tools.deploy.steps.preparation.artifact import ArtifactStep
+from tools.deploy.steps.serving.endpoint import EndpointStep
 from tools.errors import ToolError
 
 
@@ -31,6 +34,27 @@ def up(deployment: Deployment) -> None:
                 "To continue, fix the cause and run the same `up` again. "
                 f"To undo, run `{_down_command(deployment)}`, which removes what exists."
             ) from None
+
+
+def rollback(deployment: Deployment) -> str:
+    """Move the endpoint to the configuration before its present one, and return the name of this configuration.
+
+    Raises: ToolError if there is none, if the endpoint is not ours, or if AWS refuses the move.
+    """
+    previous = History(deployment).previous
+    deployment.report(f"moving {deployment.config.name} back to {previous}")
+    EndpointStep(deployment, target=previous).apply()
+    return previous
+
+
+def remove_model(deployment: Deployment, name: str) -> None:
+    """Remove a model from a multi-model endpoint. `up` with another model_dir adds one.
+
+    Raises: ToolError if there is no such model.
+    """
+    if deployment.config.mode != "multi-model":
+        raise ToolError("only a multi-model endpoint has models to remove: give --mode multi-model, or use `down`")
+    ArtifactStep(deployment).remove_model(name)
 
 
 def existing_resources(deployment: Deployment) -> list[OwnedResource]:

@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from container.precision import PRECISIONS, Precision
+from container.validation.messages import message_of
 from tools.deploy.tags import OWNER_TAG
+from tools.deploy.value_rules import INSTANCE_TYPE, check_values
+from tools.deploy.variants import Variant, parse_traffic
 from tools.errors import ToolError
 from tools.remote.instance_prices import DEFAULT_INSTANCE
 
@@ -19,20 +21,7 @@ SERVERLESS_DISK_BYTES = 5 * 2**30  # "5 GB of ephemeral disk storage"
 # These tables of the file have no flag.
 TABLES = ("environment", "tags", "overrides")
 
-Mode = Literal["realtime", "async", "serverless", "batch"]
-
-
-class Variant(BaseModel):
-    """A share of an endpoint's traffic.
-
-    If `precision` is None, the variant serves all precisions, and each request chooses one.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    precision: Precision | None
-    weight: float
+Mode = Literal["realtime", "async", "serverless", "batch", "multi-model"]
 
 
 class DeploymentConfig(BaseModel):
@@ -52,10 +41,18 @@ class DeploymentConfig(BaseModel):
     image_uri: str = Field("", description="image that is already in ECR; nothing is pushed")
     engine: str = Field("", description="docker or podman (default: the first one that runs)")
     role_arn: str = Field("", description="existing execution role; no role is created")
+    role_path: str = Field(
+        "/", pattern=r"^/([\w+=,.@-]+/)*$", description="path of the role that is created, as in /ml/"
+    )
     bucket: str = Field("", description="S3 bucket, created if it is missing (default: NAME-ACCOUNT-REGION)")
 
-    mode: Mode = Field("realtime", description="realtime, async, serverless or batch")
-    instance: str = Field(DEFAULT_INSTANCE, pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$", description="instance type")
+    mode: Mode = Field("realtime", description="realtime, async, serverless, batch or multi-model")
+    instance: str = Field(DEFAULT_INSTANCE, pattern=INSTANCE_TYPE, description="instance type")
+    instance_pools: str = Field(
+        "",
+        description="instead of instance, two to five types that AWS tries in this order, such as "
+        "ml.c7i.2xlarge,ml.c6i.2xlarge",
+    )
     instances: int = Field(1, ge=1, description="number of instances for each variant; the minimum if they scale")
     traffic: str = Field(
         "",
@@ -83,26 +80,45 @@ class DeploymentConfig(BaseModel):
     scale_target: float | None = Field(
         None, gt=0, description="load that each instance should have; in async mode, requests that wait per instance"
     )
+    scale_to_zero: bool = Field(
+        False, description="in async mode, run no instance while no request waits; the next request waits some minutes"
+    )
     benchmark: Path | None = Field(
         None, description="benchmark.json that `make benchmark` wrote for this instance type; gives scale_target"
     )
-    rollback_alarm: bool = Field(False, description="roll an update back if 5xx answers occur within 5 minutes")
+    rollback_alarm: bool = Field(False, description="roll an update back if too many answers are 5xx within 5 minutes")
+    keep: int = Field(2, ge=0, le=10, description="number of earlier configurations to which `rollback` can return")
+    rolling: bool = Field(False, description="update one half of the instances after the other, to need fewer of them")
 
-    memory_mb: int = Field(4096, ge=1024, le=6144, multiple_of=1024, description="memory of a serverless endpoint")
+    # "Memory size in MB per serverless endpoint" is 3072 in a new account, by several public reports.
+    memory_mb: int = Field(3072, ge=1024, le=6144, multiple_of=1024, description="memory of a serverless endpoint")
     max_concurrency: int = Field(5, ge=1, le=200, description="concurrent requests of a serverless endpoint")
     batch_input: str = Field("", pattern=r"^$|^s3://", description="S3 prefix of the JSON Lines files for a batch job")
     batch_output: str = Field("", pattern=r"^$|^s3://", description="S3 prefix for the answers of a batch job")
 
+    subnets: str = Field("", description="subnets of your VPC, two or more in different zones: subnet-1,subnet-2")
+    security_groups: str = Field("", description="security groups in the VPC: sg-1,sg-2")
+    kms_key: str = Field(
+        "", pattern=r"^$|^arn:[a-z-]+:kms:.+:key/.+$", description="ARN of the KMS key for disks and stored answers"
+    )
+    capture_percent: int = Field(
+        0, ge=0, le=100, description="share of the requests and answers that AWS stores under s3://BUCKET/NAME/capture/"
+    )
+
+    detailed_observability: bool = Field(
+        False, description="let AWS collect the server's metrics, for $0.50 a GB; AWS's own default is true"
+    )
+
     environment: dict[str, str] = Field({}, description="settings of the container (docs/settings.md)")
     tags: dict[str, str] = Field({}, description="further tags for everything that is created")
     overrides: dict[str, dict[str, Any]] = Field(
-        {}, description="further parameters of boto3 operations, for VPC, KMS, shadow variants and so on"
+        {}, description="further parameters of boto3 operations, for shadow variants and so on"
     )
 
     @field_validator("traffic")
     @classmethod
     def _traffic_parses(cls, text: str) -> str:
-        _parse_traffic(text)
+        parse_traffic(text)
         return text
 
     @field_validator("tags")
@@ -114,31 +130,39 @@ class DeploymentConfig(BaseModel):
 
     @model_validator(mode="after")
     def _values_fit_together(self) -> "DeploymentConfig":
-        if self.max_instances < self.instances and self.max_instances != 1:
-            raise ValueError("max_instances must not be less than instances")
-        if self.scales and self.mode in ("serverless", "batch"):
-            raise ValueError(f"{self.mode} mode has no instances to scale: leave max_instances at 1")
-        if self.scales and self.scale_target is None and self.benchmark is None:
-            raise ValueError("max_instances needs scale_target, or a benchmark that gives it")
-        if self.scales and self.mode == "async" and self.scale_target is None:
-            raise ValueError("async mode scales by the requests that wait per instance: set scale_target, such as 5")
-        if self.uncompressed and self.mode in ("serverless", "batch"):
-            raise ValueError(f"SageMaker takes uncompressed artifacts in realtime and async mode, not in {self.mode}")
-        if self.traffic and self.mode != "realtime":
-            raise ValueError("traffic to several variants needs realtime mode")
-        if self.mode == "batch" and not (self.batch_input and self.batch_output):
-            raise ValueError("batch mode needs batch_input and batch_output")
+        check_values(self)
         return self
 
     @property
     def scales(self) -> bool:
         """Whether the number of instances follows the load."""
-        return self.max_instances > 1
+        return self.max_instances > 1 or self.scale_to_zero
+
+    @property
+    def fewest_instances(self) -> int:
+        """The number of instances of each variant without any load."""
+        return 0 if self.scale_to_zero else self.instances
+
+    @property
+    def instance_types(self) -> list[str]:
+        """The instance types of each variant: those of the instance pools, the first choice first, or a single one."""
+        return [one.strip() for one in self.instance_pools.split(",")] if self.instance_pools else [self.instance]
+
+    @property
+    def subnet_ids(self) -> list[str]:
+        """The subnets of the container's VPC."""
+        return [one.strip() for one in self.subnets.split(",") if one.strip()]
+
+    @property
+    def vpc(self) -> dict[str, list[str]]:
+        """The VPC of the container in the form of CreateModel, or {} if it has none."""
+        groups = [one.strip() for one in self.security_groups.split(",") if one.strip()]
+        return {"SecurityGroupIds": groups, "Subnets": self.subnet_ids} if self.subnets else {}
 
     @property
     def variants(self) -> list[Variant]:
         """The variants of the endpoint, at least one."""
-        return _parse_traffic(self.traffic)
+        return parse_traffic(self.traffic)
 
     @property
     def has_endpoint(self) -> bool:
@@ -151,28 +175,13 @@ class DeploymentConfig(BaseModel):
         return self.network_isolation and self.mode != "serverless"
 
 
-def _parse_traffic(text: str) -> list[Variant]:
-    if not text:
-        return [Variant(name="AllTraffic", precision=None, weight=1)]
-    variants = []
-    for part in text.split(","):
-        name, _, weight = part.strip().partition("=")
-        precision = next((p for p in PRECISIONS if p == name.upper()), None)
-        if precision is None or not weight.replace(".", "", 1).isdigit():
-            raise ValueError("must list precisions with their shares of the traffic, such as INT8=90,FP32=10")
-        variants.append(Variant(name=precision, precision=precision, weight=float(weight)))
-    if len({variant.name for variant in variants}) < len(variants):
-        raise ValueError("must not name a precision twice")
-    return variants
-
-
 def read_config(path: Path | None, flags: dict[str, Any]) -> DeploymentConfig:
     """Read a configuration file. Values in `flags` override those of the file.
 
     Raises: ToolError, which names every invalid value.
     """
     try:
-        values = tomllib.loads(path.read_text()) if path else {}
+        values = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
     except OSError as error:
         raise ToolError(f"cannot read {path}: {error.strerror}. `python -m tools.deploy example` prints one") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -181,8 +190,7 @@ def read_config(path: Path | None, flags: dict[str, Any]) -> DeploymentConfig:
         return DeploymentConfig.model_validate({**values, **flags})
     except ValidationError as error:
         problems = [
-            f"{'.'.join(str(part) for part in one['loc']) or 'the configuration'}: "
-            f"{one['msg'].removeprefix('Value error, ')}"
+            f"{'.'.join(str(part) for part in one['loc']) or 'the configuration'}: {message_of(one)}"
             for one in error.errors()
         ]
         raise ToolError("; ".join(problems) + ". `python -m tools.deploy example` explains every value") from None
@@ -214,8 +222,7 @@ _TABLE_EXAMPLES = {
     "environment": ["# [environment]", '# MAX_QUEUE_SECONDS = "5"'],
     "tags": ["# [tags]", '# team = "search"'],
     "overrides": [
-        "# [overrides.CreateModel.VpcConfig]",
-        '# Subnets = ["subnet-0123456789abcdef0"]',
-        '# SecurityGroupIds = ["sg-0123456789abcdef0"]',
+        "# [overrides.CreateEndpointConfig.ProductionVariants.AllTraffic]",
+        "# VolumeSizeInGB = 50",
     ],
 }

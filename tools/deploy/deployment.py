@@ -5,7 +5,7 @@ from functools import cached_property
 
 from tools.deploy import package
 from tools.deploy.config import SERVERLESS_DISK_BYTES, DeploymentConfig
-from tools.deploy.inference_image import InferenceImage
+from tools.deploy.container_image.inference_image import InferenceImage
 from tools.deploy.names import Names
 from tools.deploy.ownership import Ownership
 from tools.deploy.tags import as_tag_list, deployment_tags
@@ -22,6 +22,7 @@ class Deployment:
         self.report = report
         identity = aws.call("sts", "GetCallerIdentity")
         self.account: str = identity["Account"]
+        self.caller_arn: str = identity["Arn"]
         self.names = Names(config, self.account, partition=identity["Arn"].split(":")[1])
         self.ownership = Ownership(aws, config.name)
         self.image = InferenceImage(aws, config, self.names.repository)
@@ -48,8 +49,15 @@ class Deployment:
         return self.names.artifact_prefix(self.artifact.digest)
 
     @property
+    def target_model(self) -> str:
+        """The name of the artifact on a multi-model endpoint, for InvokeEndpoint's TargetModel."""
+        return self.names.target_model(self.config.model_dir, self.artifact.digest)
+
+    @property
     def artifact_keys(self) -> list[str]:
         """The keys of the S3 objects that hold the artifact."""
+        if self.config.mode == "multi-model":
+            return [f"{self.names.models_prefix}{self.target_model}"]
         if self.config.uncompressed:
             return [f"{self.artifact_prefix}model/{file.name}" for file in self.artifact.files]
         return [f"{self.artifact_prefix}model.tar.gz"]

@@ -3,21 +3,42 @@
 from tools.deploy.config import DeploymentConfig
 from tools.remote.instance_prices import DATE, PRICES, REGION
 
+OBSERVABILITY_DOLLARS_PER_GB = 0.50  # https://aws.amazon.com/cloudwatch/pricing/, OpenTelemetry metrics, as of DATE
+# AWS reads /metrics once a minute: botocore, MetricsConfig. The size is that of a server that has answered questions in
+# two precisions; test_hourly_cost.py compares it with a running server.
+SCRAPES_PER_MONTH = 60 * 24 * 30
+SCRAPE_BYTES = 20_000
+
 
 def describe_cost(config: DeploymentConfig) -> str:
     """Return a text about the price of an hour, from the configured price or from the table of default prices."""
     if config.mode == "serverless":
         return "AWS bills the milliseconds and bytes of each request (https://aws.amazon.com/sagemaker/pricing/)"
-    price = config.dollars_per_hour
-    source = "as given with --dollars-per-hour"
-    if price is None:
-        if config.instance not in PRICES:
-            return f"no price is known for {config.instance}: give --dollars-per-hour"
-        price = PRICES[config.instance].dollars_per_hour
-        source = f"the price in {REGION} as of {DATE}"
+    prices = {one: config.dollars_per_hour or _known_price(one) for one in config.instance_types}
+    if unknown := [one for one, price in prices.items() if price is None]:
+        return f"no price is known for {', '.join(unknown)}: give --dollars-per-hour"
+    source = "as given with --dollars-per-hour" if config.dollars_per_hour else f"the price in {REGION} as of {DATE}"
+    known = [price for price in prices.values() if price is not None]
     variants = len(config.variants)
-    amount = f"${price * config.instances * variants:.3f}"
-    if config.scales:
-        amount += f" to ${price * config.max_instances * variants:.3f}"
+    least = min(known) * config.fewest_instances * variants
+    most = max(known) * max(config.fewest_instances, config.max_instances) * variants
+    amount = f"${least:.3f}" if least == most else f"${least:.3f} to ${most:.3f}"
     duration = "the endpoint exists" if config.has_endpoint else "the job runs"
-    return f"{amount} an hour while {duration}; one {config.instance} costs ${price:g} an hour, {source}"
+    each = ", ".join(f"one {one} costs ${price:g} an hour" for one, price in prices.items())
+    return f"{amount} an hour while {duration}; {each}, {source}{_observability(config)}"
+
+
+def _known_price(instance: str) -> float | None:
+    return PRICES[instance].dollars_per_hour if instance in PRICES else None
+
+
+def _observability(config: DeploymentConfig) -> str:
+    """Return an estimate of what AWS bills for the metrics of the server. Nobody has compared it with a bill."""
+    if not config.detailed_observability:
+        return ""
+    gigabytes = SCRAPES_PER_MONTH * SCRAPE_BYTES / 1e9
+    return (
+        f". Detailed observability costs ${OBSERVABILITY_DOLLARS_PER_GB:.2f} for each GB of metrics, as of {DATE}: "
+        f"about ${gigabytes * OBSERVABILITY_DOLLARS_PER_GB:.2f} a month for each instance, if AWS counts the "
+        f"{SCRAPE_BYTES / 1000:.0f} KB that the server sends once a minute. What AWS adds of its own is not included"
+    )

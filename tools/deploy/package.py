@@ -80,8 +80,9 @@ def _check_manifest(directory: Path) -> None:
             raise ToolError(f"{directory} is not an artifact: it has neither a manifest.json nor a model")
         return
     try:
-        for entry in manifests.read(directory).precisions.values():
-            verify_file(directory / entry.file, entry.sha256, entry.size_bytes)
+        manifest = manifests.read(directory)
+        for file in (manifest.tokenizer, *manifest.precisions.values()):
+            verify_file(directory / file.file, file.sha256, file.size_bytes)
     except ModelLoadError as error:
         raise ToolError(str(error)) from None
 

@@ -4,11 +4,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 OWNER_TAG = "bert-qa:deployment"
+MOST_OBJECT_TAGS = 10
 
 
 def deployment_tags(name: str, further_tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags for everything that the deployment `name` creates."""
     return {**further_tags, OWNER_TAG: name}
+
+
+def object_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the owner tag and as many further tags as S3 allows on an object, the first ones: ten in all.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
+    """
+    further = {key: value for key, value in tags.items() if key != OWNER_TAG}
+    return {OWNER_TAG: tags[OWNER_TAG], **dict(list(further.items())[: MOST_OBJECT_TAGS - 1])}
 
 
 def as_tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from container.precision import PRECISIONS, Precision
-from tools.answers.source import AnswerSource
+from tools.answers.source import AnswerSource, Reply
 from tools.evaluate.journal import Journal
 from tools.evaluate.questions import QuestionSet
 
@@ -32,20 +32,20 @@ def open_journals(
 def _journal(directory: Path, source: AnswerSource, precision: Precision, questions: QuestionSet) -> Journal:
     model = source.identity(precision)
     key = {"data": questions.digest, "model": model, "precision": precision, "rules": asdict(questions.rules)}
-    return Journal(directory, key, resumes=model is not None)
+    return Journal(directory, {**key, "max_question_len": source.question_limit.tokens}, resumes=model is not None)
 
 
 def ask(
     source: AnswerSource, journals: Mapping[Precision, Journal], questions: QuestionSet, console: Console
-) -> Mapping[Precision, list[str]]:
-    """Ask the questions that the journals do not answer yet, and return all answers of each precision.
+) -> Mapping[Precision, list[Reply]]:
+    """Ask the questions that the journals do not answer yet, and return all replies of each precision.
 
     Raises: ToolError.
     """
     total = len(questions.examples)
     for precision, journal in journals.items():
-        if journal.answers:
-            done = min(len(journal.answers), total)
+        if journal.replies:
+            done = min(len(journal.replies), total)
             console.print(f"{precision}: continues after {done} of {total} questions, which an earlier run has asked")
     try:
         with Progress(
@@ -55,7 +55,7 @@ def ask(
     except KeyboardInterrupt:
         console.print("interrupted; run the same command again to continue from here")
         raise
-    return {precision: journal.answers[:total] for precision, journal in journals.items()}
+    return {precision: journal.replies[:total] for precision, journal in journals.items()}
 
 
 def _ask_remaining(
@@ -63,11 +63,11 @@ def _ask_remaining(
 ) -> None:
     task = progress.add_task("", total=len(questions.examples) * len(journals))
     for precision, journal in journals.items():
-        remaining = questions.examples[len(journal.answers) :]
+        remaining = questions.examples[len(journal.replies) :]
         progress.update(task, description=precision, advance=len(questions.examples) - len(remaining))
         if not remaining:
             continue  # without a question to ask, the source does not even load its model
-        answers = source.answers(precision, remaining, questions.rules)
-        for example, answer in zip(remaining, answers, strict=True):
-            journal.add(example.id, answer)
+        replies = source.answers(precision, remaining, questions.rules)
+        for example, reply in zip(remaining, replies, strict=True):
+            journal.add(example.id, reply)
             progress.advance(task)

@@ -1,15 +1,18 @@
 """Scores of each precision, the differences of INT8 and BF16 from FP32, and the questions whose answer changed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from container.precision import Precision
+from tools.answers.source import Reply
+from tools.evaluate.no_answer import BestThresholds, best_thresholds
 from tools.squad.accuracy import mean_scores, paired_interval, score_answers
 from tools.squad.examples import Example
+from tools.squad.reliability import Reliability, reliability
 
 REFERENCE: Precision = "FP32"
 MEASURES = ("exact_match", "f1")  # the columns of scores
@@ -21,13 +24,18 @@ class Evaluation:
 
     Attributes:
         examples: the questions.
-        answers: the answers of each precision, in the order of the questions.
+        replies: the replies of each precision, in the order of the questions.
         is_v2: whether they are scored by SQuAD v2.0's rules instead of v1.1's.
     """
 
     examples: Sequence[Example]
-    answers: Mapping[Precision, Sequence[str]]
+    replies: Mapping[Precision, Sequence[Reply]]
     is_v2: bool
+
+    @cached_property
+    def answers(self) -> dict[Precision, list[str]]:
+        """The answers of each precision, in the order of the questions."""
+        return {precision: [reply.answer for reply in replies] for precision, replies in self.replies.items()}
 
     @cached_property
     def scores(self) -> dict[Precision, np.ndarray]:
@@ -49,6 +57,21 @@ class Evaluation:
             precision: np.array(answers, dtype=object) != reference
             for precision, answers in self.answers.items()
             if precision != REFERENCE
+        }
+
+    @cached_property
+    def best_thresholds(self) -> dict[Precision, BestThresholds]:
+        """The thresholds on the null difference that give the best scores; empty for v1.1."""
+        if not self.is_v2:
+            return {}
+        return {precision: best_thresholds(self.examples, replies) for precision, replies in self.replies.items()}
+
+    @cached_property
+    def reliability(self) -> dict[Precision, Reliability]:
+        """What the scores of answers say about them. An answer is right if it matches a gold answer exactly."""
+        return {
+            precision: reliability(np.array([reply.score for reply in replies]), self.scores[precision][:, 0] > 0)
+            for precision, replies in self.replies.items()
         }
 
     def means(self, precision: Precision) -> dict[str, Any]:
@@ -80,8 +103,14 @@ class Evaluation:
         ids = [example.id for example in self.examples]
         return {
             "scores": {precision: self.means(precision) for precision in self.answers},
+            "best_no_answer_thresholds": {p: asdict(found) for p, found in self.best_thresholds.items()},
+            "reliability": {precision: asdict(found) for precision, found in self.reliability.items()},
             "difference_to_fp32": self.differences,
             "answers": {p: dict(zip(ids, answers, strict=True)) for p, answers in self.answers.items()},
+            "answer_scores": {
+                precision: dict(zip(ids, (reply.score for reply in replies), strict=True))
+                for precision, replies in self.replies.items()
+            },
         }
 
     def changed_questions(self) -> list[dict[str, Any]]:

@@ -8,14 +8,16 @@ import fcntl
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tools.answers.source import Reply
 from tools.errors import ToolError
 
 
 class Journal:
-    """One file, locked while it is open. `answers` holds the answers found in the file and the ones added since."""
+    """One file, locked while it is open. `replies` holds the replies found in the file and the ones added since."""
 
     def __init__(self, directory: Path, key: Mapping[str, Any], *, resumes: bool = True) -> None:
         """Open or create the file, and remove a last line that an interrupted run has left incomplete.
@@ -41,15 +43,15 @@ class Journal:
             ) from None
         except OSError as error:
             raise ToolError(f"cannot write {directory}: {error.strerror}. Name a directory with --journal") from None
-        self.answers: list[str] = []
+        self.replies: list[Reply] = []
         if not resumes:
             self._file.truncate(0)
         self._read(head)
 
-    def add(self, question_id: str, answer: str) -> None:
-        """Write the answer to the next question."""
-        self._write({"id": question_id, "answer": answer})
-        self.answers.append(answer)
+    def add(self, question_id: str, reply: Reply) -> None:
+        """Write the reply to the next question."""
+        self._write({"id": question_id, **asdict(reply)})
+        self.replies.append(reply)
 
     def close(self) -> None:
         """Close the file and keep it for a later run."""
@@ -69,7 +71,8 @@ class Journal:
                 if not line.endswith(b"\n") or (number == 0 and content != json.loads(head)):
                     break
                 if number > 0:
-                    self.answers.append(content["answer"])
+                    del content["id"]
+                    self.replies.append(Reply(**content))
             except (ValueError, KeyError, TypeError):
                 break
             valid_bytes += len(line)

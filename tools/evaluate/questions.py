@@ -9,7 +9,7 @@ from pathlib import Path
 from serve.qa.spans import SpanRules
 from tools.errors import ToolError
 from tools.squad.examples import Example, read_examples
-from tools.squad.rules import EVALUATION_RULES
+from tools.squad.rules import EVALUATION_RULES, is_v2
 
 
 @dataclass(frozen=True)
@@ -48,5 +48,4 @@ def read_questions(data: str, limit: int | None) -> QuestionSet:
     if not examples:
         raise ToolError(f"{data} contains no questions")
     content = json.dumps([asdict(example) for example in examples])
-    is_v2 = not all(example.answers for example in examples)
-    return QuestionSet(Path(data).name, sha256(content.encode()).hexdigest(), is_v2, examples[:limit])
+    return QuestionSet(Path(data).name, sha256(content.encode()).hexdigest(), is_v2(examples), examples[:limit])

@@ -40,7 +40,7 @@ def _write(path: Path | None, content: str) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
     except OSError as error:
         raise ToolError(
             f"cannot write {path}: {error.strerror}. The answers are kept: run the command again with another path"

@@ -2,66 +2,138 @@
 
 python -m tools.invoke --question "Who built it?" --context "Zoë Müller built it." --precision FP32
 python -m tools.invoke --data models/demo/held_out.json --limit 5 --endpoint bert-qa
+
+If some questions of a file are refused, the others are asked, and the exit code is 3.
 """
 
 import argparse
 import json
+import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 
 from tools.answers.source import Ask
-from tools.errors import ToolError, run
+from tools.errors import RequestRefused, ToolError, run
 from tools.invoke.answer_text import show
 from tools.invoke.arguments import parse_arguments
 from tools.remote.client import EndpointClient, ServerClient
-from tools.squad.examples import read_examples
+from tools.squad.examples import Example, read_examples
+
+# Refusals of one question; the others, such as 429 and 503, concern the server and end the run.
+OF_ONE_QUESTION = {400, 413, 422, 500, 504}
+EXIT_SOME_REFUSED = 3
 
 
 def main() -> None:
-    """Ask each question, and print its answer."""
+    """Ask each question, and print its answer. Of a file, a question that is refused does not end the run."""
     given = parse_arguments(sys.argv[1:], __doc__)
     ask: Ask = (
         EndpointClient(given.endpoint, given.region, given.variant) if given.endpoint else ServerClient(given.url)
     )
-    console = Console(highlight=False, soft_wrap=True)
-    for question, context in _questions(given):
-        body = {"question": question, "context": context, "parameters": {"top_k": given.top_k}}
-        if given.precision:
-            body["version"] = given.precision
-        begin = time.perf_counter()
-        response = _parse_response(ask(json.dumps(body).encode()))
-        milliseconds = (time.perf_counter() - begin) * 1000
-        if given.json:
-            print(json.dumps(response, ensure_ascii=False), flush=True)
-        else:
-            show(console, context, response, milliseconds)
+    questions = _questions(given)
+    refused: dict[str, int] = {}
+    for example in questions:
+        try:
+            _ask(given, ask, example)
+        except RequestRefused as refusal:
+            if not given.data or refusal.status not in OF_ONE_QUESTION:
+                raise
+            refused[refusal.reason] = refused.get(refusal.reason, 0) + 1
+            _show_refusal(given, example, refusal)
+    if refused:
+        _end(refused, len(questions))
 
 
-def _questions(given: argparse.Namespace) -> Iterable[tuple[str, str]]:
+def _ask(given: argparse.Namespace, ask: Ask, example: Example) -> None:
+    """Ask one question, and print its answer.
+
+    Raises: ToolError.
+    """
+    body = {"question": example.question, "context": example.context, "parameters": {"top_k": given.top_k}}
+    if given.precision:
+        body["precision"] = given.precision
+    begin = time.perf_counter()
+    response = _parse_response(ask(json.dumps(body).encode()))
+    milliseconds = (time.perf_counter() - begin) * 1000
+    if given.json:
+        _write_line(response)
+    else:
+        show(Console(highlight=False, soft_wrap=True), example.context, response, milliseconds)
+
+
+def _show_refusal(given: argparse.Namespace, example: Example, refusal: RequestRefused) -> None:
+    """Say why one question was refused: with --json as a line of JSON in the place of its answer."""
+    if given.json:
+        _write_line({"id": example.id, "error": refusal.reason, "status": refusal.status})
+    else:
+        print(f"{example.question}\n  question {example.id} was refused: {refusal}\n")
+
+
+def _end(refused: dict[str, int], asked: int) -> None:
+    """Say how many questions were refused and why, and end with an exit code that says so.
+
+    Raises: ToolError if none was answered.
+    """
+    number = sum(refused.values())
+    reasons = "; ".join(f"{count} x {reason}" for reason, count in sorted(refused.items(), key=lambda one: -one[1]))
+    line = f"{number} of {asked} question(s) were refused: {reasons}"
+    if number == asked:
+        raise ToolError(line)
+    print(line, file=sys.stderr)
+    sys.exit(EXIT_SOME_REFUSED)
+
+
+def _write_line(content: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(json.dumps(content, ensure_ascii=False).encode(errors="replace") + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _questions(given: argparse.Namespace) -> Sequence[Example]:
     """Return the questions with their contexts.
 
     Raises: ToolError.
     """
     if given.data:
-        return [(one.question, one.context) for one in read_examples(given.data)][: given.limit]
-    context = sys.stdin.read() if given.context == "-" else given.context
+        return read_examples(given.data, reads_answers=False)[: given.limit]
+    question = _decode(os.fsencode(given.question), "--question")
+    return [Example("of the command line", question, _context(given), ())]
+
+
+def _context(given: argparse.Namespace) -> str:
     if given.context_file:
         try:
-            context = given.context_file.read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ToolError(f"cannot read {given.context_file}: {error}") from None
-    return [(given.question, context)]
+            return _decode(given.context_file.read_bytes(), str(given.context_file))
+        except OSError as error:
+            raise ToolError(f"cannot read {given.context_file}: {error.strerror}") from None
+    if given.context == "-":
+        return _decode(sys.stdin.buffer.read(), "the standard input")
+    return _decode(os.fsencode(given.context), "--context")
+
+
+def _decode(content: bytes, source: str) -> str:
+    """Decode a text exactly: offsets count its characters as they are, so line ends are not changed.
+
+    Raises: ToolError.
+    """
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ToolError(
+            f"{source} is not UTF-8: the byte at {error.start} cannot be read. Convert it to UTF-8"
+        ) from None
 
 
 def _parse_response(content: bytes) -> dict[str, Any]:
     try:
         response: dict[str, Any] = json.loads(content)
-        _ = response["answer"], response["start"], response["end"], response["score"], response["version"]
-    except (ValueError, KeyError, TypeError):
+        _ = response["question"] + response["precision"]
+        for one in response.get("answers", [response]):
+            _ = one["answer"] + "", f"{one['score']:.2f}", range(one["start"], one["end"])
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ToolError("the response is not an answer of this project's server") from None
     return response
 

@@ -16,10 +16,14 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
     add = parser.add_argument
     questions = parser.add_mutually_exclusive_group(required=True)
     questions.add_argument("--question", help="one question; give --context or --context-file with it")
-    questions.add_argument("--data", metavar="FILE", help="a file of questions in SQuAD's format")
+    questions.add_argument(
+        "--data", metavar="FILE", help="questions in SQuAD's format, or a part of SQuAD, such as squad:validation"
+    )
     text = parser.add_mutually_exclusive_group()
     text.add_argument("--context", help="the text that answers the question; - reads the standard input")
-    text.add_argument("--context-file", type=Path, metavar="FILE", help="a file with that text")
+    text.add_argument(
+        "--context-file", type=Path, metavar="FILE", help="a file with that text, in UTF-8; it is sent as it is"
+    )
     add_source(parser, default_url=DEFAULT_URL)
     add("--variant", help="the endpoint's variant to ask (default: chosen by the traffic's weights)")
     add("--precision", type=str.upper, choices=PRECISIONS, help="the precision to ask for (default: the fastest)")

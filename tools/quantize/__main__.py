@@ -1,6 +1,6 @@
 """Make an artifact from a checkpoint: TorchScript in each precision, the tokenizer, and a manifest.
 
-python -m tools.quantize --model csarron/bert-base-uncased-squad-v1 --calibration squad --output build/bert-base
+python -m tools.quantize --model csarron/bert-base-uncased-squad-v1 --calibration squad:train --output build/bert-base
 """
 
 import logging

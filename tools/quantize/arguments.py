@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from container.precision import PRECISIONS, Precision
-from tools.arguments import add_precisions, command_parser, parse_precisions
+from tools.arguments import add_allow_pickle, add_precisions, command_parser, parse_precisions
 from tools.quantize.calibration import MIN_CALIBRATION_WINDOWS
 from tools.quantize.output_directory import check_output
 from tools.quantize.recipes import DEFAULT_ALPHA, DEFAULT_RECIPE, RecipeName
-from tools.squad.rules import MAX_QUESTION_LEN
+from tools.squad.rules import MAX_QUESTION_LEN, SPECIAL_TOKENS
 
 DEFAULT_PRECISIONS = "int8,fp32"
-SPECIAL_TOKENS = 3  # [CLS] question [SEP] context [SEP]
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,7 @@ class Options:
     """The options of one run. max_seq_len and doc_stride are in tokens, steps in calibration windows."""
 
     model: str
+    allow_pickle: bool
     calibration: str
     evaluation: str | None
     output: Path
@@ -58,13 +58,19 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = command_parser("quantize", description)
     add = parser.add_argument
     add("--model", required=True, help="the checkpoint: a directory, or an id on the Hugging Face hub")
+    add_allow_pickle(parser)
     add(
         "--calibration",
         required=True,
         metavar="FILE",
-        help="questions to calibrate on, in SQuAD's format; `squad` loads them from the hub. Never use your test data",
+        help="questions to calibrate on, in SQuAD's format, or a part of SQuAD, such as squad_v2:train.\n"
+        "Never use your test data",
     )
-    add("--evaluation", metavar="FILE", help="held-out questions; exact match and F1 on them go into the manifest")
+    add(
+        "--evaluation",
+        metavar="FILE",
+        help="held-out questions, or a part of SQuAD, such as squad_v2:validation; their scores go into the manifest",
+    )
     add(
         "--output",
         required=True,

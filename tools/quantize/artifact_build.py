@@ -9,24 +9,26 @@ from typing import Any
 from container import cpu
 from container.precision import Precision
 from model_loader import artifact, manifest
-from model_loader.manifest import MadeWith, Manifest
+from model_loader.file_hash import sha256_of
+from model_loader.manifest import MadeWith, Manifest, TokenizerFile
 from model_loader.model_file import Engine, ModelFile
-from serve.qa.features import Featurizer, WindowLimits
-from tools.checkpoint import checkpoint_forward, open_checkpoint, tensors
+from serve.qa.features import WindowLimits
+from tools.checkpoint.checkpoint import checkpoint_forward, model_forward, open_checkpoint, tensors
 from tools.errors import ToolError
 from tools.local_model import Cutter
 from tools.quantize import export
 from tools.quantize.arguments import Options
-from tools.quantize.calibration import evenly_spread, split_by_context
+from tools.quantize.calibration import askable, evenly_spread, split_by_context
 from tools.quantize.golden_examples import (
     GoldenReference,
-    choose_golden_examples,
+    check_rounding,
     golden_examples_for_manifest,
     golden_results,
+    read_golden_texts,
 )
 from tools.quantize.measure import MeasuredFile, measure_file
-from tools.quantize.recipe_search import RecipeSearch, TriedRecipe
-from tools.quantize.recipes import STATIC, Recipe, smoothquant
+from tools.quantize.recipe_search import RecipeSearch
+from tools.quantize.recipes import STATIC, Recipe, RecipeName, TriedRecipe, smoothquant
 from tools.quantize.report import StepDisplay, artifact_table, recipe_table
 from tools.squad.examples import Example
 from tools.squad.rules import MAX_QUESTION_LEN
@@ -45,39 +47,92 @@ class ArtifactBuild:
         self._display = display
         self._tried: list[TriedRecipe] = []
         display.show_step(f"load {options.model}")
-        self._checkpoint = open_checkpoint(options.model)
+        self._checkpoint = open_checkpoint(options.model, allow_pickle=options.allow_pickle)
+        self._recipe = self._check_int8()
         if options.max_seq_len > self._checkpoint.max_positions:
             positions = self._checkpoint.max_positions
             raise ToolError(f"--max-seq-len {options.max_seq_len}: the checkpoint has only {positions} positions")
-        self._checkpoint.save_tokenizer(directory)
+        featurizer = self._checkpoint.save_tokenizer(directory)
+        self._checkpoint.save_configuration(directory)
         limits = WindowLimits(options.max_seq_len, options.doc_stride, MAX_QUESTION_LEN)
-        self._cutter = Cutter(Featurizer(directory / "tokenizer.json"), limits)
+        self._cutter = Cutter(featurizer, limits)
 
     def run(self, calibration: Sequence[Example], held_out: Sequence[Example]) -> None:
         """Write the files of the artifact, and print a table of them.
 
         Raises: ToolError.
         """
-        golden = self._golden_reference(calibration)
+        golden = self._golden_reference()
         windows, int8_recipe = self._calibrate(calibration)
         files: dict[Precision, MeasuredFile] = {}
         for precision in self._options.precisions:
             file, recipe = self._export(precision, windows, int8_recipe)
             self._display.show_step(f"{precision}: load again and measure")
             files[precision] = measure_file(file, recipe, self._cutter, golden, held_out)
+        for note in self._cutter.question_limit.notes():
+            self._display.print_line(f"evaluation: {note}")
         made = self._manifest(files, golden)
         manifest.write(self._directory, made)
         self._display.print_table(artifact_table(made, files, golden.results))
 
-    def _golden_reference(self, calibration: Sequence[Example]) -> GoldenReference:
-        examples = choose_golden_examples(self._cutter, calibration)
-        return GoldenReference(examples, golden_results(self._cutter, examples, checkpoint_forward(self._checkpoint)))
+    def _check_int8(self) -> RecipeName:
+        """Return the recipe for INT8 that this architecture can have.
+
+        Raises: ToolError if INT8 was asked for and the architecture cannot have it, or not by this recipe.
+        """
+        checkpoint, recipe = self._checkpoint, self._options.recipe
+        support = checkpoint.architecture.int8
+        if (
+            "INT8" not in self._options.precisions
+            or support == "rewritten"
+            or (support, recipe) == ("static", "static")
+        ):
+            return recipe
+        name = checkpoint.model_type
+        if support == "none":
+            raise ToolError(
+                f"{self._options.model} is a {name} model, which IPEX cannot run in INT8. Add --precisions bf16,fp32"
+            )
+        if recipe == "auto":
+            raise ToolError(f"--recipe auto: {name} models have no rewrites before INT8 to choose from; name static")
+        self._display.print_line(f"{name} models have no rewrites before INT8: the recipe is static")
+        return "static"
+
+    def _golden_reference(self) -> GoldenReference:
+        examples = read_golden_texts()
+        results = golden_results(self._cutter, examples, checkpoint_forward(self._checkpoint))
+        if "INT8" in self._options.precisions and self._recipe != "static":
+            self._check_rewrites(GoldenReference(examples, results))
+        return GoldenReference(examples, results)
+
+    def _check_rewrites(self, golden: GoldenReference) -> None:
+        """Check that the rewrites before INT8 do not change the logits in FP32, before INT8 takes minutes.
+
+        Raises: ToolError.
+        """
+        self._display.show_step("check the rewrites before INT8")
+        inputs = self._checkpoint.inputs
+        windows = [tensors(self._cutter.cut(example)[1][0], inputs) for example in golden.examples]
+        model = export.rewritten_model(self._checkpoint, windows, smoothquant(self._options.alpha))
+        results = golden_results(self._cutter, golden.examples, model_forward(model, inputs))
+        check_rounding(
+            f"{self._options.model}: the rewrites before INT8 change its logits. Use --recipe static, which has none",
+            results,
+            golden.results,
+        )
 
     def _calibrate(self, calibration: Sequence[Example]) -> tuple[list[Any], Recipe]:
         """Return the tensors of the windows to calibrate INT8 on, and INT8's recipe."""
         options = self._options
-        if options.recipe != "auto" or "INT8" not in options.precisions:
-            given = STATIC if options.recipe == "static" else smoothquant(options.alpha)
+        calibration, left_out = askable(
+            calibration, self._cutter, options.calibration, options.steps, holds_back=options.recipe == "auto"
+        )
+        if left_out:
+            self._display.print_line(
+                f"calibration leaves out {left_out} question(s) without words or of more than {MAX_QUESTION_LEN} tokens"
+            )
+        if self._recipe != "auto" or "INT8" not in options.precisions:
+            given = STATIC if self._recipe == "static" else smoothquant(options.alpha)
             return self._calibration_windows(calibration), given
         calibrating, held_back = split_by_context(calibration)
         windows = self._calibration_windows(calibrating)
@@ -122,16 +177,21 @@ class ArtifactBuild:
         """Describe the artifact. The checkpoint's own golden results stand for FP32's, even if FP32 is not exported."""
         options, checkpoint = self._options, self._checkpoint
         results = {precision: file.golden_results for precision, file in files.items()}
+        tokenizer = self._directory / "tokenizer.json"
         return Manifest(
             schema_version=manifest.SCHEMA_VERSION,
             task="question-answering",
             source_model=Path(options.model).resolve().name if Path(options.model).exists() else options.model,
             model_type=checkpoint.model_type,
             layers=checkpoint.layers,
+            embedding_rows=checkpoint.embedding_rows,
             inputs=list(checkpoint.inputs),
             max_seq_len=options.max_seq_len,
             doc_stride=options.doc_stride,
             made_with=_made_with(),
+            tokenizer=TokenizerFile(
+                file="tokenizer.json", sha256=sha256_of(tokenizer), size_bytes=tokenizer.stat().st_size
+            ),
             precisions={precision: file.entry for precision, file in files.items()},
             golden_examples=golden_examples_for_manifest(
                 self._cutter, golden.examples, {**results, "FP32": golden.results}
@@ -148,5 +208,6 @@ def _made_with() -> MadeWith:
         torch=artifact.installed_version("torch") or "",
         ipex=artifact.installed_version("intel-extension-for-pytorch"),
         transformers=artifact.installed_version("transformers") or "",
+        tokenizers=artifact.installed_version("tokenizers") or "",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

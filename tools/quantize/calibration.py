@@ -6,6 +6,7 @@ from typing import TypeVar
 import numpy as np
 
 from tools.errors import ToolError
+from tools.local_model import Cutter
 from tools.squad.examples import Example, read_examples
 
 T = TypeVar("T")
@@ -17,13 +18,38 @@ def read_calibration(source: str, steps: int, *, holds_back: bool) -> list[Examp
     """Read the calibration examples.
 
     Args:
-        source: a file in SQuAD's format, or `squad`.
+        source: a file in SQuAD's format, or the name of a part of SQuAD, such as squad:train.
         steps: how many calibration windows the user has asked for.
         holds_back: whether a part of the contexts is held back for the search.
 
     Raises: ToolError if there are too few examples.
     """
-    examples = read_examples(source)
+    examples = read_examples(source, reads_answers=holds_back)  # the search compares answers with gold answers
+    check_enough(examples, source, steps, holds_back=holds_back)
+    return examples
+
+
+def askable(
+    examples: Sequence[Example], cutter: Cutter, source: str, steps: int, *, holds_back: bool
+) -> tuple[list[Example], int]:
+    """Leave out the questions that are too long or have no words; return the others, and how many were left out.
+
+    Raises: ToolError if too few examples remain.
+    """
+    chosen = [example for example in examples if cutter.can_ask(example)]
+    left_out = len(examples) - len(chosen)
+    if left_out:
+        check_enough(
+            chosen, f"without the {left_out} questions that cannot be asked, {source}", steps, holds_back=holds_back
+        )
+    return chosen, left_out
+
+
+def check_enough(examples: Sequence[Example], source: str, steps: int, *, holds_back: bool) -> None:
+    """Check that there are enough examples to calibrate on.
+
+    Raises: ToolError.
+    """
     if len(examples) < MIN_CALIBRATION_WINDOWS:
         raise ToolError(
             f"{source} has {len(examples)} examples; calibration needs at least {MIN_CALIBRATION_WINDOWS}, "
@@ -34,7 +60,6 @@ def read_calibration(source: str, steps: int, *, holds_back: bool) -> list[Examp
             f"{source}: --recipe auto holds every {HELD_BACK}th context back, and fewer than "
             f"{MIN_CALIBRATION_WINDOWS} examples remain; add examples of more contexts, or name a recipe"
         )
-    return examples
 
 
 def split_by_context(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:

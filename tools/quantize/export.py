@@ -12,7 +12,7 @@ import intel_extension_for_pytorch as ipex
 import torch
 from intel_extension_for_pytorch.quantization import convert, prepare
 
-from tools.checkpoint import Checkpoint
+from tools.checkpoint.checkpoint import Checkpoint
 from tools.quantize import rewrites
 from tools.quantize.recipes import Recipe
 from tools.quantize.rewrites import Tensors
@@ -52,8 +52,7 @@ def export_int8(
 
     Returns: the recipe as the manifest stores it.
     """
-    model = checkpoint.load_model()
-    _rewrite(model, checkpoint.model_type, windows, recipe)
+    model = rewritten_model(checkpoint, windows, recipe)
     qconfig = ipex.quantization.default_static_qconfig_mapping
     prepared = prepare(model, qconfig, example_inputs=windows[0], inplace=True)
     with torch.no_grad():
@@ -73,16 +72,19 @@ def linear_sizes(checkpoint: Checkpoint) -> dict[str, int]:
     return {name: module.weight.numel() for name, module in modules if isinstance(module, torch.nn.Linear)}
 
 
-def _rewrite(model: torch.nn.Module, model_type: str, windows: Sequence[Tensors], recipe: Recipe) -> None:
+def rewritten_model(checkpoint: Checkpoint, windows: Sequence[Tensors], recipe: Recipe) -> torch.nn.Module:
+    """Load the model in FP32, and rewrite it as the recipe says. windows: those that show the activations' ranges."""
+    model = checkpoint.load_model()
     if not recipe.centred and recipe.alpha is None:
-        return
-    layers = rewrites.encoder_layers(model, model_type)
+        return model
+    layers = rewrites.encoder_layers(model, checkpoint.model_type)
     ranges = rewrites.observe_ranges(model, layers, windows)
     for layer in layers:
         if recipe.centred:
             rewrites.centre(layer, ranges)
         if recipe.alpha is not None:
             rewrites.smooth(model, layer, ranges, recipe.alpha)
+    return model
 
 
 def _keep_in_fp32(prepared: torch.nn.Module, linears: Collection[str]) -> None:

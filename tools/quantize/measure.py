@@ -16,10 +16,10 @@ from model_loader.model_file import ModelFile
 from serve.qa.features import Window
 from tools.errors import ToolError
 from tools.local_model import Cutter, LocalModel
-from tools.quantize.golden_examples import GoldenReference, golden_results, logit_difference
+from tools.quantize.golden_examples import GoldenReference, check_rounding, golden_results, logit_difference
 from tools.squad.accuracy import accuracy
 from tools.squad.examples import Example
-from tools.squad.rules import EVALUATION_RULES
+from tools.squad.rules import rules_for
 
 TIMED_TOKENS = (128, 384)
 TIMED_PASSES = 15
@@ -55,7 +55,7 @@ def measure_file(
         golden: the golden examples, with the checkpoint's results.
         held_out: the examples to measure exact match and F1 on; may be empty.
 
-    Raises: ToolError if the file does not load, or INT8 is not fused.
+    Raises: ToolError if the file does not load, INT8 is not fused, or FP32 is not the checkpoint's.
     """
     try:
         model = LocalModel(file, cutter)
@@ -65,7 +65,10 @@ def measure_file(
         raise ToolError("the INT8 graph is not fused, so it would be slower than FP32. Is IPEX 2.8.0 installed?")
     results = golden_results(cutter, golden.examples, model.forward)
     rms, largest = logit_difference(results, golden.results)
-    answers = [model.answer(example, EVALUATION_RULES).answer for example in held_out]
+    if file.precision == "FP32":
+        check_rounding("the FP32 file returns other logits than the checkpoint", results, golden.results)
+    rules = rules_for(held_out)
+    answers = [model.answer(example, rules).answer for example in held_out]
     path = Path(file.path)
     entry = PrecisionEntry(
         file=path.name,

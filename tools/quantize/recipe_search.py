@@ -6,7 +6,7 @@ compute is counted instead of timed, and why the loss is measured in expected F1
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,48 +15,22 @@ import numpy as np
 
 from model_loader.model_file import ModelFile
 from serve.qa.spans import rank
-from tools.checkpoint import Checkpoint, checkpoint_forward
+from tools.checkpoint.checkpoint import Checkpoint, checkpoint_forward
 from tools.errors import ToolError
 from tools.local_model import Cutter, LocalModel, Logits
 from tools.quantize import export
-from tools.quantize.recipes import STATIC, Recipe, smoothquant
+from tools.quantize.recipes import STATIC, Recipe, TriedRecipe, nearest_within, smoothquant
 from tools.squad.examples import Example
-from tools.squad.metric import f1
-from tools.squad.rules import EVALUATION_RULES
+from tools.squad.metric import f1, f1_v2
+from tools.squad.rules import is_v2, rules_for
 
 ALPHAS = (0.5, 0.6, 0.7, 0.8, 0.9)
 FP32_COMPUTE = 4.0  # one multiply-add in FP32 counts as 4 in INT8, as on AVX-512 VNNI (docs/decisions/0008)
 MAX_SHARE_IN_FP32 = 0.25  # of the linear layers; with more of them in FP32, INT8 is hardly faster than FP32
-EXPECTED_F1_RULES = replace(EVALUATION_RULES, top_k=20)
+EXPECTED_F1_ANSWERS = 20
 
 # Shows a step with its description and its number of parts; returns a function to call after each part.
 ShowStep = Callable[[str, float | None], Callable[[], None]]
-
-
-@dataclass(frozen=True)
-class TriedRecipe:
-    """A recipe, and its figures on the held-back examples.
-
-    Attributes:
-        recipe: what was tried.
-        relative_compute: the compute of the linear layers, divided by their compute if all of them are in INT8.
-        rms_difference: the root-mean-square difference from FP32's logits over the contexts.
-        f1_drop: the loss of expected F1 against FP32, in points.
-    """
-
-    recipe: Recipe
-    relative_compute: float
-    rms_difference: float
-    f1_drop: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Return recipe and figures as the manifest stores them."""
-        figures = {
-            "relative_compute": self.relative_compute,
-            "rms_difference": self.rms_difference,
-            "f1_drop": self.f1_drop,
-        }
-        return {**self.recipe.as_json(), **{name: round(value, 6) for name, value in figures.items()}}
 
 
 class RecipeSearch:
@@ -94,10 +68,11 @@ class RecipeSearch:
         Raises: ToolError if every recipe loses more.
         """
         without_fp32 = [STATIC, Recipe(centred=True), *(smoothquant(alpha) for alpha in ALPHAS)]
-        best = min((self._try(recipe) for recipe in without_fp32), key=lambda tried: tried.rms_difference)
-        if best.f1_drop <= max_f1_drop:
-            return best.recipe
-        for recipe in self._with_fp32(best.recipe):
+        tried = [self._try(recipe) for recipe in without_fp32]
+        if accepted := nearest_within(tried, max_f1_drop):
+            return accepted.recipe
+        nearest = min(tried, key=lambda one: one.rms_difference)
+        for recipe in self._with_fp32(nearest.recipe):
             if self._try(recipe).f1_drop <= max_f1_drop:
                 return recipe
         least = min(self.tried, key=lambda tried: tried.f1_drop)
@@ -158,11 +133,13 @@ class RecipeSearch:
         and on a few dozen examples this noise is larger than the loss to be measured.
         """
         total = 0.0
+        rules = replace(rules_for(self._examples), top_k=EXPECTED_F1_ANSWERS)
+        overlap = f1_v2 if is_v2(self._examples) else f1
         for example, of_example in zip(self._examples, logits, strict=True):
             document, windows = self._cutter.cut(example)
-            answers = rank(example.context, document, windows, of_example, EXPECTED_F1_RULES)
+            answers = rank(example.context, document, windows, of_example, rules)
             weight = sum(answer.score for answer in answers)
-            total += sum(answer.score * f1(answer.answer, example.answers) for answer in answers) / weight
+            total += sum(answer.score * overlap(answer.answer, example.answers) for answer in answers) / weight
         return 100 * total / len(self._examples)
 
     @cached_property

@@ -9,8 +9,7 @@ from container.precision import Precision
 from model_loader.manifest import GoldenResult, Manifest
 from tools.quantize.golden_examples import count_same_answers
 from tools.quantize.measure import TIMED_TOKENS, MeasuredFile
-from tools.quantize.recipe_search import TriedRecipe
-from tools.quantize.recipes import Recipe
+from tools.quantize.recipes import Recipe, TriedRecipe
 
 
 class StepDisplay:
@@ -25,6 +24,10 @@ class StepDisplay:
             self._progress.remove_task(shown)
         task = self._progress.add_task(description, total=parts)
         return lambda: self._progress.advance(task)
+
+    def print_line(self, text: str) -> None:
+        """Print a line above the progress bar."""
+        self._progress.console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     def print_table(self, table: Table) -> None:
         """Print a table above the progress bar."""

@@ -48,7 +48,7 @@ LINEAR_NAMES = {  # the names of EncoderLayer's linear layers, in the same order
         "ffn.lin2",
     ),
 }
-LINEAR_NAMES["electra"] = LINEAR_NAMES["bert"]
+LINEAR_NAMES |= dict.fromkeys(("electra", "roberta", "xlm-roberta", "camembert"), LINEAR_NAMES["bert"])
 
 
 def encoder_layers(model: nn.Module, model_type: str) -> list[EncoderLayer]:

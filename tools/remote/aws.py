@@ -20,6 +20,7 @@ try:
     from botocore.awsrequest import AWSRequest
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
+    from botocore.parsers import ResponseParserError
 except ImportError:
     raise ToolError("this command needs boto3, which the image does not contain: pip install boto3") from None
 
@@ -28,7 +29,7 @@ READ_TIMEOUT_SECONDS = 70
 UPLOAD_PART_BYTES = 64 * 2**20
 # SageMaker has no error code for a missing resource. It sends a ValidationException with one of these texts.
 SAGEMAKER_NOT_FOUND = ("Could not find", "does not exist", "not found")
-_LOGIN = "log in (`aws configure`, `aws sso login`) or set AWS_PROFILE"
+_LOGIN = "log in (`aws configure`, `aws login`, `aws sso login`) or set AWS_PROFILE"
 
 
 class AwsError(ToolError):
@@ -117,6 +118,8 @@ class Aws:
             yield from page.get(key, [])
             tokens = ("NextToken", "nextToken")
             token = {name: page[name] for name in tokens if page.get(name)}
+            if page.get("NextMarker"):
+                token = {"Marker": page["NextMarker"]}
             if page.get("NextContinuationToken"):
                 token = {"ContinuationToken": page["NextContinuationToken"]}
             if not token:
@@ -138,6 +141,10 @@ class Aws:
         request = merge_overrides(extra, self._overrides.get("PutObject", {}))
         with _AwsErrors("PutObject"):
             self._client("s3").upload_file(str(path), bucket, key, ExtraArgs=request, Callback=on_bytes, Config=config)
+
+    def enumeration(self, service: str, shape: str) -> list[str]:
+        """Return the values that AWS's API accepts for a parameter of this shape."""
+        return list(self._client(service).meta.service_model.shape_for(shape).enum)
 
     def endpoint_url(self, service: str) -> str:
         """Return the URL of a service's API."""
@@ -175,14 +182,36 @@ class _AwsErrors:
             raise AwsError(self._operation, "InvalidParameter", message) from None
         if isinstance(error, NoCredentialsError):
             raise AwsError(self._operation, "NoCredentials", f"no AWS credentials were found: {_LOGIN}") from None
-        if isinstance(error, (BotoCoreError, boto3.exceptions.Boto3Error)):
+        if isinstance(error, (BotoCoreError, boto3.exceptions.Boto3Error, ResponseParserError)):
             raise AwsError(self._operation, type(error).__name__, str(error)) from None
 
 
 def merge_overrides(request: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of `request` with the values of `overrides`. Mappings are merged; other values are replaced."""
+    """Return a copy of `request` with the values of `overrides`.
+
+    Mappings are merged. A list of variants takes a mapping from the name of a variant to further values of it. Other
+    values are replaced.
+
+    Raises: ToolError if a mapping for a list of variants names one that the list does not have.
+    """
     result = dict(copy.deepcopy(request))
     for key, value in overrides.items():
         old = result.get(key)
-        result[key] = merge_overrides(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        if isinstance(value, Mapping) and isinstance(old, list):
+            result[key] = _merge_variants(key, old, value)
+        elif isinstance(value, Mapping) and isinstance(old, Mapping):
+            result[key] = merge_overrides(old, value)
+        else:
+            result[key] = value
     return result
+
+
+def _merge_variants(key: str, variants: list[Any], overrides: Mapping[str, Any]) -> list[Any]:
+    names = [str(variant.get("VariantName", "")) if isinstance(variant, Mapping) else "" for variant in variants]
+    if unknown := sorted(set(overrides) - set(names)):
+        known = ", ".join(filter(None, names)) or "none"
+        raise ToolError(f"the overrides of {key} name {', '.join(unknown)}, which it does not have; it has {known}")
+    return [
+        merge_overrides(one, overrides[name]) if name in overrides else one
+        for one, name in zip(variants, names, strict=True)
+    ]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tools.errors import ToolError
+from tools.errors import RequestRefused, ToolError
 
 if TYPE_CHECKING:
     from tools.remote.aws import Aws
 
 TIMEOUT_SECONDS = 70  # Endpoints give up after 60 s, and AWS advises clients to wait a little longer.
 ATTEMPTS = 20  # How often a request is sent while the server answers that it is busy.
+MAX_REASON = 2_048  # characters; this project's errors are shorter, but a proxy may send a page
 BUSY = httpx.codes.TOO_MANY_REQUESTS
 _JSON = "application/json"
 _RUNTIME = "sagemaker-runtime"
@@ -40,7 +41,7 @@ class ServerClient:
                 return response.content
             if response.status_code != BUSY:
                 break
-            time.sleep(float(response.headers.get("Retry-After", 1)))
+            time.sleep(_wait_seconds(response.headers.get("Retry-After", "")))
         raise _error_answer(self.url, response.status_code, response.text)
 
     def info(self) -> dict[str, Any]:
@@ -90,6 +91,7 @@ class EndpointClient:
 
         self.name = name
         self.variant = variant
+        self.model = ""
         self._aws = aws or Aws(region)
 
     def __call__(self, body: bytes) -> bytes:
@@ -100,6 +102,8 @@ class EndpointClient:
         from tools.remote.aws import AwsError
 
         target = {"TargetVariant": self.variant} if self.variant else {}
+        if self.model:
+            target["TargetModel"] = self.model
         request = {"EndpointName": self.name, "ContentType": _JSON, "Accept": _JSON, **target}
         for _ in range(ATTEMPTS):
             try:
@@ -120,6 +124,12 @@ class EndpointClient:
         client.variant = variant
         return client
 
+    def for_model(self, model: str) -> "EndpointClient":
+        """Return a client that asks this model of a multi-model endpoint, such as demo.tar.gz."""
+        client = copy(self)
+        client.model = model
+        return client
+
     def configuration(self) -> EndpointConfiguration | None:
         """Return the configuration that the endpoint uses now, or None if the caller may not read it."""
         from tools.remote.aws import AwsError
@@ -133,7 +143,7 @@ class EndpointClient:
         running = {v["VariantName"]: v.get("CurrentInstanceCount") for v in endpoint.get("ProductionVariants", [])}
         variants = {
             variant["VariantName"]: (
-                variant.get("InstanceType", ""),
+                instance_types_of(variant),
                 running.get(variant["VariantName"]) or variant.get("InitialInstanceCount", 0),
             )
             for variant in config["ProductionVariants"]
@@ -158,13 +168,27 @@ class EndpointClient:
         return status
 
 
+def instance_types_of(variant: Mapping[str, Any]) -> str:
+    """Return the instance type of a variant as AWS describes it, or those of its pools, separated by commas.
+
+    A serverless variant has none: the result is "".
+    """
+    pools = sorted(variant.get("InstancePools") or (), key=lambda pool: int(pool["Priority"]))
+    return ",".join(str(pool["InstanceType"]) for pool in pools) or str(variant.get("InstanceType", ""))
+
+
 def _container_error(response: Mapping[str, object]) -> tuple[int, str]:
     """Return the container's status and message from a ModelError, or status 0 for any other error."""
     status = response.get("OriginalStatusCode")
     return (status if isinstance(status, int) else 0), str(response.get("OriginalMessage", ""))
 
 
-def _error_answer(name: str, status: int, text: str) -> ToolError:
+def _wait_seconds(retry_after: str) -> float:
+    """Return how long to wait. A proxy may send a date in the place of seconds, which is not read."""
+    return min(int(retry_after), TIMEOUT_SECONDS) if retry_after.isdecimal() else 1
+
+
+def _error_answer(name: str, status: int, text: str) -> RequestRefused:
     with suppress(ValueError, KeyError, TypeError):  # An error body that is not from this project's server stays as is.
-        text = json.loads(text)["error"]
-    return ToolError(f"{name} answers {status}: {text}")
+        text = str(json.loads(text)["error"])
+    return RequestRefused(name, status, " ".join(text.split())[:MAX_REASON])

@@ -10,6 +10,7 @@ reports an error of the container as a ModelError. It accepts every endpoint nam
 
 import argparse
 import json
+import logging
 import struct
 import threading
 import time
@@ -17,7 +18,6 @@ import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -32,47 +32,18 @@ from starlette.routing import Route
 from container.contract import ERROR_BODY_BYTES, MAX_PAYLOAD_MB, RESPONSE_TIMEOUT_SECONDS
 from tools.errors import ToolError
 from tools.local_server import free_port
-from tools.remote.object_store import FolderStore, ObjectStore, S3Store, split_s3_uri
+from tools.remote.async_invocation import ATTRIBUTE_HEADERS, AsyncInvocation, raw_headers
+from tools.remote.object_store import FolderStore, ObjectStore, S3Store
 
 # These headers reach the container and come back from it. The platform removes all others.
-_ATTRIBUTE_HEADERS = ("x-amzn-sagemaker-custom-attributes", "x-amzn-sagemaker-inference-id")
-_REQUEST_HEADERS = ("content-type", "accept", *_ATTRIBUTE_HEADERS)
+_REQUEST_HEADERS = ("content-type", "accept", *ATTRIBUTE_HEADERS)
 _RESPONSE_HEADERS = ("content-type", "x-amzn-sagemaker-custom-attributes")
 _STRING = 7  # The code for a header of type string in AWS's event stream encoding.
 START_SECONDS = 10
 ASYNC_MAX_BYTES = 10**9
 ASYNC_TIMEOUT_SECONDS = 3600
 
-
-@dataclass(frozen=True)
-class AsyncInvocation:
-    """One request of InvokeEndpointAsync: the object to read, the container's headers, and where the result goes."""
-
-    input_uri: str
-    headers: dict[str, str]
-    output_uri: str
-    failure_uri: str
-
-    @staticmethod
-    def of(request: Request) -> "AsyncInvocation":
-        """Read the request's headers.
-
-        Raises: ToolError if the header with the input's address does not hold the URI of an object.
-        """
-        input_uri = request.headers.get("x-amzn-sagemaker-inputlocation", "")
-        bucket, _ = split_s3_uri(input_uri)
-        headers = {
-            "content-type": request.headers.get("x-amzn-sagemaker-content-type", ""),
-            "accept": request.headers.get("x-amzn-sagemaker-accept", ""),
-            **{name: request.headers[name] for name in _ATTRIBUTE_HEADERS if name in request.headers},
-        }
-        name = f"{uuid.uuid4()}.out"
-        return AsyncInvocation(
-            input_uri,
-            {name: value for name, value in headers.items() if value},
-            f"s3://{bucket}/async-output/{name}",
-            f"s3://{bucket}/async-failure/{name}",
-        )
+log = logging.getLogger(__name__)
 
 
 class RuntimeApi:
@@ -137,29 +108,37 @@ class RuntimeApi:
         if request.headers.get(accept):
             headers["accept"] = request.headers[accept]
         try:
-            answer = await self._ask_container(body, headers, self._timeout_seconds)
-        except httpx.TransportError as error:
+            answer = await self._ask_container(body, raw_headers(headers), self._timeout_seconds)
+        except httpx.HTTPError as error:
             return _model_error(0, f"the container does not answer: {type(error).__name__}")
         return answer if answer.status_code == httpx.codes.OK else _model_error(answer.status_code, answer.text)
 
     async def _answer_later(self, invocation: AsyncInvocation, store: ObjectStore) -> None:
-        """Ask the container, and write its answer to the output, or what went wrong to the failure object."""
+        """Ask the container, and write its answer to the output, or what went wrong to the failure object.
+
+        The caller has its 202 and waits for one of these two objects, so every error must end in one of them.
+        """
         target = invocation.failure_uri
         try:
-            body = await run_in_threadpool(store.read, invocation.input_uri)
-            if len(body) > ASYNC_MAX_BYTES:
-                raise ToolError(f"{invocation.input_uri} is larger than 1 GB")
+            body = await run_in_threadpool(store.read, invocation.input_uri, ASYNC_MAX_BYTES)
             answer = await self._ask_container(body, invocation.headers, ASYNC_TIMEOUT_SECONDS)
             content = answer.content
             if answer.status_code == httpx.codes.OK:
                 target = invocation.output_uri
-        except (ToolError, httpx.TransportError) as error:
-            content = f"{type(error).__name__}: {error}".encode()
-        await run_in_threadpool(store.write, target, content)
+        except Exception as error:
+            content = f"{type(error).__name__}: {error}".encode(errors="replace")
+            if not isinstance(error, (ToolError, httpx.HTTPError)):
+                log.exception("InvokeEndpointAsync failed because of an unexpected error")
+        try:
+            await run_in_threadpool(store.write, target, content)
+        except ToolError as error:
+            log.error("the result of InvokeEndpointAsync is lost: %s", error)
 
-    async def _ask_container(self, body: bytes, headers: dict[str, str], timeout_seconds: float) -> httpx.Response:
+    async def _ask_container(self, body: bytes, headers: dict[bytes, bytes], timeout_seconds: float) -> httpx.Response:
         async with httpx.AsyncClient(timeout=timeout_seconds) as client:
-            return await client.post(f"{self._url}/invocations", content=body, headers=headers)
+            answer = await client.post(f"{self._url}/invocations", content=body, headers=headers)
+        answer.headers.encoding = "latin-1"  # as starlette encodes the headers that are passed on
+        return answer
 
 
 def application(

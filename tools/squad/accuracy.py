@@ -6,6 +6,7 @@ import numpy as np
 
 from tools.squad.examples import Example
 from tools.squad.metric import exact_match, exact_match_v2, f1, f1_v2
+from tools.squad.rules import is_v2
 
 RESAMPLES = 10_000
 SEED = 0
@@ -21,8 +22,11 @@ def score_answers(examples: Sequence[Example], answers: Sequence[str], *, is_v2:
 
 
 def accuracy(examples: Sequence[Example], answers: Sequence[str]) -> dict[str, float]:
-    """Return the mean exact match and F1 in percent by v1.1's rules, and the number of questions."""
-    return mean_scores(score_answers(examples, answers, is_v2=False))
+    """Return the mean exact match and F1 in percent, and the number of questions.
+
+    The rules are those of v2.0 if a question has no answer, else those of v1.1.
+    """
+    return mean_scores(score_answers(examples, answers, is_v2=is_v2(examples)))
 
 
 def mean_scores(scores: np.ndarray) -> dict[str, float]:

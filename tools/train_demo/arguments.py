@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.arguments import command_parser, positive_number, whole_number
+from tools.arguments import add_allow_pickle, command_parser, positive_number, whole_number
 from tools.errors import ToolError
 from tools.train_demo.settings import Phase, TrainingSettings
 
@@ -39,6 +39,7 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> Option
         seed=given.seed,
         evaluate_every=given.evaluate_every,
         average_last=given.average_last,
+        allow_pickle=given.allow_pickle,
     )
     return Options(given.encoder, given.evaluation, given.output, given.save_every, settings)
 
@@ -48,6 +49,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = command_parser("train_demo", description)
     add = parser.add_argument
     add("--encoder", required=True, help="the checkpoint to start from: a directory, or an id on the hub")
+    add_allow_pickle(parser)
     add(
         "--phase",
         required=True,
@@ -84,7 +86,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         type=whole_number,
         default=default.warmup_steps,
         metavar="N",
-        help="how many steps the learning\nrate rises (default: %(default)s)",
+        help="how many steps the learning\nrate rises, but never more than a tenth of all steps (default: %(default)s)",
     )
     add(
         "--tokens-per-step",

@@ -8,11 +8,11 @@ from typing import Any
 from serve.errors import InvalidRequest
 from serve.qa.features import Window
 from tools.errors import ToolError
-from tools.local_model import Cutter, Logits, best_answer
+from tools.local_model import Cutter, Logits, best_answers
 from tools.progress import show_progress
 from tools.squad.accuracy import accuracy
 from tools.squad.examples import Example
-from tools.squad.rules import EVALUATION_RULES
+from tools.squad.rules import rules_for
 from tools.train_demo.trainer import Trainer
 
 
@@ -34,7 +34,7 @@ class Measurer:
     """Ask held-out questions of a model in FP32."""
 
     def __init__(self, examples: Sequence[Example], cutter: Cutter) -> None:
-        """Cut every question into windows once, so that one that cannot be asked does not end the run hours later.
+        """Cut every question into windows once, so that one that cannot be asked is reported before the training.
 
         Raises: ToolError.
         """
@@ -42,18 +42,22 @@ class Measurer:
             raise ToolError("the evaluation file contains no question")
         for example in examples:
             try:
-                cutter.cut(example)
+                if fitted := cutter.fitted(example):
+                    cutter.cut(fitted)
             except InvalidRequest as error:
                 raise ToolError(f"the evaluation question {example.id} cannot be asked: {error}") from None
+        for note in cutter.question_limit.notes():
+            print(f"evaluation: {note}")
         self._examples = examples
         self._cutter = cutter
+        self._rules = rules_for(examples)
 
     def measure(self, forward: Callable[[Window], Logits], *steps: int) -> Measured:
         """Return the accuracy of a function from a window to its logits. steps: which weights it runs."""
         answers = []
         with show_progress("measuring", len(self._examples)) as advance:
             for example in self._examples:
-                answers.append(best_answer(example, self._cutter, forward, EVALUATION_RULES).answer)
+                answers.append(best_answers(example, self._cutter, forward, self._rules)[0].answer)
                 advance(1, "")
         found = accuracy(self._examples, answers)
         return Measured(steps, found["exact_match"], found["f1"])

@@ -37,4 +37,4 @@ def write_card(options: Options, steps: int, windows: int, history: Sequence[Mea
             f"\nMeasured on {options.evaluation.name} during the run. These measurements chose the weights, so the "
             f"accuracy on questions that took no part in the choice may be a little lower.\n\n{lines}"
         )
-    (options.output / FILE_NAME).write_text(card)
+    (options.output / FILE_NAME).write_text(card, encoding="utf-8")

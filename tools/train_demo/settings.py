@@ -50,13 +50,14 @@ class TrainingSettings:
         phases: what is asked, one phase after the other.
         tokens_per_step: the largest batch, padding included.
         peak_rate: the learning rate after the warm-up; then it decays linearly to 0 over the steps of all phases.
-        warmup_steps: how many steps the learning rate rises.
+        warmup_steps: how many steps the learning rate rises, but never more than a tenth of all steps.
         weight_decay: of AdamW.
         gradient_norm: larger gradients are scaled down to this norm.
         seed: of the weights that the encoder lacks, of the batches and of dropout.
         evaluate_every: after how many steps the model is measured; None: only at the end.
         average_last: how many of the last measured weights are averaged; 1: none.
         limits: how windows are cut.
+        allow_pickle: whether the weights of the encoder may be a pickle, which can run code when it is loaded.
     """
 
     phases: tuple[Phase, ...]
@@ -69,9 +70,11 @@ class TrainingSettings:
     evaluate_every: int | None = None
     average_last: int = 1
     limits: WindowLimits = field(default_factory=lambda: WindowLimits(384, 128, 64))
+    allow_pickle: bool = False
 
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of a step; `steps` is the number of all steps."""
-        rising = (step + 1) / self.warmup_steps
-        falling = (steps - step) / max(1, steps - self.warmup_steps)
+        warmup = max(1, min(self.warmup_steps, steps // 10))
+        rising = (step + 1) / warmup
+        falling = (steps - step) / max(1, steps - warmup)
         return self.peak_rate * min(1.0, rising, falling)

@@ -1,4 +1,4 @@
-"""A model in training: its steps, its logits, and its state on disk. Imports torch and transformers."""
+"""A model in training: its steps, its logits, and its state on disk. Imports torch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,39 +7,23 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoTokenizer
 
 from serve.qa.features import Window
-from tools.checkpoint import INPUTS
-from tools.errors import ToolError
+from tools.checkpoint.checkpoint import Checkpoint
 from tools.train_demo.training_data import LabelledWindow
-
-# The probability of dropout in attention, by the name that each architecture gives it.
-ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 
 
 class Trainer:
     """An encoder with a span head, and its optimizer."""
 
-    def __init__(self, encoder: str, output: Path, seed: int, weight_decay: float) -> None:
-        """Load the encoder, and write its tokenizer into the output directory.
-
-        If the encoder has no span head, a new span head gets random weights that depend on the seed. Attention has no
-        dropout, because torch's fast attention on CPU supports none: a step takes half the time.
+    def __init__(self, checkpoint: Checkpoint, seed: int, weight_decay: float) -> None:
+        """Load the encoder. A new span head gets random weights that depend on the seed.
 
         Raises: ToolError.
         """
         torch.manual_seed(seed)
-        try:
-            config = AutoConfig.from_pretrained(encoder)
-            for name in ATTENTION_DROPOUT:
-                if hasattr(config, name):
-                    setattr(config, name, 0.0)
-            self._model = AutoModelForQuestionAnswering.from_pretrained(encoder, config=config, dtype=torch.float32)
-            AutoTokenizer.from_pretrained(encoder, use_fast=True).save_pretrained(output)
-        except (OSError, ValueError) as error:
-            raise ToolError(f"cannot load {encoder}: {str(error).strip().splitlines()[0]}") from None
-        self._inputs = INPUTS[config.model_type]
+        self._model = checkpoint.load_for_training()
+        self._inputs = checkpoint.inputs
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model.to(self._device)
         self._optimizer = torch.optim.AdamW(self._model.parameters(), weight_decay=weight_decay, fused=True)

@@ -7,8 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from model_loader.file_hash import sha256_of
-from serve.qa.features import Featurizer
-from tools.checkpoint import checkpoint_forward, open_checkpoint
+from tools.checkpoint.checkpoint import checkpoint_forward, open_checkpoint
 from tools.errors import ToolError
 from tools.local_model import Cutter
 from tools.progress import show_progress
@@ -76,10 +75,11 @@ class TrainingRun:
         self._options = options
         self._settings = settings = options.settings
         examples = read_examples(str(options.evaluation))
+        checkpoint = open_checkpoint(options.encoder, allow_pickle=settings.allow_pickle, needs_span_head=False)
+        self._trainer = Trainer(checkpoint, settings.seed, settings.weight_decay)
         self._work = options.output / WORK
         self._work.mkdir(parents=True, exist_ok=True)
-        self._trainer = Trainer(options.encoder, options.output, settings.seed, settings.weight_decay)
-        featurizer = Featurizer(options.output / "tokenizer.json")
+        featurizer = checkpoint.save_tokenizer(options.output)
         self._windows = write_windows(self._work / "windows", files_of(settings.phases), featurizer, settings.limits)
         self._batches = all_batches(self._windows, settings)
         if not self._batches:

@@ -11,7 +11,7 @@ import numpy as np
 from model_loader.model_io import ModelInput
 from serve.errors import InvalidRequest
 from serve.qa.features import Featurizer, Window, WindowLimits
-from tools.squad.examples import iterate_squad_file
+from tools.squad.examples import iterate_squad_file, says_impossible
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class LabelledWindow(ModelInput):
 
 
 def read_training_questions(path: Path) -> Iterator[TrainingQuestion]:
-    """Read the questions of a file that have an answer in their context.
+    """Read the questions of a file that have an answer in their context. One with `is_impossible` has none.
 
     Raises: ToolError.
     """
@@ -44,7 +44,7 @@ def _questions(article: dict[str, Any]) -> Iterator[TrainingQuestion]:
     for paragraph in article["paragraphs"]:
         context = str(paragraph["context"])
         for qa in paragraph["qas"]:
-            for answer in qa["answers"][:1]:
+            for answer in () if says_impossible(qa) else qa["answers"][:1]:
                 start, text = int(answer["answer_start"]), str(answer["text"])
                 if text and context[start : start + len(text)] == text:
                     yield TrainingQuestion(str(qa["question"]), context, start, start + len(text))
@@ -62,7 +62,8 @@ def label_windows(
             windows = featurizer.windows(featurizer.encode_question(each.question, limits), document, limits)
         except InvalidRequest:
             continue
-        inside = np.flatnonzero((document.ends > each.start) & (document.starts < each.end))
+        tokens = document.whole
+        inside = np.flatnonzero((tokens.ends > each.start) & (tokens.starts < each.end))
         if inside.size:
             yield from (_labelled(window, int(inside[0]), int(inside[-1])) for window in windows)
 

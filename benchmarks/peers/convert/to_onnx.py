@@ -17,7 +17,7 @@ def main() -> None:
     """Export the model with free batch size and length."""
     checkpoint, output = sys.argv[1:]
     model = AutoModelForQuestionAnswering.from_pretrained(
-        checkpoint, dtype=torch.float32, attn_implementation="eager", return_dict=False
+        checkpoint, dtype=torch.float32, attn_implementation="eager", return_dict=False, use_safetensors=True
     ).eval()
     ids = torch.arange(32)[None] + 1000  # (1, 32)
     torch.onnx.export(

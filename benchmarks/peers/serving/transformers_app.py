@@ -15,7 +15,9 @@ from benchmarks.peers.serving import fastapi_app
 def create_app() -> FastAPI:
     """Load the model and return the app, for uvicorn's --factory."""
     torch.set_num_threads(int(os.environ["THREADS"]))
-    model = AutoModelForQuestionAnswering.from_pretrained(os.environ["CHECKPOINT"], dtype=torch.float32).eval()
+    model = AutoModelForQuestionAnswering.from_pretrained(
+        os.environ["CHECKPOINT"], dtype=torch.float32, use_safetensors=True
+    ).eval()
     free_lanes = BoundedSemaphore(int(os.environ["LANES"]))
 
     def forward(window: Encoding) -> Logits:

@@ -88,10 +88,11 @@ def test_a_tree_without_zygote_is_refused(start_tree: StartTree) -> None:
         http_processes(start_tree({"worker": {"forks": 2}}))
 
 
-def test_the_real_server_has_one_http_process(server: LocalServer) -> None:
+def test_the_real_server_has_one_http_process_and_the_template_of_the_text_processes(server: LocalServer) -> None:
     gunicorn = psutil.Process(server.process.pid)
     (worker,) = gunicorn.children()
-    assert http_processes(gunicorn) == [worker]
+    template = [child for child in worker.children() if "serve.text_worker" in child.cmdline()]
+    assert set(http_processes(gunicorn)) == {worker, *template}
     assert len(worker.children(recursive=True)) > len(server.info()["lanes"])
 
 

@@ -40,3 +40,15 @@ def test_lines_of_gunicorn_and_uvicorn_appear_once_and_their_access_logs_do_not(
         "    logging.getLogger(f'{name}.access').info('GET /ping')",
     )
     assert [row["logger"] for row in rows] == ["gunicorn.error", "uvicorn.error"]
+
+
+def test_long_texts_in_a_line_lose_their_middle() -> None:
+    statements = (
+        "try: raise KeyError('k' * 10_000_000)\n"
+        "except KeyError: logging.exception('a%sz', 'm' * 10_000_000, extra={'name_of_a_client': '\\x01' * 10_000_000})"
+    )
+    (row,) = logged("INFO", statements)
+    assert row["message"].startswith("am")
+    assert row["message"].endswith("mz")
+    assert row["exc_info"].startswith("Traceback")
+    assert all(len(text) < 8200 for text in row.values())

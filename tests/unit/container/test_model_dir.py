@@ -34,3 +34,8 @@ def test_a_directory_that_is_named_or_has_content_is_never_replaced(demo: Path, 
 
 def test_the_default_is_kept_if_there_is_no_demo(tmp_path: Path) -> None:
     assert model_dir.choose(tmp_path / "nothing", is_default=True) == tmp_path / "nothing"
+
+
+def test_a_multi_model_server_looks_at_the_platforms_folder_only_if_there_is_one(tmp_path: Path) -> None:
+    assert model_dir.of_many_models(tmp_path) == tmp_path
+    assert model_dir.of_many_models(tmp_path / "nothing") is None

@@ -1,13 +1,15 @@
 """Environment variables become settings: their names and precedence, how they are parsed, and what is refused."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from container.settings import Settings, SettingsError, variable_names
+from container.settings import Settings, variable_names
+from container.validation.environment import SettingsError
 
 # A variable, its text, the field that it sets, and the value of the field.
 GOOD: list[tuple[str, str, str, Any]] = [
@@ -28,10 +30,18 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("BACKGROUND_LANES", "false", "background_lanes", False),
     ("GUARD_SHARE", "0.5", "guard_share", 0.5),
     ("GUARD_MIN_AGREEMENT", "0.9", "guard_min_agreement", 0.9),
+    ("NO_ANSWER_THRESHOLD", "-1.5", "no_answer_threshold", -1.5),
     ("SAGEMAKER_BATCH", "True", "batch", True),
+    ("ASYNC_INFERENCE", "true", "asynchronous", True),
     ("SAGEMAKER_MULTI_MODEL", "true", "multi_model", True),
     ("RUN_AS_USER", "10001", "run_as_user", 10001),
     ("RUNG_STEP", "64", "rung_step", 64),
+    ("MAX_BODIES_MB", "32", "max_bodies_mb", 32),
+    ("MAX_ITEMS", "7", "max_items", 7),
+    ("MAX_CHARACTERS", "900", "max_characters", 900),
+    ("MAX_SPOOL_MB", "8", "max_spool_mb", 8),
+    ("MAX_CONNECTIONS", "50", "max_connections", 50),
+    ("KEEP_ALIVE_SECONDS", "3.5", "keep_alive_seconds", 3.5),
     ("LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
     ("SAGEMAKER_CONTAINER_LOG_LEVEL", "ERROR", "log_level", "ERROR"),
     ("ONEDNN_MAX_CPU_ISA", "AVX2", "onednn_max_cpu_isa", "AVX2"),
@@ -74,11 +84,21 @@ BAD = [
     ("GUARD_SHARE", "1.5"),
     ("RUN_AS_USER", "nobody"),
     ("GUARD_MIN_AGREEMENT", "80"),
+    ("NO_ANSWER_THRESHOLD", "nan"),
+    ("NO_ANSWER_THRESHOLD", "high"),
     ("RUNG_STEP", "4"),
+    ("MAX_BODIES_MB", "0"),
+    ("MAX_ITEMS", "0"),
+    ("MAX_CHARACTERS", "0"),
+    ("MAX_SPOOL_MB", "0"),
+    ("MAX_CONNECTIONS", "0"),
+    ("KEEP_ALIVE_SECONDS", "0"),
     ("LOG_LEVEL", "loud"),
     ("LOG_LEVEL", "15"),
     ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud"),
+    ("ONEDNN_MAX_CPU_ISA", "AVX1024"),
 ]
+PYDANTICS_WORDS = re.compile(r"Input|valid|Value error|unable|parse|Field|should", re.IGNORECASE)
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +115,7 @@ def test_the_defaults_suit_the_platform() -> None:
     assert settings.port == 8080
     assert settings.host == "0.0.0.0"
     assert settings.model_dir == Path("/opt/ml/model")
-    assert settings.request_timeout_seconds == 60
+    assert settings.request_timeout_seconds == 55
     assert settings.max_payload_mb == 25
     assert settings.precisions is None
     assert settings.narrow_lanes is None
@@ -193,6 +213,36 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_variable_that_is_set(
     assert "\n" not in message
     assert text.lower() in message.lower()
     assert message.startswith(f"{variable}=")
+    assert "must be" in message
+    assert not PYDANTICS_WORDS.search(message.partition(": ")[2])
+
+
+@pytest.mark.parametrize("spelling", ["port", "Port", "sagemaker_bind_to_port"])
+def test_a_variable_is_named_as_it_is_spelled(monkeypatch: pytest.MonkeyPatch, spelling: str) -> None:
+    monkeypatch.setenv(spelling, "abc")
+    with pytest.raises(SettingsError, match=f"^{spelling}='abc': must be a whole number$"):
+        Settings.from_env()
+
+
+def test_of_several_spellings_the_one_that_is_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "9001")
+    monkeypatch.setenv("port", "abc")
+    monkeypatch.setenv("Port", "")
+    with pytest.raises(SettingsError, match="^port='abc'"):
+        Settings.from_env()
+
+
+def test_a_long_value_is_shortened_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "9" * 100_000)
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env()
+    assert len(str(caught.value)) < 200
+
+
+def test_a_value_that_is_not_utf8_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "model_dir", os.fsdecode(b"/models/\xff"))
+    with pytest.raises(SettingsError, match=r"^model_dir='/models/\\udcff': must be a string in UTF-8$"):
+        Settings.from_env()
 
 
 def test_a_bad_value_under_a_name_that_loses_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +256,15 @@ def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         settings.port = 1  # type: ignore[misc]
     assert settings.port == 8080
+
+
+def test_an_asynchronous_endpoint_may_use_the_hour_and_lets_every_request_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASYNC_INFERENCE", "true")
+    settings = Settings.from_env()
+    assert (settings.engine_timeout_seconds, settings.queue_limit_seconds) == (3600, 3600)
+    assert settings.can_streams_wait
+    limits = [settings.payload_limit_mb(is_json_lines=is_json_lines) for is_json_lines in (True, False)]
+    assert limits == [None, 25]
 
 
 def test_a_payload_of_zero_means_any_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from serve.lanes.plan import Choices, make_plan
 from tests.unit.deploy.comment_commands import commands_in_comment
 from tests.unit.serve.lanes.model_files import BERT_BASE
 from tools.deploy.config import DeploymentConfig
-from tools.deploy.steps.serving.scaling_target import SAFETY_FACTOR
+from tools.deploy.steps.serving.scaling_policies import SAFETY_FACTOR
 
 ROOT = Path(__file__).parents[3]
 MANIFEST = (ROOT / "deploy" / "kubernetes.yaml").read_text()

@@ -106,6 +106,29 @@ def test_a_model_file_with_one_flipped_bit_is_invalid(artifact_copy: Path) -> No
         open_artifact(artifact_copy, INT8, CPU)
 
 
+def test_a_tokenizer_with_one_flipped_bit_is_invalid(artifact_copy: Path) -> None:
+    tokenizer = artifact_copy / "tokenizer.json"
+    content = bytearray(tokenizer.read_bytes())
+    content[len(content) // 2] ^= 1
+    tokenizer.write_bytes(content)
+    with pytest.raises(ArtifactInvalid, match=r"tokenizer\.json has SHA-256"):
+        open_artifact(artifact_copy, INT8, CPU)
+
+
+def test_every_file_that_the_server_reads_has_a_hash(demo_dir: Path) -> None:
+    manifest = json.loads((demo_dir / "manifest.json").read_bytes())
+    artifact = open_artifact(demo_dir, None, CPU)
+    read = {artifact.tokenizer_file.name, *(Path(model.path).name for model in artifact.models)}
+    assert {each["file"] for each in (manifest["tokenizer"], *manifest["precisions"].values())} == read
+
+
+def test_a_broken_link_is_not_the_samples_layout(artifact_copy: Path) -> None:
+    without_manifest(artifact_copy)
+    (artifact_copy / "manifest.json").symlink_to(artifact_copy / "gone.json")
+    with pytest.raises(ArtifactInvalid, match=r"manifest\.json cannot be read: No such file"):
+        open_artifact(artifact_copy, None, CPU)
+
+
 def test_an_invalid_manifest_makes_the_artifact_invalid(artifact_copy: Path) -> None:
     (artifact_copy / "manifest.json").write_text("{")
     with pytest.raises(ArtifactInvalid, match=r"manifest\.json"):
@@ -185,7 +208,12 @@ def test_a_precision_that_cannot_run_is_an_error_if_it_was_asked_for(artifact_co
 
 def add_bf16(directory: Path) -> None:
     """Add a BF16 precision to the artifact. Its file is that of FP32."""
-    edit_manifest(directory, lambda manifest: manifest["precisions"].update(BF16=manifest["precisions"]["FP32"]))
+
+    def add(manifest: Manifest) -> None:
+        for holder in (manifest["precisions"], *(example["results"] for example in manifest["golden_examples"])):
+            holder["BF16"] = holder["FP32"]
+
+    edit_manifest(directory, add)
 
 
 def test_bf16_comes_between_int8_and_fp32(artifact_copy: Path) -> None:

@@ -12,7 +12,7 @@ from model_loader.golden_examples import (
     difference_from_reference,
     rms_difference,
 )
-from model_loader.manifest import GoldenExample, GoldenResult, MadeWith, Manifest, PrecisionEntry
+from model_loader.manifest import GoldenExample, GoldenResult, MadeWith, Manifest, PrecisionEntry, TokenizerFile
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]
 
@@ -30,22 +30,27 @@ def example(fp32: list[float] | None, int8: list[float]) -> GoldenExample:
 
 
 def manifest(*examples: GoldenExample) -> Manifest:
-    """Return a manifest in which INT8 differed from FP32 by 0.25 at quantization."""
+    """Return a manifest in which INT8 differed from FP32 by 0.25 at quantization.
+
+    The artifact has FP32 if every example has a result of FP32.
+    """
     entry = {"sha256": "0" * 64, "size_bytes": 1, "engine": "torchscript", "fused_groups": 0, "recipe": {}}
+    precisions = {"INT8": PrecisionEntry.model_validate({"file": "a", "rms_difference": 0.25, **entry})}
+    if all("FP32" in each.results for each in examples):
+        precisions["FP32"] = PrecisionEntry.model_validate({"file": "b", "rms_difference": 0.0, **entry})
     return Manifest(
-        schema_version=2,
+        schema_version=3,
         task="question-answering",
         source_model="test",
         model_type="bert",
         layers=1,
+        embedding_rows=1,
         inputs=["input_ids"],
         max_seq_len=16,
         doc_stride=0,
-        made_with=MadeWith(cpu="", isa="", python="", torch="", ipex=None, transformers="", created=""),
-        precisions={
-            "INT8": PrecisionEntry.model_validate({"file": "a", "rms_difference": 0.25, **entry}),
-            "FP32": PrecisionEntry.model_validate({"file": "b", "rms_difference": 0.0, **entry}),
-        },
+        made_with=MadeWith(cpu="", isa="", python="", torch="", ipex=None, transformers="", tokenizers="", created=""),
+        tokenizer=TokenizerFile(file="tokenizer.json", sha256="0" * 64, size_bytes=1),
+        precisions=precisions,
         golden_examples=list(examples),
     )
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_loader.ladder import rung_for, rungs, warm_order
+from model_loader.ladder import rung_for, rungs, warm_order, with_rung
 
 MAX_SEQ_LENS = st.integers(16, 512)
 STEPS = st.integers(8, 512)
@@ -48,7 +48,7 @@ def test_the_rungs_rise_and_a_window_is_padded_by_less_than_a_step(max_seq_len: 
         (16, (16, 32, 384), 16),
         (17, (16, 32, 384), 32),
         (33, (16, 32, 384), 384),
-        (33, {384, 16, 64, 48}, 48),
+        (33, (16, 48, 64, 384), 48),
         (384, (384,), 384),
         (385, (16, 384), None),
         (1, (), None),
@@ -58,6 +58,12 @@ def test_a_window_takes_the_smallest_warm_rung_that_holds_it(
     tokens: int, warm: tuple[int, ...], rung: int | None
 ) -> None:
     assert rung_for(tokens, warm) == rung
+
+
+def test_the_warm_rungs_stay_in_their_order() -> None:
+    assert with_rung((), 384) == (384,)
+    assert with_rung((16, 384), 48) == (16, 48, 384)
+    assert with_rung((16, 384), 384) == (16, 384)
 
 
 def test_the_longest_rung_is_warmed_first_and_then_the_others_from_coarse_to_fine() -> None:

@@ -154,12 +154,12 @@ def test_a_frame_larger_than_the_sockets_buffer_arrives(pair: Pair) -> None:
 def test_a_file_descriptor_arrives_with_its_frame(pair: Pair) -> None:
     ours, theirs = pair
     lane_end, server_end = socket.socketpair()
-    ours.sendall(wire.json_frame(FrameKind.KILL, pid=1))
+    ours.sendall(wire.json_frame(FrameKind.LOAD, name="first"))
     socket.send_fds(ours, [wire.json_frame(FrameKind.FORK, cores=[0, 1])], [lane_end.fileno()])
     lane_end.close()
-    ours.sendall(wire.json_frame(FrameKind.KILL, pid=2))
+    ours.sendall(wire.json_frame(FrameKind.LOAD, name="last"))
     messages = [receive(theirs) for _ in range(3)]
-    assert [message[0] for message in messages if message] == [FrameKind.KILL, FrameKind.FORK, FrameKind.KILL]
+    assert [message[0] for message in messages if message] == [FrameKind.LOAD, FrameKind.FORK, FrameKind.LOAD]
     assert [len(message[2]) for message in messages if message] == [0, 1, 0]
     assert json.loads(messages[1][1]) == {"cores": [0, 1]}  # type: ignore[index]
     with server_end, socket.socket(fileno=messages[1][2][0]) as passed:  # type: ignore[index]

@@ -1,14 +1,18 @@
-"""The step that removes what an update leaves behind."""
+"""The step that removes what updates leave behind."""
 
 from collections.abc import Sequence
 
 from tools.deploy.deployment import Deployment
 from tools.deploy.ownership import OwnedResource
+from tools.deploy.steps.history import History
 from tools.deploy.steps.step import Step
 
 
 class OutdatedResourcesStep(Step):
-    """Removes the models, configurations, alarms, permissions and artifacts that the endpoint no longer uses."""
+    """Removes models, configurations, alarms, permissions and artifacts that nothing uses.
+
+    What the last configurations need stays, so that `rollback` can return to them.
+    """
 
     title = "outdated resources"
 
@@ -21,7 +25,7 @@ class OutdatedResourcesStep(Step):
         return self._config.has_endpoint
 
     def change(self) -> str | None:
-        """Name the outdated resources. Before an update, these are the resources that the endpoint still uses."""
+        """Name the outdated resources. Before an update, these are resources that the endpoint still uses."""
         outdated = self._outdated()
         return f"remove {', '.join(map(str, outdated))}" if outdated else None
 
@@ -31,4 +35,11 @@ class OutdatedResourcesStep(Step):
             resource.remove()
 
     def _outdated(self) -> list[OwnedResource]:
-        return [resource for step in reversed(self._other_steps) for resource in step.outdated_resources()]
+        outdated = [resource for step in reversed(self._other_steps) for resource in step.outdated_resources()]
+        if not outdated:
+            return []
+        history = History(self._deployment)
+        kept = {one["EndpointConfigName"] for one in history.kept} | {one["ModelName"] for one in history.kept_models}
+        if kept:  # The role needs the permissions of the kept configurations.
+            kept.add(self._names.role)
+        return [one for one in outdated if one.name not in kept and not history.needs_key(one.name)]

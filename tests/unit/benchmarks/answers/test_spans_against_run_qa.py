@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks.answers.run_qa import N_BEST, Span, best_span
 from benchmarks.answers.spans_against_run_qa import RULES, Compared, Relation, compare, joined, load, relate
-from serve.qa.features import Document, Window
+from serve.qa.document import Document, Tokens
+from serve.qa.features import Window
 from serve.qa.spans import rank
 from serve.qa.types import Answer
 from tools.local_model import Cutter, LocalModel
@@ -56,7 +57,7 @@ def loss(apart: list[Compared], whole: list[Compared], search: str, measure: str
 def one_window(tokens: int) -> tuple[str, Document, list[Window]]:
     """Return a context of one-letter words with a space after each, in one window."""
     starts = 2 * np.arange(tokens, dtype=np.int32)
-    document = Document(np.zeros(tokens, np.int32), starts, starts + 1, starts, starts + 1)
+    document = Document([Tokens(np.zeros(tokens, np.int32), starts, starts + 1, starts, starts + 1)])
     return "a " * tokens, document, [Window(np.zeros(tokens + 4, np.int32), 3, 0)]
 
 

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from serve.api import json_lines
+from serve.api.json_lines.answers import LINES_IN_FLIGHT, SpooledAnswers
+from serve.api.json_lines.lines import LINE_BYTES, Blank, split
 
 
 def lines_of(body: bytes, chunk_bytes: int) -> list[bytes | None]:
@@ -14,7 +15,10 @@ def lines_of(body: bytes, chunk_bytes: int) -> list[bytes | None]:
             yield body[start : start + chunk_bytes]
 
     async def collect() -> list[bytes | None]:
-        return [line async for line in json_lines.split(chunks())]
+        lines: list[bytes | None] = []
+        async for line in split(chunks()):
+            lines += [b""] * line.count if isinstance(line, Blank) else [line]
+        return lines
 
     return asyncio.run(collect())
 
@@ -28,7 +32,7 @@ def test_answers_are_streamed_in_the_order_of_the_lines() -> None:
         return line or b""
 
     async def run() -> bytes:
-        answers = json_lines.SpooledAnswers(answer)
+        answers = SpooledAnswers(answer, limit_mb=100)
         await answers.read(body())
         await answers.finish()
         size_bytes = answers.size_bytes
@@ -39,12 +43,12 @@ def test_answers_are_streamed_in_the_order_of_the_lines() -> None:
     assert asyncio.run(run()) == b"first\nsecond\nthird\n"
 
 
-@pytest.mark.parametrize(("line_bytes", "most"), [(10, json_lines.LINES_IN_FLIGHT), (2**20, 5), (5 * 2**20, 2)])
+@pytest.mark.parametrize(("line_bytes", "most"), [(10, LINES_IN_FLIGHT), (2**20, 5), (5 * 2**20, 2)])
 def test_the_body_waits_while_enough_lines_are_in_flight(line_bytes: int, most: int) -> None:
     in_flight = peak = 0
 
     async def body() -> AsyncIterator[bytes]:
-        for _ in range(2 * json_lines.LINES_IN_FLIGHT):
+        for _ in range(2 * LINES_IN_FLIGHT):
             yield b"x" * line_bytes + b"\n"
             await asyncio.sleep(0)  # the line starts
 
@@ -57,7 +61,7 @@ def test_the_body_waits_while_enough_lines_are_in_flight(line_bytes: int, most: 
         return b""
 
     async def run() -> None:
-        answers = json_lines.SpooledAnswers(answer)
+        answers = SpooledAnswers(answer, limit_mb=100)
         await answers.read(body())
         await answers.finish()
         answers.cancel()
@@ -73,5 +77,5 @@ def test_the_size_of_the_pieces_does_not_change_the_lines(body: bytes, chunk_byt
 
 
 def test_a_line_that_is_too_long_is_marked_and_does_not_affect_the_others() -> None:
-    body = b"a\n" + b"x" * (json_lines.LINE_BYTES + 1) + b"\nb\n" + b"y" * (json_lines.LINE_BYTES + 1)
+    body = b"a\n" + b"x" * (LINE_BYTES + 1) + b"\nb\n" + b"y" * (LINE_BYTES + 1)
     assert lines_of(body, 2**20) == [b"a", None, b"b", None]

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+import openapi_spec_validator
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -16,6 +18,7 @@ from serve.api.app import create_app
 from serve.lifecycle import Lifecycle
 from serve.multi_model.app import create_multi_model_app
 from serve.multi_model.registry import ModelRegistry
+from tests.described_responses import check
 
 ANSWERING = {"/invocations", "/models/{model_name}/invoke"}
 
@@ -76,3 +79,79 @@ def test_the_path_of_a_model_is_described_with_its_parameter(app: Starlette) -> 
     assert path.count("{") == len(names)
     assert all(f"{{{name}}}" in path for name in names)
     assert ("404" in operation["responses"]) == bool(names)  # type: ignore[operator]
+
+
+def test_the_description_is_valid(app: Starlette) -> None:
+    openapi_spec_validator.validate(description(app))  # type: ignore[arg-type]
+
+
+def test_no_operation_has_the_error_of_fastapi_that_never_occurs(app: Starlette) -> None:
+    shown = description(app)
+    assert "HTTPValidationError" not in json.dumps(shown)
+    with_422 = {
+        path for path, methods in shown["paths"].items() for each in methods.values() if "422" in each["responses"]
+    }  # type: ignore[operator]
+    assert with_422 <= {*ANSWERING, "/models"}
+
+
+ANSWER = {"answer": "a", "score": 0.5, "start": 0, "end": 1}
+SAMPLE = {**ANSWER, "question": "q", "precision": "INT8", "version": "INT8"}
+
+
+def of_invocations(status: int, body: object, **headers: str) -> httpx.Response:
+    all_headers = {"x-request-id": "1", "x-amzn-sagemaker-custom-attributes": "a"} | headers
+    return httpx.Response(status, json=body, headers=all_headers, request=httpx.Request("POST", "http://a/invocations"))
+
+
+@pytest.fixture
+def one_model(demo_dir: Path) -> Starlette:
+    box = cpu.detect("DEFAULT")
+    return create_app(Lifecycle(Settings(), open_artifact(demo_dir, ("FP32",), box), box)).fastapi
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        SAMPLE,
+        {**SAMPLE, "answers": [ANSWER]},
+        ANSWER,
+        [ANSWER],
+        [[ANSWER], [ANSWER, ANSWER]],
+        {"predictions": [SAMPLE]},
+    ],
+)
+def test_every_form_of_an_answer_is_described(one_model: Starlette, body: object) -> None:
+    check(of_invocations(200, body), [description(one_model)])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        "a",
+        {**ANSWER, "score": 1.5},
+        {**ANSWER, "more": 1},
+        {**ANSWER, "start": None},
+        [{}],
+        [[[ANSWER]]],
+        {"predictions": [ANSWER]},
+        {**SAMPLE, "answers": None},
+    ],
+)
+def test_other_bodies_are_not_described(one_model: Starlette, body: object) -> None:
+    with pytest.raises(AssertionError, match="schema"):
+        check(of_invocations(200, body), [description(one_model)])
+
+
+def test_other_statuses_and_missing_headers_are_not_described(one_model: Starlette) -> None:
+    error = {"error_type": "overloaded", "error": "wait", "request_id": "1"}
+    known = [description(one_model)]
+    check(of_invocations(429, error, **{"retry-after": "3"}), known)
+    with pytest.raises(AssertionError, match="Retry-After"):
+        check(of_invocations(429, error), known)
+    with pytest.raises(AssertionError, match="schema"):
+        check(of_invocations(429, error, **{"retry-after": "0"}), known)
+    with pytest.raises(AssertionError, match="statuses"):
+        check(of_invocations(418, error), known)
+    with pytest.raises(AssertionError, match="media type"):
+        check(of_invocations(400, error, **{"content-type": "text/plain"}), known)

@@ -29,7 +29,7 @@ def test_the_request_id_is_the_inference_id_or_a_new_one() -> None:
 
 def test_the_line_has_what_the_trace_counted(caplog: pytest.LogCaptureFixture) -> None:
     record = RequestRecord.begin(Headers({"x-amzn-sagemaker-target-model": "x.tar.gz"}), None)
-    record.form = "sample"
+    record.trace.note_form("sample")
     record.trace.precisions |= {"INT8", "FP32"}
     record.trace.rungs += [48, 32, 48]
     record.trace.stages["total"] = 0.01234

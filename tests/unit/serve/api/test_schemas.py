@@ -7,7 +7,8 @@ from serve.qa.types import Parameters as SearchParameters
 
 
 def test_parameters_have_the_same_names_and_defaults_as_in_the_data_path() -> None:
-    assert Parameters().model_dump() == asdict(SearchParameters())
+    assert set(Parameters.model_fields) == set(asdict(SearchParameters()))
+    assert Parameters().to_search_parameters() == SearchParameters()
 
 
 def test_every_parameter_reaches_the_data_path() -> None:
@@ -19,6 +20,8 @@ def test_every_parameter_reaches_the_data_path() -> None:
         "max_question_len": 6,
         "handle_impossible_answer": True,
         "align_to_words": False,
+        "no_answer_threshold": -1.5,
+        "return_logits": True,
     }
     assert set(given) == set(Parameters.model_fields)
     assert asdict(Parameters.model_validate(given).to_search_parameters()) == given

@@ -16,8 +16,10 @@ from serve.lanes.core_arbiter import CoreArbiter
 from serve.lanes.plan import LaneKind, LaneSpec, Plan
 from serve.lanes.pool import LanePool
 from serve.lanes.supervisor import LaneSupervisor
+from serve.lanes.warmup import Recheck
 from serve.lanes.zygote_client import Zygote
 from serve.metrics import Metrics
+from serve.processes.absence import Absence
 
 RUNGS = (16, 32, 48)
 SCRIPT = Path(__file__).with_name("scripted_zygote.py")
@@ -62,13 +64,19 @@ async def no_check(_: Precision) -> None:
 
 
 def lanes_of(
-    specs: Sequence[LaneSpec], *files: ModelFile, cores: CoreArbiter | None = None, rungs: tuple[int, ...] = RUNGS
+    specs: Sequence[LaneSpec],
+    *files: ModelFile,
+    cores: CoreArbiter | None = None,
+    rungs: tuple[int, ...] = RUNGS,
+    recheck: Recheck | None = None,
+    no_lane: Absence | None = None,
 ) -> Lanes:
     """A pool of these lanes. Nothing is started yet."""
     metrics = Metrics()
     plan = Plan(tuple(specs), rung_step=16, memory_mb=0)
     pool = LanePool(files or (model_file(),), rungs, plan, cores or CoreArbiter(), metrics)
-    return Lanes(pool, LaneSupervisor(pool, metrics, start_scripted), metrics)
+    supervisor = LaneSupervisor(pool, metrics, start_scripted, recheck=recheck, no_lane=no_lane)
+    return Lanes(pool, supervisor, metrics)
 
 
 async def until(is_so: Callable[[], bool]) -> None:

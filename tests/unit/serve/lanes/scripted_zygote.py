@@ -4,7 +4,7 @@ A lane answers a window with start logits equal to its token ids and end logits 
 can tell whose logits came back. Some first token ids make a lane misbehave. A model file whose path names an error of
 the loader makes the zygote reply with that error.
 
-Run as a program: `python scripted_zygote.py FD`, as serve/lanes/zygote_client.py starts a zygote.
+Run as a program: `python scripted_zygote.py FD LIFELINE`, as serve/lanes/zygote_client.py starts a zygote.
 """
 
 import contextlib
@@ -29,6 +29,8 @@ CRASH, HANG, FAIL, SLOW = 9001, 9002, 9003, 9004  # first token ids that a lane 
 SLOW_SECONDS = 0.2
 HANG_SECONDS = 30  # longer than the pool waits, and than a test
 INVALID_FILE = "invalid.pt"
+INVALID_TEXT = "invalid"  # a model file with this text cannot be loaded
+STILLBORN_TEXT = "stillborn"  # a lane that is forked while a model file has this text ends at once
 COLD_RUNG = 32  # cannot be warmed in a model file of this name
 COLD_FILE = "cold.pt"
 COST_MS = 2.0
@@ -38,6 +40,9 @@ def run_lane(sock: socket.socket, cold: set[str]) -> None:
     """Answer frames until the socket closes."""
     while message := wire.receive(sock):
         kind, body, _ = message
+        if kind is FrameKind.PING:
+            sock.sendall(wire.PONG_FRAME)
+            continue
         if kind is FrameKind.WARM:
             sock.sendall(warmed(body, cold))
             continue
@@ -53,8 +58,18 @@ def run_lane(sock: socket.socket, cold: set[str]) -> None:
             continue
         if first == SLOW:
             time.sleep(SLOW_SECONDS)
-        logits = [WindowLogits(*(sign * each.input_ids.astype(np.float32) for sign in (1, -1))) for each in run.inputs]
-        sock.sendall(wire.logits_frame(RunResult(logits, COST_MS)))
+        sock.sendall(logits(run))
+
+
+def text_of(path: str) -> str:
+    """Return the text of a model file; most of them exist only in name."""
+    return Path(path).read_text() if Path(path).exists() else ""
+
+
+def logits(run: wire.Run) -> bytes:
+    """Answer a RUN frame."""
+    found = [WindowLogits(*(sign * each.input_ids.astype(np.float32) for sign in (1, -1))) for each in run.inputs]
+    return wire.logits_frame(RunResult(found, COST_MS))
 
 
 def warmed(body: bytes, cold: set[str]) -> bytes:
@@ -72,14 +87,16 @@ class Zygote:
         self._control = control
         self._warm: dict[str, list[int]] = {}
         self._cold: set[str] = set()
+        self._paths: list[str] = []
 
     def load(self, body: bytes) -> bytes:
         file = wire.parse_load(body)
-        if file.path == INVALID_FILE:
+        if file.path == INVALID_FILE or text_of(file.path) == INVALID_TEXT:
             return wire.load_failed_frame(ArtifactInvalid("the script says so"))
         if file.path == COLD_FILE:
             self._cold.add(file.precision)
         self._warm[file.precision] = []
+        self._paths.append(file.path)
         return wire.json_frame(FrameKind.LOADED, load_ms=1.0)
 
     def warm(self, body: bytes) -> bytes:
@@ -91,6 +108,8 @@ class Zygote:
         pid = os.fork()
         if not pid:
             self._control.close()
+            if STILLBORN_TEXT in map(text_of, self._paths):
+                os._exit(1)
             run_lane(socket.socket(fileno=lane_fd), self._cold)
             os._exit(0)
         os.close(lane_fd)
@@ -110,9 +129,10 @@ def main(control_fd: int) -> None:
             control.sendall(zygote.warm(body))
         elif kind is FrameKind.FORK:
             control.sendall(zygote.fork(body, fds[0]))
-        elif kind is FrameKind.KILL:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(json.loads(body)["pid"], signal.SIGKILL)
+        elif kind is FrameKind.PING:
+            control.sendall(wire.PONG_FRAME)
+        elif kind is FrameKind.RUN:
+            control.sendall(logits(wire.parse_run(body)))
 
 
 if __name__ == "__main__":

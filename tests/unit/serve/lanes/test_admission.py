@@ -97,7 +97,9 @@ def test_no_line_of_a_stream_is_refused_once_the_stream_is_admitted(play: Play) 
 def test_a_document_that_an_idle_server_could_not_finish_is_too_long(play: Play) -> None:
     async def scenario(lanes: Lanes) -> None:
         gate = admission(lanes)
-        with pytest.raises(DocumentTooLong, match=r"its 200 windows need about 100 s .* at most about 120 windows"):
+        with pytest.raises(
+            DocumentTooLong, match=r"has 200 windows of text, which need about 100 s .* at most about 120 windows"
+        ):
             gate.approve(gate.issue_permit(), windows=200, cost_ms=200_000)
 
     play(scenario, NARROW)
@@ -143,12 +145,13 @@ def test_other_models_delay_a_request_by_at_most_its_own_models_work() -> None:
     asyncio.run(scene())
 
 
-def test_tokens_beyond_what_any_machine_runs_in_time_are_refused(play: Play) -> None:
+def test_the_largest_number_of_tokens_follows_from_the_time_limit(play: Play) -> None:
     async def scenario(lanes: Lanes) -> None:
         gate = admission(lanes, AdmissionLimits(timeout_seconds=0.01, max_queue_seconds=10))
-        assert gate.max_tokens(max_seq_len=100) == 1000
-        gate.check_tokens(1000, max_seq_len=100)
-        with pytest.raises(DocumentTooLong, match="more than 1000 tokens"):
-            gate.check_tokens(1001, max_seq_len=100)
+        assert gate.max_tokens(Permit(0), max_seq_len=100, window_ms=0) == 1000
+        assert (
+            gate.max_tokens(Permit(0), max_seq_len=100, window_ms=10) == 300
+        )  # two lanes run a window each, and one more
+        assert gate.max_tokens(Permit(0, is_stream=True), max_seq_len=100, window_ms=10) == 1000
 
     play(scenario, NARROW)

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
 from serve.errors import InvalidRequest
 from serve.qa import features
-from serve.qa.features import Document, Featurizer, Window, WindowLimits
+from serve.qa.document import Document
+from serve.qa.features import Featurizer, Window, WindowLimits
 
 ROOT = Path(__file__).parents[4]
 QUESTION = "Who built the lighthouse?"
@@ -61,7 +62,7 @@ def text_of(tokens: int, featurizer: Featurizer) -> str:
     missing = tokens
     while missing > 0:
         word = choose.choice(WORDS)
-        size = len(featurizer.encode_context(word).ids)
+        size = len(featurizer.encode_context(word))
         if size > missing:
             word, size = "a", 1
         words.append(word)
@@ -70,11 +71,13 @@ def text_of(tokens: int, featurizer: Featurizer) -> str:
 
 
 def offsets(document: Document) -> list[tuple[int, int]]:
-    return list(zip(document.starts.tolist(), document.ends.tolist(), strict=True))
+    tokens = document.whole
+    return list(zip(tokens.starts.tolist(), tokens.ends.tolist(), strict=True))
 
 
 def rows(document: Document) -> list[list[int]]:
-    arrays = (document.ids, document.starts, document.ends, document.word_starts, document.word_ends)
+    tokens = document.whole
+    arrays = (tokens.ids, tokens.starts, tokens.ends, tokens.word_starts, tokens.word_ends)
     return [array.tolist() for array in arrays]
 
 
@@ -104,7 +107,7 @@ def test_windows_equal_those_of_hugging_faces_tokenizer(
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
     )
-    assert len(document.ids) == tokens
+    assert len(document) == tokens
     assert [window.input_ids.tolist() for window in windows] == expected["input_ids"]
     assert [window.context_offset for window in windows] == [types.index(1) for types in expected["token_type_ids"]]
     spans = offsets(document)
@@ -124,7 +127,7 @@ def test_any_text_is_tokenized_as_hugging_faces_tokenizer_does(
 ) -> None:
     document = in_pieces(featurizer, text)
     expected = reference(text, add_special_tokens=False, return_offsets_mapping=True)
-    assert document.ids.tolist() == expected["input_ids"]
+    assert document.whole.ids.tolist() == expected["input_ids"]
     assert offsets(document) == expected["offset_mapping"]
 
 
@@ -143,21 +146,21 @@ def test_a_text_tokenized_in_pieces_equals_the_text_in_one_piece(featurizer: Fea
 @given(TEXTS)
 def test_offsets_increase_and_stay_within_the_text(featurizer: Featurizer, text: str) -> None:
     document = in_pieces(featurizer, text)
-    assert (document.starts >= 0).all()
-    assert (document.starts < document.ends).all()
-    assert (document.ends <= len(text)).all()
-    assert (np.diff(document.starts) >= 0).all()
-    assert (np.diff(document.ends) >= 0).all()
+    assert (document.whole.starts >= 0).all()
+    assert (document.whole.starts < document.whole.ends).all()
+    assert (document.whole.ends <= len(text)).all()
+    assert (np.diff(document.whole.starts) >= 0).all()
+    assert (np.diff(document.whole.ends) >= 0).all()
 
 
 @settings(database=None, deadline=None, max_examples=500)
 @given(TEXTS)
 def test_words_cover_their_tokens_and_increase(featurizer: Featurizer, text: str) -> None:
     document = in_pieces(featurizer, text)
-    assert (document.word_starts <= document.starts).all()
-    assert (document.ends <= document.word_ends).all()
-    assert (np.diff(document.word_starts) >= 0).all()
-    assert (np.diff(document.word_ends) >= 0).all()
+    assert (document.whole.word_starts <= document.whole.starts).all()
+    assert (document.whole.ends <= document.whole.word_ends).all()
+    assert (np.diff(document.whole.word_starts) >= 0).all()
+    assert (np.diff(document.whole.word_ends) >= 0).all()
 
 
 def test_a_long_text_is_tokenized_in_pieces(featurizer: Featurizer) -> None:
@@ -166,8 +169,8 @@ def test_a_long_text_is_tokenized_in_pieces(featurizer: Featurizer) -> None:
         patch.setattr(features, "PIECE_CHARS", PIECE_CHARS)
         few = featurizer.encode_context(text, max_tokens=10)
     whole = featurizer.encode_context(text)
-    assert 10 < len(few.ids) < len(whole.ids) / 2
-    assert few.ids.tolist() == whole.ids[: len(few.ids)].tolist()
+    assert 10 < len(few) < len(whole) / 2
+    assert few.whole.ids.tolist() == whole.ids(0, len(few)).tolist()
 
 
 def test_a_text_up_to_max_tokens_is_tokenized_whole(featurizer: Featurizer) -> None:
@@ -180,7 +183,7 @@ def test_a_text_up_to_max_tokens_is_tokenized_whole(featurizer: Featurizer) -> N
 def test_a_word_covers_all_of_its_tokens(featurizer: Featurizer) -> None:
     text = "An unbelievably-naïve 42.5%!"
     document = featurizer.encode_context(text)
-    words = [text[a:b] for a, b in zip(document.word_starts, document.word_ends, strict=True)]
+    words = [text[a:b] for a, b in zip(document.whole.word_starts, document.whole.word_ends, strict=True)]
     assert words == ["An", *["unbelievably"] * words.count("unbelievably"), "-", "naïve", "42", ".", "5", "%", "!"]
     assert words.count("unbelievably") > 1
 
@@ -197,7 +200,7 @@ def test_a_word_covers_all_of_its_tokens(featurizer: Featurizer) -> None:
 )
 def test_offsets_are_code_points_of_the_text_as_sent(featurizer: Featurizer, text: str, expected: list[str]) -> None:
     document = featurizer.encode_context(text)
-    words = dict.fromkeys(zip(document.word_starts.tolist(), document.word_ends.tolist(), strict=True))
+    words = dict.fromkeys(zip(document.whole.word_starts.tolist(), document.whole.word_ends.tolist(), strict=True))
     assert [text[start:end] for start, end in words] == expected
 
 
@@ -242,13 +245,18 @@ def cut(featurizer: Featurizer, question_tokens: int, max_seq_len: int, doc_stri
 
 
 @pytest.mark.parametrize(
-    ("question_tokens", "max_seq_len", "doc_stride", "capacity"),
-    [(3, 16, 10, 10), (3, 16, 11, 10), (13, 16, 0, 0), (64, 16, 0, 0)],
+    ("question_tokens", "max_seq_len", "doc_stride", "message"),
+    [
+        (3, 16, 10, r"^parameters.doc_stride: .* room for 10 tokens .* cannot overlap by 10"),
+        (3, 16, 11, r"^parameters.doc_stride: .* room for 10 tokens .* cannot overlap by 11"),
+        (13, 16, 0, r"^parameters.max_seq_len: .* no room for the context beside a question of 13 tokens"),
+        (64, 16, 8, r"^parameters.max_seq_len: .* no room for the context beside a question of 64 tokens"),
+    ],
 )
 def test_a_window_without_room_to_advance_is_refused(
-    featurizer: Featurizer, question_tokens: int, max_seq_len: int, doc_stride: int, capacity: int
+    featurizer: Featurizer, question_tokens: int, max_seq_len: int, doc_stride: int, message: str
 ) -> None:
-    with pytest.raises(InvalidRequest, match=rf"doc_stride: .* room for {capacity} context tokens"):
+    with pytest.raises(InvalidRequest, match=message):
         cut(featurizer, question_tokens, max_seq_len, doc_stride)
 
 
@@ -271,3 +279,22 @@ def test_a_tokenizer_that_writes_pairs_in_another_way_is_refused(tmp_path: Path)
     Tokenizer(models.WordLevel({"a": 0, "b": 1}, "a")).save(str(file))
     with pytest.raises(ValueError, match="does not write pairs"):
         Featurizer(file)
+
+
+def test_bpe_that_drops_spaces_is_accepted(tmp_path: Path) -> None:
+    """Such as HerBERT's, which has the architecture of BERT."""
+    file = tmp_path / "tokenizer.json"
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    words = ["Who built the tower ?", "Zoë built it."] * 5
+    tokenizer.train_from_iterator(
+        words,
+        trainers.BpeTrainer(special_tokens=["<s>", "</s>", "<unk>"], end_of_word_suffix="</w>", show_progress=False),
+    )
+    tokenizer.post_processor = processors.BertProcessing(("</s>", 1), ("<s>", 0))
+    tokenizer.save(str(file))
+    context = "Zoë  built\nthe tower. " * 600
+    document = Featurizer(file).encode_context(context)
+    whole = Tokenizer.from_file(str(file)).encode(context, add_special_tokens=False)
+    assert document.whole.ids.tolist() == whole.ids
+    assert list(zip(document.whole.starts, document.whole.ends, strict=True)) == whole.offsets

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve.errors import InferenceFailed
-from serve.qa.features import Document, Window
-from serve.qa.spans import Logits, SpanRules, rank
-from serve.qa.types import Answer
+from serve.errors import InferenceFailed, PayloadTooLarge
+from serve.qa.document import Document, Tokens
+from serve.qa.features import Window
+from serve.qa.spans import AnswerRoom, Logits, SpanRules, SpanSearch, rank
+from serve.qa.types import Answer, Question
 
 QUESTION_TOKENS = 4
 OFFSET = QUESTION_TOKENS + 2  # [CLS] question [SEP]
@@ -29,7 +30,7 @@ def text_and_document(word_sizes: Sequence[int]) -> tuple[str, Document]:
             places.append((begin + 2 * token, begin + 2 * token + 2, begin, begin + 2 * size))
         context += chr(ord("a") + number % 26) * 2 * size + " "
     columns = np.array(places, dtype=np.int32).reshape(-1, 4).T
-    return context, Document(np.zeros(len(places), dtype=np.int32), *columns)
+    return context, Document([Tokens(np.zeros(len(places), dtype=np.int32), *columns)])
 
 
 def cut(tokens: int, capacity: int, overlap: int) -> list[Window]:
@@ -72,9 +73,10 @@ def reference(
     candidates = [*spans.values(), *([null] if rules.handle_impossible_answer else [])]
     best = max(candidates)
     total = sum(math.exp(logit - best) for logit in candidates)
-    starts, ends = document.starts, document.ends
+    tokens = document.whole
+    starts, ends = tokens.starts, tokens.ends
     if rules.align_to_words:
-        starts, ends = document.word_starts, document.word_ends
+        starts, ends = tokens.word_starts, tokens.word_ends
     answers: dict[tuple[int, int], float] = {(0, 0): null} if rules.handle_impossible_answer else {}
     for (first, last), logit in spans.items():
         place = int(starts[first]), int(ends[last])
@@ -100,7 +102,7 @@ def test_answers_equal_those_of_an_exhaustive_search(
 ) -> None:
     sizes, capacity, overlap, seed, whole, rules = case
     context, document = text_and_document(sizes)
-    windows = cut(len(document.ids), capacity, overlap)
+    windows = cut(len(document), capacity, overlap)
     assert 1 <= len(windows) <= 4
     logits = random_logits(windows, seed, whole=whole)
     answers = rank(context, document, windows, logits, rules)
@@ -121,7 +123,7 @@ def test_answers_equal_those_of_an_exhaustive_search(
 def test_scores_are_probabilities_best_first(case: tuple[list[int], int, int, int, bool, SpanRules]) -> None:
     sizes, capacity, overlap, seed, whole, rules = case
     context, document = text_and_document(sizes)
-    windows = cut(len(document.ids), capacity, overlap)
+    windows = cut(len(document), capacity, overlap)
     everything = replace(rules, top_k=100)
     answers = rank(context, document, windows, random_logits(windows, seed, whole=whole), everything)
     scores = [answer.score for answer in answers]
@@ -189,7 +191,7 @@ def test_an_answer_has_at_most_max_answer_len_tokens(max_answer_len: int) -> Non
     rules = replace(PLAIN, max_answer_len=max_answer_len, top_k=10)
     answers = rank(context, document, windows, logits, rules)
     assert all(len(answer.answer.split()) <= max_answer_len for answer in answers)
-    best_end_too_far = context[document.starts[3] : document.ends[3 + max_answer_len]]
+    best_end_too_far = context[document.whole.starts[3] : document.whole.ends[3 + max_answer_len]]
     assert best_end_too_far not in [answer.answer for answer in answers]
 
 
@@ -215,7 +217,7 @@ def test_an_answer_never_comes_from_the_question_or_the_special_tokens(handle_im
     token = windows[1].first_token + 2
     rules = replace(PLAIN, handle_impossible_answer=handle_impossible_answer)
     [answer] = rank(context, document, windows, logits, rules)
-    assert (answer.start, answer.end) == (document.starts[token], document.ends[token + 1])
+    assert (answer.start, answer.end) == (document.whole.starts[token], document.whole.ends[token + 1])
     assert answer.score > 0.99
 
 
@@ -327,3 +329,20 @@ def test_ranking_does_not_change_the_logits() -> None:
     before = [(start.copy(), end.copy()) for start, end in logits]
     rank(context, document, windows, logits, SpanRules(5, 4, True, True))
     assert all((a == b).all() for now, then in zip(logits, before, strict=True) for a, b in zip(now, then, strict=True))
+
+
+def test_answers_that_need_much_more_memory_than_their_request_are_refused() -> None:
+    context, document = text_and_document([1] * 100)
+    windows = cut(100, 100, 0)
+    room = AnswerRoom([Question("Who?", context)])
+
+    def answers(room: AnswerRoom | None) -> list[Answer]:
+        search = SpanSearch(document, 100, SpanRules(100, 30, False, True))
+        search.add(windows[0], random_logits(windows, 1)[0])
+        return search.answers(context, room)
+
+    assert len(answers(room)) == 100
+    room.take([(0.0, (0, 1_990_000 - 100 * 300))])
+    with pytest.raises(PayloadTooLarge, match="top_k"):
+        answers(room)
+    assert len(answers(None)) == 100

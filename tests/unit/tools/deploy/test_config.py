@@ -38,6 +38,13 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
         ({"mode": "async", "max_instances": 3, "benchmark": "x.json"}, "requests that wait per instance"),
         ({"mode": "batch"}, "batch_input"),
         ({"tags": {"bert-qa:deployment": "x"}}, "set from name"),
+        ({"role_path": "ml"}, "role_path"),
+        ({"instance_pools": "ml.c7i.xlarge"}, "two to 5 different instance types"),
+        ({"instance_pools": "ml.c7i.xlarge,ml.c7i.xlarge"}, "two to 5 different instance types"),
+        ({"instance_pools": ",".join(f"ml.c{n}i.xlarge" for n in range(6))}, "two to 5"),
+        ({"instance_pools": "ml.c7i.xlarge,c6i.xlarge"}, "c6i.xlarge is not an instance type"),
+        ({"instance_pools": "ml.c7i.xlarge,ml.c6i.xlarge", "mode": "multi-model"}, "not in multi-model"),
+        ({"instance_pools": "ml.c7i.xlarge,ml.c6id.xlarge", "kms_key": "arn:aws:kms:r:1:key/k"}, "c6id.* local disk"),
     ],
 )
 def test_an_invalid_value_is_named(values: dict[str, object], words: str) -> None:

@@ -1,9 +1,10 @@
 """The text about the cost of an hour."""
 
+import httpx
 import pytest
 
 from tools.deploy.config import DeploymentConfig
-from tools.deploy.hourly_cost import describe_cost
+from tools.deploy.hourly_cost import SCRAPE_BYTES, describe_cost
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,19 @@ from tools.deploy.hourly_cost import describe_cost
         ({"mode": "batch", "batch_input": "s3://in/x", "batch_output": "s3://out/y"}, "while the job runs"),
         ({"mode": "serverless"}, "AWS bills the milliseconds and bytes of each request"),
         ({"instance": "ml.x9.huge"}, "no price is known for ml.x9.huge: give --dollars-per-hour"),
+        (
+            {"instance_pools": "ml.c7i.xlarge,ml.c6i.xlarge", "instances": 2},
+            "$0.408 to $0.420 an hour while the endpoint exists; one ml.c7i.xlarge costs $0.21 an hour, "
+            "one ml.c6i.xlarge costs $0.204 an hour, the price in us-east-1",
+        ),
+        ({"instance_pools": "ml.c7i.xlarge,ml.x9.huge"}, "no price is known for ml.x9.huge"),
+        ({"detailed_observability": True}, "$0.50 for each GB of metrics, as of 2026-11: about $0.43 a month for each"),
     ],
 )
 def test_the_text_names_what_an_hour_costs(values: dict[str, object], text: str) -> None:
     assert text in describe_cost(DeploymentConfig.model_validate(values))
+
+
+def test_the_estimate_for_metrics_has_the_size_of_those_of_a_server(client: httpx.Client) -> None:
+    # A server that has answered in every form and with every status has more series than one that has just started.
+    assert SCRAPE_BYTES / 2 < len(client.get("/metrics").content) < SCRAPE_BYTES * 4

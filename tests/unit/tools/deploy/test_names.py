@@ -26,6 +26,7 @@ def test_default_names_begin_with_the_name_of_the_deployment() -> None:
 def test_configured_names_replace_the_defaults() -> None:
     found = names(bucket="theirs", role_arn="arn:aws:iam::111122223333:role/theirs")
     assert (found.bucket, found.role_arn) == ("theirs", "arn:aws:iam::111122223333:role/theirs")
+    assert names(name="mine", role_path="/a/b/").role_arn == "arn:aws:iam::111122223333:role/a/b/mine-eu-west-1"
 
 
 def test_arns_name_partition_region_and_account() -> None:

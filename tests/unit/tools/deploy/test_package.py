@@ -175,7 +175,7 @@ def _add_a_pipe(directory: Path) -> None:
         (_break_the_link_to_a_model, "model_fp32.pt is missing"),
         (_remove_tokenizer, "copy is not an artifact: it has no tokenizer.json. Name a directory"),
         (_only_tokenizer, "copy is not an artifact: it has neither a manifest.json nor a model"),
-        (_garble_manifest, "manifest.json: schema_version: Field required. Make the artifact again"),
+        (_garble_manifest, "manifest.json: schema_version: is missing. Make the artifact again"),
         (_break_a_link, "notes.txt is a broken link"),
         (_link_a_folder, "extra is .* a link to a folder"),
         (_add_a_pipe, "pipe is .* not a regular file"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.answers.source import Reply
 from tools.errors import ToolError
 from tools.evaluate.journal import Journal
 
@@ -15,7 +16,7 @@ def written(directory: Path, *answers: str) -> Path:
     """Write a journal with these answers, close it as an interruption does, and return its path."""
     journal = Journal(directory, KEY)
     for number, answer in enumerate(answers):
-        journal.add(f"q{number}", answer)
+        journal.add(f"q{number}", Reply(answer, 0.5))
     journal.close()
     return journal.path
 
@@ -23,40 +24,40 @@ def written(directory: Path, *answers: str) -> Path:
 def read(directory: Path, key: dict[str, object] = KEY) -> list[str]:
     journal = Journal(directory, key)
     journal.close()
-    return journal.answers
+    return [reply.answer for reply in journal.replies]
 
 
 def test_a_reopened_journal_has_its_answers_and_accepts_more(tmp_path: Path) -> None:
     written(tmp_path, "Zoë\n Müller", "")
     journal = Journal(tmp_path, KEY)
-    assert journal.answers == ["Zoë\n Müller", ""]
-    journal.add("q2", "1871")
+    assert [reply.answer for reply in journal.replies] == ["Zoë\n Müller", ""]
+    journal.add("q2", Reply("1871", 0.5))
     journal.close()
     assert read(tmp_path) == ["Zoë\n Müller", "", "1871"]
 
 
 def test_the_file_has_the_key_and_then_one_answer_per_line(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in written(tmp_path, "Zoë").read_text().splitlines()]
-    assert lines == [KEY, {"id": "q0", "answer": "Zoë"}]
+    assert lines == [KEY, {"id": "q0", "answer": "Zoë", "score": 0.5, "best_span": "", "null_difference": None}]
 
 
 def test_an_answer_is_in_the_file_at_once(tmp_path: Path) -> None:
     journal = Journal(tmp_path, KEY)
-    journal.add("q0", "Zoë")
+    journal.add("q0", Reply("Zoë", 0.5))
     assert json.loads(journal.path.read_text().splitlines()[-1])["answer"] == "Zoë"
     journal.close()
 
 
-@pytest.mark.parametrize("left", range(1, 31))
+@pytest.mark.parametrize("left", [1, 8, 20, 40, 60, 80, 86])
 def test_an_incomplete_last_line_is_removed(tmp_path: Path, left: int) -> None:
     path = written(tmp_path, "Zoë Müller", "1871")
     content = path.read_bytes()
     last = content.splitlines(keepends=True)[-1]
-    assert len(last) == 31
+    assert len(last) == 87
     path.write_bytes(content[: len(content) - len(last) + left])
     journal = Journal(tmp_path, KEY)
-    assert journal.answers == ["Zoë Müller"]
-    journal.add("q1", "1871")
+    assert [reply.answer for reply in journal.replies] == ["Zoë Müller"]
+    journal.add("q1", Reply("1871", 0.5))
     journal.close()
     assert path.read_bytes() == content
 

@@ -1,36 +1,19 @@
 """The rewrites keep the logits, and shrink the ranges of the activations that INT8 rounds worst."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import (
-    BertConfig,
-    BertForQuestionAnswering,
-    DistilBertConfig,
-    DistilBertForQuestionAnswering,
-    ElectraConfig,
-    ElectraForQuestionAnswering,
-)
+from transformers import AutoConfig, AutoModelForQuestionAnswering
 
-from tools.checkpoint import INPUTS
+from tests.unit.tools.checkpoint.checkpoints import REWRITTEN, SIZES, inputs_of
 from tools.quantize import rewrites
-
-SMALL = {"num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 96}
-MAKE: dict[str, Callable[[], torch.nn.Module]] = {
-    "bert": lambda: BertForQuestionAnswering(BertConfig(**SMALL)),
-    "electra": lambda: ElectraForQuestionAnswering(ElectraConfig(embedding_size=64, **SMALL)),
-    "distilbert": lambda: DistilBertForQuestionAnswering(
-        DistilBertConfig(dim=64, n_layers=2, n_heads=4, hidden_dim=96)
-    ),
-}
 
 
 def made(model_type: str) -> tuple[torch.nn.Module, list[tuple[torch.Tensor, ...]]]:
     """Return a model with biases and with one channel of the activations far from the others, and windows for it."""
     torch.manual_seed(0)
-    model = MAKE[model_type]().eval()
+    model = AutoModelForQuestionAnswering.from_config(AutoConfig.for_model(model_type, **SIZES[model_type])).eval()
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, torch.nn.Linear):
@@ -39,11 +22,7 @@ def made(model_type: str) -> tuple[torch.nn.Module, list[tuple[torch.Tensor, ...
                 module.weight[7] = 30
         for layer in rewrites.encoder_layers(model, model_type):
             layer.ffn_input.bias[5] = 60
-    windows = []
-    for tokens in (12, 31):
-        ids = torch.randint(1000, 2000, (1, tokens))
-        tensors = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)}
-        windows.append(tuple(tensors[name] for name in INPUTS[model_type]))
+    windows = [tuple(inputs_of(tokens, model_type).values()) for tokens in (12, 31)]
     return model, windows
 
 
@@ -53,7 +32,7 @@ def spread(ranges: rewrites.ActivationRanges, layer: rewrites.EncoderLayer) -> l
     return [float(each.max() / each.median()) for each in magnitudes]
 
 
-@pytest.mark.parametrize("model_type", list(INPUTS))
+@pytest.mark.parametrize("model_type", REWRITTEN)
 def test_rewrites_keep_the_logits_and_shrink_the_ranges(model_type: str) -> None:
     model, windows = made(model_type)
     with torch.no_grad():
@@ -79,12 +58,12 @@ def test_rewrites_keep_the_logits_and_shrink_the_ranges(model_type: str) -> None
         assert all(now < before / 2 for now, before in zip(spread(again, layer), old, strict=True))
 
 
-def test_the_linear_layers_of_every_known_architecture_have_names() -> None:
-    assert set(rewrites.LINEAR_NAMES) == set(INPUTS)
+def test_the_linear_layers_of_every_rewritten_architecture_have_names() -> None:
+    assert set(rewrites.LINEAR_NAMES) == set(REWRITTEN)
 
 
 def test_the_demo_checkpoint_has_six_layers() -> None:
-    from tools.checkpoint import open_checkpoint
+    from tools.checkpoint.checkpoint import open_checkpoint
 
     checkpoint = open_checkpoint(str(Path(__file__).parents[4] / "models" / "demo"))
     assert len(rewrites.encoder_layers(checkpoint.load_model(), checkpoint.model_type)) == checkpoint.layers == 6

@@ -27,6 +27,7 @@ def test_scores_are_in_percent_by_the_rules_of_each_version() -> None:
         "questions": 3,
     }
     assert accuracy(EXAMPLES[::2], answers[::2])["exact_match"] == 50
+    assert accuracy(EXAMPLES, answers)["exact_match"] == pytest.approx(200 / 3)  # a question has no answer: v2.0
 
 
 def test_a_missing_answer_is_an_error() -> None:

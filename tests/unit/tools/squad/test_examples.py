@@ -9,6 +9,7 @@ import pytest
 from tests.tools.demo_files import DEMO
 from tools.errors import ToolError
 from tools.squad.examples import Example, read_articles, read_examples
+from tools.squad.rules import EVALUATION_RULES, is_v2, rules_for
 
 QA = {"id": "q1", "question": "Who?", "answers": [{"text": "Zoë", "answer_start": 0}, {"text": "Zoë M."}]}
 PARAGRAPH = {"context": "Zoë did.", "qas": [QA]}
@@ -63,6 +64,53 @@ def test_an_unreadable_file_raises_an_error_with_its_path(tmp_path: Path, name: 
         read_examples(str(tmp_path / name))
 
 
+@pytest.mark.parametrize(
+    "says_no_answer",
+    [
+        {"answers": []},
+        {"answers": [{"text": ""}]},
+        {"answers": [{"text": " "}, {"text": ""}]},
+        {"is_impossible": True, "answers": []},
+        {"is_impossible": True, "answers": [{"text": "", "answer_start": 0}]},
+        {"is_impossible": True, "answers": [{"text": "Zoë", "answer_start": 0}]},
+        {"is_impossible": True, "plausible_answers": [{"text": "Zoë", "answer_start": 0}]},
+        {"is_impossible": None, "answers": []},
+    ],
+)
+def test_a_file_says_in_three_ways_that_a_question_has_no_answer(
+    tmp_path: Path, says_no_answer: dict[str, Any]
+) -> None:
+    source = write(
+        tmp_path, in_data({"context": "Zoë did.", "qas": [QA, {"id": "no", "question": "Who?", **says_no_answer}]})
+    )
+    examples = read_examples(source)
+    assert [one.answers for one in examples] == [("Zoë", "Zoë M."), ()]
+    assert is_v2(examples)
+    assert rules_for(examples).handle_impossible_answer
+
+
+def test_a_file_whose_questions_all_have_answers_keeps_the_rules_of_v1(tmp_path: Path) -> None:
+    examples = read_examples(write(tmp_path, in_data({**PARAGRAPH, "qas": [QA, {**QA, "is_impossible": False}]})))
+    assert not is_v2(examples)
+    assert rules_for(examples) == EVALUATION_RULES
+
+
+@pytest.mark.parametrize(
+    ("contradiction", "reason"),
+    [
+        ({"is_impossible": False, "answers": []}, "is_impossible is false, but it has no answer"),
+        ({"is_impossible": False, "answers": [{"text": ""}]}, "is_impossible is false, but it has no answer"),
+        ({"answers": [{"text": "Zoë"}, {"text": ""}]}, "beside the answer 'Zoë'"),
+    ],
+)
+def test_a_question_that_contradicts_itself_is_named(
+    tmp_path: Path, contradiction: dict[str, Any], reason: str
+) -> None:
+    source = write(tmp_path, in_data({**PARAGRAPH, "qas": [QA, {"id": "q17", "question": "Who?", **contradiction}]}))
+    with pytest.raises(ToolError, match=f"squad.json: the question q17 contradicts itself: .*{reason}"):
+        read_examples(source)
+
+
 def without(part: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in part.items() if name != key}
 
@@ -90,6 +138,8 @@ def in_data(paragraph: object) -> dict[str, Any]:
         in_data({**PARAGRAPH, "qas": [without(QA, "id")]}),
         in_data({**PARAGRAPH, "qas": [without(QA, "question")]}),
         in_data({**PARAGRAPH, "qas": [without(QA, "answers")]}),
+        in_data({**PARAGRAPH, "qas": [{**QA, "is_impossible": "false"}]}),
+        in_data({**PARAGRAPH, "qas": [{**QA, "is_impossible": 0}]}),
         in_data({**PARAGRAPH, "qas": [{**QA, "answers": [{"answer_start": 0}]}]}),
         in_data({**PARAGRAPH, "qas": [{**QA, "answers": {"text": ["Zoë"], "answer_start": [0]}}]}),
     ],

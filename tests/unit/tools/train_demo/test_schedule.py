@@ -62,3 +62,11 @@ def test_the_learning_rate_rises_and_falls_once_over_all_phases() -> None:
     assert max(rates) == rates[9] == 1.0
     assert rates[-1] == pytest.approx(1 / 90)
     assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 40])
+def test_the_learning_rate_of_a_short_run_reaches_its_peak_and_falls_again(steps: int) -> None:
+    settings = TrainingSettings(phases=(), peak_rate=1.0, warmup_steps=100)
+    rates = [settings.rate(step, steps) for step in range(steps)]
+    assert max(rates) == 1.0
+    assert rates[-1] == (1.0 if steps < 3 else pytest.approx(1 / 36))

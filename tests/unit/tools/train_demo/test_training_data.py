@@ -20,7 +20,7 @@ def test_labels_mark_the_answer_in_every_window_that_contains_it() -> None:
     labelled = list(label_windows([question], demo_featurizer(), LIMITS))
     holding = [each for each in labelled if each.start]
     assert len(labelled) > len(holding) >= 1
-    tokens = demo_featurizer().encode_context("Zoë Müller").ids.tolist()
+    tokens = demo_featurizer().encode_context("Zoë Müller").whole.ids.tolist()
     for each in holding:
         assert each.input_ids[each.start : each.end + 1].tolist() == tokens
 
@@ -29,6 +29,14 @@ def test_a_question_that_is_too_long_is_left_out() -> None:
     context = "Zoë built it."
     long, short = (TrainingQuestion(f"Who{' really' * words}?", context, 0, 3) for words in (40, 1))
     assert len(list(label_windows([long, short], demo_featurizer(), LIMITS))) == 1
+
+
+def test_a_plausible_answer_of_a_question_without_an_answer_is_not_trained_on(tmp_path: Path) -> None:
+    answers = [{"text": "Zoë", "answer_start": 0}]
+    qas = [{"id": str(no), "question": "Who?", "answers": answers, "is_impossible": bool(no)} for no in (0, 1)]
+    file = tmp_path / "v2.json"
+    file.write_text(json.dumps({"data": [{"paragraphs": [{"context": "Zoë did.", "qas": qas}]}]}))
+    assert list(read_training_questions(file)) == [TrainingQuestion("Who?", "Zoë did.", 0, 3)]
 
 
 def test_a_window_file_returns_the_windows_that_were_written(tmp_path: Path) -> None:
@@ -46,7 +54,7 @@ def test_a_window_file_returns_the_windows_that_were_written(tmp_path: Path) -> 
 def test_memory_does_not_grow_with_the_text_of_the_questions(tmp_path: Path) -> None:
     demo_windows(tmp_path / "windows")  # what is allocated once
     tracemalloc.start()
-    file = write_windows(tmp_path / "windows", [TRAIN] * 10, demo_featurizer(), WindowLimits(384, 128, 64))
+    file = write_windows(tmp_path / "windows", [TRAIN] * 20, demo_featurizer(), WindowLimits(384, 128, 64))
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(file.lengths) > 2_000

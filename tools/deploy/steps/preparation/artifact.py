@@ -12,6 +12,7 @@ from tools.deploy.deployment import Deployment
 from tools.deploy.ownership import OwnedResource
 from tools.deploy.steps.preparation.bucket import bucket_exists
 from tools.deploy.steps.step import Step
+from tools.deploy.tags import object_tags
 from tools.errors import ToolError
 
 _NOT_FOUND = ("404", "NoSuchKey", "NoSuchBucket")
@@ -29,7 +30,8 @@ class ArtifactStep(Step):
             return None
         artifact = self._deployment.artifact
         size = f"{artifact.size_bytes / 1e6:,.0f} MB in {len(artifact.files)} files"
-        return f"upload s3://{self._names.bucket}/{self._deployment.artifact_prefix}, {size}"
+        folder = self._deployment.artifact_keys[0].rpartition("/")[0]
+        return f"upload s3://{self._names.bucket}/{folder}/, {size}"
 
     def apply(self) -> None:
         """Upload the missing objects."""
@@ -47,13 +49,13 @@ class ArtifactStep(Step):
                         files[key],
                         self._names.bucket,
                         key,
-                        {"Tagging": urlencode(self._deployment.tags)},
+                        {"Tagging": urlencode(object_tags(self._deployment.tags))},
                         lambda count: progress.advance(task, count),
                     )
 
     def resources(self) -> list[OwnedResource]:
         """List our objects as one resource."""
-        keys = self._our_keys()
+        keys = self.our_keys()
         if not keys:
             return []
         uri = f"s3://{self._names.bucket}/{self._names.key_prefix}"
@@ -64,26 +66,40 @@ class ArtifactStep(Step):
         """List our objects that hold earlier artifacts."""
         return [
             OwnedResource("S3 object", key, partial(delete_objects, self._deployment, [key]))
-            for key in self._our_keys()
-            if key not in self._deployment.artifact_keys
+            for key in self.our_keys()
+            if key not in self._deployment.artifact_keys and not self._is_further_model(key)
         ]
 
-    def _our_keys(self) -> list[str]:
-        """List the keys under our prefix whose objects carry our tag.
+    def status_lines(self) -> list[str]:
+        """Return one line for each model of a multi-model endpoint."""
+        return [f"model {key.rpartition('/')[2]}" for key in self.our_keys() if self._is_further_model(key)]
 
-        The users of an asynchronous endpoint store questions and answers under the same prefix. They may be many, and
-        are left out without a look at their tags.
+    def _is_further_model(self, key: str) -> bool:
+        """Return whether a key is that of a model of a multi-model endpoint, which an update leaves alone."""
+        return self._config.mode == "multi-model" and key.startswith(self._names.models_prefix)
+
+    def remove_model(self, name: str) -> None:
+        """Delete a model of a multi-model endpoint from S3. Instances that have loaded it may answer for some time.
+
+        Raises: ToolError if there is no such model.
+        """
+        keys = {key.rpartition("/")[2]: key for key in self.our_keys() if self._is_further_model(key)}
+        if name not in keys:
+            known = ", ".join(sorted(keys)) or "none"
+            raise ToolError(f"there is no model {name or 'without a name'}: name one of {known} with --target-model")
+        delete_objects(self._deployment, [keys[name]])
+
+    def our_keys(self) -> list[str]:
+        """List the keys of artifacts under our prefix whose objects carry our tag.
+
+        Users may store their own objects under the same prefix. They may be many, and are left out without a look at
+        their tags.
         """
         if not bucket_exists(self._deployment):
             return []
         names = self._names
         objects = self._aws.list_all("s3", "ListObjectsV2", "Contents", Bucket=names.bucket, Prefix=names.key_prefix)
-        candidates = [
-            one["Key"]
-            for one in objects
-            if not one["Key"].startswith(names.async_prefix) or one["Key"] == names.async_question_key
-        ]
-        return [key for key in candidates if self._is_ours(key)]
+        return [one["Key"] for one in objects if names.is_artifact_key(one["Key"]) and self._is_ours(one["Key"])]
 
     def _is_ours(self, key: str) -> bool:
         tags = self._aws.find("s3", "GetObjectTagging", ("NoSuchKey",), Bucket=self._names.bucket, Key=key)

@@ -24,10 +24,7 @@ class BucketStep(Step):
         return None if is_complete else f"create {self._names.bucket}, private"
 
     def apply(self) -> None:
-        """Create the bucket, tag it, and block public access.
-
-        A bucket that cannot be tagged is deleted at once, because without the tag `down` would not remove it.
-        """
+        """Create the bucket, and block public access."""
         if not bucket_exists(self._deployment):
             self._create()
         if self._lacks_public_access_block():
@@ -43,13 +40,19 @@ class BucketStep(Step):
         return [OwnedResource("S3 bucket", self._names.bucket, self._remove)] if self._is_ours() else []
 
     def _create(self) -> None:
-        bucket, region = self._names.bucket, self._config.region
-        location: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        if region == "us-east-1":  # S3 refuses a location constraint for its own default region.
-            location = {}
-        self._aws.call("s3", "CreateBucket", Bucket=bucket, **location)
+        """Create the bucket with its tags in one request.
+
+        Some stores with S3's API ignore the tags of this request. Then the bucket is tagged afterwards, and deleted at
+        once if that fails, because without the owner tag `down` would not remove it.
+        """
+        bucket, tags = self._names.bucket, self._deployment.tag_list
+        configuration: dict[str, Any] = {"Tags": tags}
+        if self._config.region != "us-east-1":  # S3 refuses a location constraint for its own default region.
+            configuration["LocationConstraint"] = self._config.region
+        self._aws.call("s3", "CreateBucket", Bucket=bucket, CreateBucketConfiguration=configuration)
         try:
-            self._aws.call("s3", "PutBucketTagging", Bucket=bucket, Tagging={"TagSet": self._deployment.tag_list})
+            if not self._is_ours():
+                self._aws.call("s3", "PutBucketTagging", Bucket=bucket, Tagging={"TagSet": tags})
         except AwsError:
             self._aws.call("s3", "DeleteBucket", Bucket=bucket)
             raise
@@ -77,9 +80,10 @@ class BucketStep(Step):
 def bucket_exists(deployment: Deployment) -> bool:
     """Return whether the bucket exists.
 
-    Raises: ToolError if the bucket has the default name, which others can guess, and belongs to another account.
+    Raises: ToolError if the bucket has the default name, which others can guess, and belongs to another account; and if
+    it is in another region, from which SageMaker reads no artifact.
     """
-    bucket = deployment.names.bucket
+    bucket, region = deployment.names.bucket, deployment.config.region
     owner = {} if deployment.config.bucket else {"ExpectedBucketOwner": deployment.account}
     try:
         response = deployment.aws.find("s3", "HeadBucket", ("404", "NoSuchBucket"), Bucket=bucket, **owner)
@@ -90,4 +94,27 @@ def bucket_exists(deployment: Deployment) -> bool:
             f"{error}: the bucket {bucket} belongs to another account, or you may not list it (s3:ListBucket). "
             "Name another one with --bucket"
         ) from None
+    if response is not None and response.get("BucketRegion", region) != region:
+        raise ToolError(
+            f"the bucket {bucket} is in {response['BucketRegion']}, and SageMaker in {region} reads no artifact from "
+            "there: name another one with --bucket"
+        )
     return response is not None
+
+
+def bucket_key(deployment: Deployment) -> str:
+    """Return the ARN of the customer's key that encrypts a bucket of the user, or "" if there is none.
+
+    The key may be named by its id or alias. Everybody who may read an object may use AWS's own key.
+    """
+    if not deployment.config.bucket or not bucket_exists(deployment):
+        return ""
+    not_encrypted = ("ServerSideEncryptionConfigurationNotFoundError",)
+    bucket = deployment.names.bucket
+    response = deployment.aws.find("s3", "GetBucketEncryption", not_encrypted, Bucket=bucket)
+    rules = response["ServerSideEncryptionConfiguration"]["Rules"] if response else []
+    keys = [rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID", "") for rule in rules]
+    key = next(filter(None, keys), "")
+    if not key or key.startswith("arn:"):
+        return key
+    return deployment.names.arn("kms", key if key.startswith("alias/") else f"key/{key}")

@@ -2,10 +2,8 @@
 
 import base64
 
-from tools.deploy.steps.preparation.repository import NO_REPOSITORY
+from tools.deploy.steps.preparation.image_format import check_format, describe_image
 from tools.deploy.steps.step import Step
-
-_NO_IMAGE = (*NO_REPOSITORY, "ImageNotFoundException")
 
 
 class ImageStep(Step):
@@ -14,22 +12,27 @@ class ImageStep(Step):
     title = "image"
 
     def change(self) -> str | None:
-        """Describe the push if ECR does not have the image yet."""
-        if self._config.image_uri or self._is_pushed():
+        """Describe the push if ECR does not have the image yet.
+
+        Raises: ToolError if ECR has the image in a format that SageMaker does not accept.
+        """
+        if self._check_pushed() or self._config.image_uri:
             return None
         return f"push {self._config.image} as {self._deployment.image.uri}"
 
     def apply(self) -> None:
-        """Log in to ECR and push the image."""
+        """Push the image, and check the format in which it has arrived."""
         if self.change() is None:
             return
         image = self._deployment.image
         token = base64.b64decode(image.registry_token["authorizationToken"]).decode()
         user, _, password = token.partition(":")
         image.engine.push(self._config.image, image.uri, user=user, password=password)
+        self._check_pushed()
 
-    def _is_pushed(self) -> bool:
-        ids = [{"imageTag": self._deployment.image.tag}]
-        repository = self._names.repository
-        response = self._aws.find("ecr", "DescribeImages", _NO_IMAGE, repositoryName=repository, imageIds=ids)
-        return response is not None
+    def _check_pushed(self) -> bool:
+        """Return whether ECR has the image, after a check of its format."""
+        image = describe_image(self._deployment)
+        if image is not None:
+            check_format(image, self._deployment.image.uri)
+        return image is not None

@@ -4,6 +4,7 @@ import time
 from functools import partial
 from typing import Any
 
+from container.contract import BATCH_TIMEOUT_SECONDS
 from tools.deploy.ownership import OwnedResource
 from tools.deploy.retry import call_with_retry
 from tools.deploy.steps.serving.models import ModelsStep
@@ -35,7 +36,7 @@ class BatchTransformStep(Step):
                 **self._request(),
                 "Tags": self._deployment.tag_list,
             }
-            call_with_retry(self._deployment, "CreateTransformJob", request)
+            call_with_retry(self._deployment, "sagemaker", "CreateTransformJob", request)
         self._deployment.report("The job runs without this command. `status` shows its progress, `down` stops it.")
 
     def resources(self) -> list[OwnedResource]:
@@ -44,6 +45,7 @@ class BatchTransformStep(Step):
             OwnedResource("batch transform", job["TransformJobName"], partial(self._stop, job), "InProgress")
             for job in self._list_jobs(self._config.name)
             if job["TransformJobStatus"] == "InProgress"
+            and self._names.is_versioned(job["TransformJobName"])
             and self._ownership.is_our_sagemaker_resource(job["TransformJobArn"])
         ]
 
@@ -89,10 +91,17 @@ class BatchTransformStep(Step):
         config = self._config
         source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": config.batch_input}}
         media_type = "application/jsonlines"
+        assembly = {"AssembleWith": "Line", **({"KmsKeyId": config.kms_key} if config.kms_key else {})}
         return {
             "ModelName": next(iter(ModelsStep(self._deployment).requests())),
             "BatchStrategy": "MultiRecord",
+            # AWS waits 600 s for an answer unless it is told otherwise. The server allows an hour in batch mode.
+            "ModelClientConfig": {"InvocationsTimeoutInSeconds": BATCH_TIMEOUT_SECONDS, "InvocationsMaxRetries": 3},
             "TransformInput": {"DataSource": source, "ContentType": media_type, "SplitType": "Line"},
-            "TransformOutput": {"S3OutputPath": config.batch_output, "Accept": media_type, "AssembleWith": "Line"},
-            "TransformResources": {"InstanceType": config.instance, "InstanceCount": config.instances},
+            "TransformOutput": {"S3OutputPath": config.batch_output, "Accept": media_type, **assembly},
+            "TransformResources": {
+                "InstanceType": config.instance,
+                "InstanceCount": config.instances,
+                **({"VolumeKmsKeyId": config.kms_key} if config.kms_key else {}),
+            },
         }

@@ -1,27 +1,37 @@
 """The step for the endpoint."""
 
-import time
 from typing import Any
 
+from tools.deploy.deployment import Deployment
 from tools.deploy.ownership import OwnedResource
-from tools.deploy.retry import call_with_retry
+from tools.deploy.retry import FAILED_TOO_EARLY, call_with_retry
 from tools.deploy.steps.serving.endpoint_config import EndpointConfigStep
-from tools.deploy.steps.serving.endpoint_state import describe_current_config, describe_endpoint, is_foreign
+from tools.deploy.steps.serving.endpoint_state import (
+    describe_config,
+    describe_current_config,
+    describe_endpoint,
+    is_foreign,
+    wait_until_settled,
+)
 from tools.deploy.steps.serving.scaling import ScalingStep
+from tools.deploy.steps.serving.update_policy import further_instances, update_policy
 from tools.deploy.steps.step import Step
 from tools.errors import ToolError
+from tools.remote.client import instance_types_of
 
-POLL_SECONDS = 10
-WATCH_SECONDS = 300  # How long the alarms watch an update before AWS terminates the old instances.
-# AWS needs minutes to provide an instance, and then the container has up to `startup_seconds`. AWS gives up earlier.
-WAIT_SECONDS = 45 * 60
-_FINAL_STATUSES = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
+MOST_REPLACEMENTS = 2  # An attempt takes minutes. By the third one, AWS sees a new role everywhere.
 
 
 class EndpointStep(Step):
     """Creates the endpoint or moves it to the new configuration, and waits until it is in service."""
 
     title = "endpoint"
+
+    def __init__(self, deployment: Deployment, target: str = "") -> None:
+        """Prepare a move to the configuration `target`, or to the one of the deployment's values."""
+        super().__init__(deployment)
+        self._scaling = ScalingStep(deployment)
+        self._target = target
 
     def is_needed(self) -> bool:
         """Return whether the mode has an endpoint."""
@@ -36,7 +46,10 @@ class EndpointStep(Step):
         if status == "Failed":
             return f"replace {name}, which has failed: {endpoint.get('FailureReason', 'AWS gave no reason')}"
         if present != wanted:
-            return f"update {name} from {present} to {wanted}"
+            more = further_instances(self._config)
+            types = " or ".join(self._config.instance_types)
+            price = f"; until the old ones end, {more} more {types} run" if more else ""
+            return f"update {name} from {present} to {wanted}{price}"
         return None if status == "InService" else f"wait for {name}, whose status is {status}"
 
     def apply(self) -> None:
@@ -48,20 +61,31 @@ class EndpointStep(Step):
         endpoint = describe_endpoint(self._deployment)
         if is_foreign(self._deployment, endpoint):
             raise self._ownership.foreign_error(f"the endpoint {name}")
-        endpoint = self._wait() if endpoint else None
+        endpoint = wait_until_settled(self._deployment) if endpoint else None
         if endpoint and endpoint["EndpointStatus"] == "Failed":
             self._delete()
             endpoint = None
         if endpoint is None:
             self._create()
+            self._create_again_if_too_early()
         elif endpoint["EndpointConfigName"] != self._wanted_config():
-            self._update(endpoint)
-        endpoint = self._wait() or {}
+            with self._scaling.kept(always=bool(self._target)):
+                self._update()
+                self._check()
+            return
+        self._check()
+
+    def _check(self) -> None:
+        """Wait until the endpoint runs the wanted configuration.
+
+        Raises: ToolError if it does not.
+        """
+        endpoint = wait_until_settled(self._deployment) or {}
         if endpoint.get("EndpointStatus") != "InService" or endpoint["EndpointConfigName"] != self._wanted_config():
             reason = endpoint.get("FailureReason", "AWS gave no reason; an alarm may have rolled the update back")
             raise ToolError(
-                f"the endpoint does not run the wanted configuration: {reason}. "
-                f"The container's log is in CloudWatch, in the group /aws/sagemaker/Endpoints/{name}"
+                f"the endpoint does not run the wanted configuration: {reason}. The container's log is in CloudWatch, "
+                f"in the group /aws/sagemaker/Endpoints/{self._config.name}"
             )
 
     def resources(self) -> list[OwnedResource]:
@@ -81,7 +105,7 @@ class EndpointStep(Step):
         ]
 
     def _wanted_config(self) -> str:
-        return EndpointConfigStep(self._deployment).config_name()
+        return self._target or EndpointConfigStep(self._deployment).config_name()
 
     def _create(self) -> None:
         request = {
@@ -89,72 +113,40 @@ class EndpointStep(Step):
             "EndpointConfigName": self._wanted_config(),
             "Tags": self._deployment.tag_list,
         }
-        call_with_retry(self._deployment, "CreateEndpoint", request)
+        call_with_retry(self._deployment, "sagemaker", "CreateEndpoint", request)
 
-    def _update(self, endpoint: dict[str, Any]) -> None:
-        config = self._config
-        removed = {v["VariantName"] for v in endpoint.get("ProductionVariants", [])}
-        removed -= {variant.name for variant in config.variants}
-        self._stop_scaling(removed)
-        request: dict[str, Any] = {"EndpointName": config.name, "EndpointConfigName": self._wanted_config()}
-        request["RetainAllVariantProperties"] = config.scales and not removed
+    def _create_again_if_too_early(self) -> None:
+        """Replace the new endpoint if it has failed because AWS did not see the permissions of its role in time."""
+        for _ in range(MOST_REPLACEMENTS):
+            endpoint = wait_until_settled(self._deployment) or {}
+            reason = endpoint.get("FailureReason", "")
+            if endpoint.get("EndpointStatus") != "Failed" or not FAILED_TOO_EARLY.search(reason):
+                return
+            self._deployment.report(f"AWS did not see the new role in time ({reason}). The endpoint is created again.")
+            self._delete()
+            self._create()
+
+    def _update(self) -> None:
+        present = _instance_types(describe_current_config(self._deployment))
+        wanted = _instance_types(describe_config(self._deployment, self._wanted_config()))
+        # AWS refuses to remove a variant that scales, and to move it to another instance type.
+        moved = [name for name, instance in present.items() if wanted.get(name) != instance]
+        registered = {resource.name for resource in self._scaling.resources()}
+        self._scaling.deregister([t for t in map(self._names.scaling_target, moved) if t in registered])
+        request: dict[str, Any] = {"EndpointName": self._config.name, "EndpointConfigName": self._wanted_config()}
+        request["RetainAllVariantProperties"] = self._config.scales and set(present) <= set(wanted)
         if request["RetainAllVariantProperties"]:  # Keep the number of instances, but take the new weights.
             request["ExcludeRetainedVariantProperties"] = [{"VariantPropertyType": "DesiredWeight"}]
-        if config.rollback_alarm and config.mode != "serverless":
-            request["DeploymentConfig"] = self._blue_green_update()
-        call_with_retry(self._deployment, "UpdateEndpoint", request)
-
-    def _stop_scaling(self, removed: set[str]) -> None:
-        """Stop the scaling of variants that the update removes or moves to another instance type.
-
-        AWS refuses such an update while the variants scale.
-        """
-        moved = {
-            variant["VariantName"]
-            for variant in describe_current_config(self._deployment).get("ProductionVariants", [])
-            if variant.get("InstanceType") != self._config.instance
-        }
-        scaling = ScalingStep(self._deployment)
-        present = {resource.name for resource in scaling.resources()}
-        targets = {self._names.scaling_target(name) for name in removed | moved}
-        scaling.deregister(sorted(targets & present))
-
-    def _blue_green_update(self) -> dict[str, Any]:
-        """Return the part of UpdateEndpoint's request that lets the alarms roll the update back."""
-        alarms = [{"AlarmName": self._names.alarm(variant)} for variant in self._config.variants]
-        routing = {
-            "Type": "CANARY",
-            "WaitIntervalInSeconds": WATCH_SECONDS,
-            "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 10},
-        }
-        if self._config.instances == 1:  # A single instance has no tenth. The old one is kept equally long.
-            routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
-        return {
-            "BlueGreenUpdatePolicy": {
-                "TrafficRoutingConfiguration": routing,
-                "TerminationWaitInSeconds": WATCH_SECONDS,
-            },
-            "AutoRollbackConfiguration": {"Alarms": alarms},
-        }
-
-    def _wait(self) -> dict[str, Any] | None:
-        """Wait until the endpoint is not being created, updated or deleted. Return None if it does not exist any more.
-
-        Raises: ToolError after WAIT_SECONDS.
-        """
-        name, begin = self._config.name, time.monotonic()
-        while time.monotonic() - begin < WAIT_SECONDS:
-            endpoint = describe_endpoint(self._deployment)
-            if endpoint is None or endpoint["EndpointStatus"] in _FINAL_STATUSES:
-                return endpoint
-            seconds = time.monotonic() - begin
-            self._deployment.report(f"endpoint {name}: {endpoint['EndpointStatus']}, {seconds:.0f} s")
-            time.sleep(POLL_SECONDS)
-        raise ToolError(
-            f"{name} is still not in service after {WAIT_SECONDS / 60:g} minutes: run the same command to wait again"
-        )
+        if (policy := update_policy(self._config, self._names)) and not self._target:
+            request["DeploymentConfig"] = policy  # Its alarms watch the configuration of the deployment's values.
+        call_with_retry(self._deployment, "sagemaker", "UpdateEndpoint", request)
 
     def _delete(self) -> None:
-        self._wait()  # AWS does not delete an endpoint that is being created or updated.
+        wait_until_settled(self._deployment)  # AWS does not delete an endpoint that is being created or updated.
         self._aws.call("sagemaker", "DeleteEndpoint", EndpointName=self._config.name)
-        self._wait()
+        wait_until_settled(self._deployment)
+
+
+def _instance_types(config: dict[str, Any]) -> dict[str, str]:
+    """Return the instance types of each variant of an endpoint configuration, separated by commas."""
+    return {one["VariantName"]: instance_types_of(one) for one in config.get("ProductionVariants", [])}

@@ -6,11 +6,13 @@ from urllib.parse import urlencode
 
 from tools.deploy.steps.preparation.artifact import delete_objects
 from tools.deploy.steps.step import Step
+from tools.deploy.tags import object_tags
 from tools.errors import ToolError
 from tools.remote.client import EndpointClient
 from tools.remote.object_store import split_s3_uri
 
 ANSWER_SECONDS = 120
+WAKE_SECONDS = 20 * 60  # An endpoint without instances starts one: the alarm needs two minutes, the instance several.
 POLL_SECONDS = 1
 # S3 answers AccessDenied instead of NoSuchKey if the caller may not list the bucket.
 _NO_OBJECT = ("NoSuchKey", "AccessDenied")
@@ -37,6 +39,9 @@ class FirstQuestionStep(Step):
         if self._config.mode == "async":
             self._show(self._ask_async())
             return
+        if self._config.mode == "multi-model":
+            self._show(EndpointClient(self._config.name, aws=self._aws).for_model(self._deployment.target_model)(BODY))
+            return
         variants = self._config.variants
         client = EndpointClient(self._config.name, aws=self._aws)  # The client tries again while the endpoint is busy.
         for variant in variants:
@@ -48,7 +53,7 @@ class FirstQuestionStep(Step):
         Raises: ToolError if there is no answer, or if the answer is an error.
         """
         bucket, key = self._names.bucket, self._names.async_question_key
-        tags = urlencode(self._deployment.tags)
+        tags = urlencode(object_tags(self._deployment.tags))
         self._aws.call("s3", "PutObject", Bucket=bucket, Key=key, Body=BODY, Tagging=tags)
         response = self._aws.call(
             "sagemaker-runtime",
@@ -63,8 +68,8 @@ class FirstQuestionStep(Step):
             delete_objects(self._deployment, [key])
 
     def _wait_for_answer(self, output_uri: str, failure_uri: str | None) -> bytes:
-        begin = time.monotonic()
-        while time.monotonic() - begin < ANSWER_SECONDS:
+        begin, limit = time.monotonic(), WAKE_SECONDS if self._config.scale_to_zero else ANSWER_SECONDS
+        while time.monotonic() - begin < limit:
             for uri in filter(None, (output_uri, failure_uri)):
                 content = self._take_object(uri)
                 if content is None:
@@ -74,7 +79,7 @@ class FirstQuestionStep(Step):
                 text = content[:1000].decode(errors="replace")
                 raise ToolError(f"the endpoint answered the first question with an error: {text}")
             time.sleep(POLL_SECONDS)
-        raise ToolError(f"there is no answer at {output_uri} after {ANSWER_SECONDS} s: run the same `up` to ask again")
+        raise ToolError(f"there is no answer at {output_uri} after {limit} s: run the same `up` to ask again")
 
     def _take_object(self, uri: str) -> bytes | None:
         """Read and delete an object. Return None if it does not exist."""

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tools.deploy.config import Variant
 from tools.deploy.steps.serving.versioned_step import VersionedStep
+from tools.deploy.variants import Variant
 
 
 class ModelsStep(VersionedStep):
@@ -21,17 +21,24 @@ class ModelsStep(VersionedStep):
         return self._names.versioned(self._request(variant), "CreateModel", variant.precision or "")
 
     def _request(self, variant: Variant) -> dict[str, Any]:
-        deployment = self._deployment
         environment = dict(self._config.environment)
+        if self._config.mode == "async":
+            environment.setdefault("ASYNC_INFERENCE", "true")
         if variant.precision:
             environment["PRECISIONS"] = variant.precision
-        location = f"s3://{self._names.bucket}/{deployment.artifact_prefix}"
-        source = {"S3Uri": f"{location}model/", "S3DataType": "S3Prefix", "CompressionType": "None"}
-        data: dict[str, Any] = {"ModelDataUrl": f"{location}model.tar.gz"}
-        if self._config.uncompressed:
-            data = {"ModelDataSource": {"S3DataSource": source}}
         return {
             "ExecutionRoleArn": self._names.role_arn,
-            "PrimaryContainer": {"Image": deployment.image.uri, "Environment": environment, **data},
+            "PrimaryContainer": {"Image": self._deployment.image.uri, "Environment": environment, **self._source()},
             "EnableNetworkIsolation": self._config.is_isolated,
+            **({"VpcConfig": self._config.vpc} if self._config.vpc else {}),
         }
+
+    def _source(self) -> dict[str, Any]:
+        """Return where SageMaker finds the artifact: one archive, separate files, or a folder of archives."""
+        location = f"s3://{self._names.bucket}/{self._deployment.artifact_prefix}"
+        if self._config.mode == "multi-model":
+            return {"Mode": "MultiModel", "ModelDataUrl": f"s3://{self._names.bucket}/{self._names.models_prefix}"}
+        if self._config.uncompressed:
+            source = {"S3Uri": f"{location}model/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+            return {"ModelDataSource": {"S3DataSource": source}}
+        return {"ModelDataUrl": f"{location}model.tar.gz"}

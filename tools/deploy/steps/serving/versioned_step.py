@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from tools.deploy.ownership import OwnedResource
 from tools.deploy.retry import call_with_retry
+from tools.deploy.steps.preparation.image_format import REMEDY
 from tools.deploy.steps.step import Step
 from tools.errors import ToolError
 from tools.remote.aws import SAGEMAKER_NOT_FOUND, AwsError
@@ -32,15 +33,24 @@ class VersionedStep(Step):
                 self._create({f"{self.api_name}Name": name, **request, "Tags": self._deployment.tag_list})
 
     def resources(self) -> list[OwnedResource]:
-        """List all our resources, also those of earlier requests."""
+        """List all our resources, also those of earlier requests.
+
+        AWS lists what contains the name. Only names that this step gives are looked at, because the caller may not be
+        allowed to read the tags of others.
+        """
+        names = [one[f"{self.api_name}Name"] for one in self.list_ours()]
+        return [OwnedResource(self.title, name, partial(self._delete, name)) for name in names]
+
+    def list_ours(self) -> list[dict[str, Any]]:
+        """Return AWS's summaries of all our resources."""
         name, arn = f"{self.api_name}Name", f"{self.api_name}Arn"
         listed = self._aws.list_all(
             "sagemaker", f"List{self.api_name}s", f"{self.api_name}s", NameContains=self._config.name
         )
         return [
-            OwnedResource(self.title, one[name], partial(self._delete, one[name]))
+            one
             for one in listed
-            if self._ownership.is_our_sagemaker_resource(one[arn])
+            if self._names.is_versioned(one[name]) and self._ownership.is_our_sagemaker_resource(one[arn])
         ]
 
     def outdated_resources(self) -> list[OwnedResource]:
@@ -57,11 +67,8 @@ class VersionedStep(Step):
 
     def _create(self, request: dict[str, Any]) -> None:
         try:
-            call_with_retry(self._deployment, f"Create{self.api_name}", request)
+            call_with_retry(self._deployment, "sagemaker", f"Create{self.api_name}", request)
         except AwsError as error:
             if "manifest media type" not in error.message:
                 raise
-            raise ToolError(
-                f"{error}. SageMaker accepts images in docker's format but not in the OCI format. Build the image "
-                "again with `make image`, or with `docker build --provenance=false --output type=docker -t IMAGE .`"
-            ) from None
+            raise ToolError(f"{error}. {REMEDY}") from None

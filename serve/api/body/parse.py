@@ -1,0 +1,158 @@
+"""Parse the body of a request into questions, and build the body of its response from their answers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from serve.api.body import field_names, json_text, json_values
+from serve.api.body.answers import huggingface_body, sample_body
+from serve.api.body.items import (
+    EMPTY,
+    Limits,
+    Model,
+    Shared,
+    check_items,
+    expanded,
+    has_passages,
+    question_of,
+    questions_of,
+    validate,
+)
+from serve.api.schemas import (
+    Form,
+    HuggingFaceListRequest,
+    HuggingFacePassagesRequest,
+    HuggingFaceRequest,
+    InstancesRequest,
+    SamplePassagesRequest,
+    SampleRequest,
+)
+from serve.errors import InvalidRequest, PayloadTooLarge
+from serve.qa.types import ALONE, AnsweredQuestion, Place, Question
+
+FORM_OF: dict[str, Form] = {
+    "inputs": "huggingface",
+    "instances": "instances",
+    "question": "sample",
+    "context": "sample",
+    "contexts": "sample",
+}
+
+
+@dataclass(frozen=True)
+class ParsedRequest:
+    """One JSON object of a request: its questions, and the form that its response will have.
+
+    is_list: the request held a list, so the response holds one too, whatever its length.
+    """
+
+    form: Form
+    questions: list[Question]
+    is_list: bool
+
+    def response_body(self, answered: Sequence[AnsweredQuestion]) -> Any:
+        """Return the response in the form of the request."""
+        if self.form == "instances":
+            return {"predictions": [sample_body(each) for each in answered]}
+        if self.form == "sample":
+            return sample_body(answered[0])
+        bodies = [huggingface_body(each) for each in answered]
+        return bodies if self.is_list else bodies[0]
+
+
+def parse(data: bytes | bytearray, limits: Limits, on_form: Callable[[Form], None] = lambda _: None) -> ParsedRequest:
+    """Parse one JSON object in any of the forms. on_form: called with the form as soon as it is known.
+
+    Raises: MalformedBody, InvalidRequest, PayloadTooLarge.
+    """
+    json_values.check(data, limits.max_items)
+    value = json_text.read_object(data)
+    form = _form(value)
+    on_form(form)
+    field_names.check(value, field_names.OF_A_REQUEST)
+    parsed = _parse(value, form, limits)
+    check_items(len(parsed.questions), limits)
+    # A character needs at least one byte, so a shorter body is within the limit, unless its questions share a context.
+    if parsed.is_list or len(data) > limits.max_characters:
+        characters = sum(len(question.text) + len(question.context) for question in parsed.questions)
+        if characters > limits.max_characters:
+            raise PayloadTooLarge(
+                f"the request has {characters} characters of text, and {limits.max_characters} are allowed; split it "
+                "into several requests, or raise MAX_CHARACTERS"
+            )
+    return parsed
+
+
+def _parse(value: dict[str, Any], form: Form, limits: Limits) -> ParsedRequest:
+    if form == "sample":
+        if "contexts" in value and has_passages(value, ALONE, limits):
+            return ParsedRequest("sample", [validate(SamplePassagesRequest, value).to_question()], is_list=False)
+        if isinstance(value.get("question"), list) or isinstance(value.get("context"), list):
+            return ParsedRequest("huggingface", expanded(value, "", Shared(), limits), is_list=True)
+        return ParsedRequest("sample", [validate(SampleRequest, value).to_question()], is_list=False)
+    if form == "instances":
+        items = _taken(value, "instances")
+        instances = validate(InstancesRequest, value)
+        return ParsedRequest("instances", questions_of("instances", items, Shared.of(instances), limits), is_list=True)
+    if isinstance(value["inputs"], list):
+        items = _taken(value, "inputs")
+        several = validate(HuggingFaceListRequest, value)
+        return ParsedRequest("huggingface", questions_of("inputs", items, Shared.of(several), limits), is_list=True)
+    return _parse_single_input(value, limits)
+
+
+def _parse_single_input(value: dict[str, Any], limits: Limits) -> ParsedRequest:
+    inputs = value["inputs"]
+    if not isinstance(inputs, dict):
+        raise InvalidRequest(
+            'inputs: must be an object, such as {"question": "...", "context": "..."}, or a list of such objects'
+        )
+    field_names.check(inputs, field_names.OF_AN_ITEM, "inputs")
+    place = Place("inputs.")
+    if "contexts" in inputs and has_passages(inputs, place, limits):
+        passages = validate(HuggingFacePassagesRequest, value)
+        return ParsedRequest("huggingface", [question_of(passages.inputs, Shared.of(passages), place)], is_list=False)
+    if isinstance(inputs.get("question"), list) or isinstance(inputs.get("context"), list):
+        several = validate(HuggingFaceListRequest, {**value, "inputs": []})
+        return ParsedRequest("huggingface", expanded(inputs, "inputs.", Shared.of(several), limits), is_list=True)
+    one = validate(HuggingFaceRequest, value)
+    return ParsedRequest("huggingface", [question_of(one.inputs, Shared.of(one), place)], is_list=False)
+
+
+def _form(value: dict[str, Any]) -> Form:
+    """Return the form of a request. Some clients send the fields of several forms, and leave all but one empty."""
+    sent = [name for name in FORM_OF if name in value]
+    filled = [name for name in sent if value[name] not in EMPTY]
+    if not sent:
+        raise field_names.none_of_a_form(value)
+    forms = list(dict.fromkeys(FORM_OF[name] for name in filled))
+    if len(forms) > 1:
+        raise InvalidRequest(
+            f"the request has {' and '.join(filled)}, which belong to different forms; send question and context, "
+            "inputs alone, or instances alone"
+        )
+    if forms:
+        return forms[0]
+    # An empty list is answered by an empty list, and an empty item is an error.
+    return FORM_OF[next((name for name in sent if isinstance(value[name], list)), sent[0])]
+
+
+def _taken(value: dict[str, Any], name: str) -> list[Any]:
+    """Take a list of items out of a request, so that they can be validated one by one. Anything else stays."""
+    if not isinstance(value[name], list):
+        return []
+    items: list[Any] = value[name]
+    value[name] = []
+    return items
+
+
+def parse_as(model: type[Model], data: bytes, example: str) -> Model:
+    """Parse one JSON object of a given schema.
+
+    example: what is right, for the message about JSON that is no object.
+
+    Raises: MalformedBody, InvalidRequest.
+    """
+    value = json_text.read_object(data, example)
+    field_names.check_meant(value, tuple(model.model_fields))
+    return validate(model, value)

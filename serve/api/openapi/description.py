@@ -1,0 +1,77 @@
+"""The OpenAPI description of an application, which /openapi.json and /docs show."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.routing import Route
+
+from serve import errors
+from serve.api import model_schemas, schemas
+from serve.api.openapi.operations import (
+    ANSWERING_BODY,
+    ANSWERING_RESPONSES,
+    ANSWERS,
+    REQUESTS,
+    SCHEMA_PREFIX,
+    fails,
+)
+
+STATUS_OF_FASTAPI = "422"  # FastAPI adds its own form of this error to each operation with a parameter
+TEXTS_OF_FASTAPI = ("HTTPValidationError", "ValidationError")
+SCHEMAS = (
+    model_schemas.LoadRequest,
+    model_schemas.ModelEntry,
+    model_schemas.ModelPage,
+    schemas.ExecutionParameters,
+    schemas.ErrorBody,
+)
+
+
+def describe(app: FastAPI) -> None:
+    """Complete the description of an application, after its last route has been added.
+
+    FastAPI describes its own routes. This function adds starlette's routes, which answer questions, and the schemas
+    that all routes refer to.
+    """
+    description = app.openapi()
+    for route in app.routes:
+        if type(route) is Route and route.include_in_schema:
+            operation = _answering_operation(route)
+            description["paths"][route.path_format] = {method.lower(): operation for method in route.methods or ()}
+    _remove_errors_of_fastapi(description)
+    models: list[type[BaseModel]] = [*REQUESTS, *ANSWERS, *SCHEMAS]
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in models], ref_template=f"{SCHEMA_PREFIX}{{model}}"
+    )
+    description.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+
+
+def _remove_errors_of_fastapi(description: dict[str, Any]) -> None:
+    """Remove the 422 that FastAPI describes but that never occurs: every text is a valid parameter of our routes."""
+    for operations in description["paths"].values():
+        for operation in operations.values():
+            error = operation["responses"].get(STATUS_OF_FASTAPI, {})
+            if any(name in str(error) for name in TEXTS_OF_FASTAPI):
+                del operation["responses"][STATUS_OF_FASTAPI]
+    for name in TEXTS_OF_FASTAPI:
+        description.get("components", {}).get("schemas", {}).pop(name, None)
+
+
+def _answering_operation(route: Route) -> dict[str, Any]:
+    """Describe a route that answers questions; a model in its path may not be loaded."""
+    not_loaded = fails(errors.ModelNotLoaded) if route.param_convertors else {}
+    responses = {**not_loaded, **ANSWERING_RESPONSES}
+    return {
+        "tags": ["answers"],
+        "summary": route.name.capitalize(),
+        "description": route.endpoint.__doc__,
+        "operationId": route.name,
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in route.param_convertors
+        ],
+        "requestBody": ANSWERING_BODY,
+        "responses": {str(status): response for status, response in sorted(responses.items())},
+    }

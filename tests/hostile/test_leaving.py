@@ -1,0 +1,54 @@
+"""A client that leaves, with other requests behind the one that is being answered."""
+
+import json
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.hostile.raw_client import RawClient
+from tests.server.questions import LONG_TEXT, QUESTION
+from tests.server.server_process import queued_windows
+from tests.waiting import wait_until
+from tools.local_server import LocalServer
+
+Connect = Callable[[LocalServer], RawClient]
+MIB = 2**20
+
+
+def head(size: int) -> bytes:
+    return f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
+
+
+def document(repeats: int) -> bytes:
+    body = json.dumps({"question": QUESTION, "context": LONG_TEXT * repeats}).encode()
+    return head(len(body)) + body
+
+
+BEHIND = {
+    "a request": b"GET /ping HTTP/1.1\r\n\r\n",
+    "a document": document(25),
+    "half a body": head(MIB) + b"x" * (MIB // 2),
+    "half a head": b"GET /pi",
+    "nonsense": b"NONSENSE\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("behind", BEHIND.values(), ids=BEHIND.keys())
+@pytest.mark.parametrize("is_later", [False, True])
+def test_all_requests_of_a_client_that_leaves_are_cancelled(
+    server: LocalServer, connect: Connect, behind: bytes, is_later: bool
+) -> None:
+    client = connect(server)
+    client.send(document(25) + (b"" if is_later else behind))
+    wait_until("the request waits in the queue", lambda: queued_windows(server) > 60, poll_seconds=0)
+    if is_later:
+        client.send(behind)
+        time.sleep(0.1)
+    assert queued_windows(server) > 20
+    client.close()
+    wait_until("its windows have left the queue", lambda: queued_windows(server) == 0, seconds=1.5)
+    time.sleep(0.2)
+    assert queued_windows(server) == 0  # the document behind it has not begun
+    assert httpx.get(f"{server.url}/ping").status_code == 200

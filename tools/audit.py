@@ -1,0 +1,112 @@
+"""Report the known vulnerabilities of the pinned packages, and which of them docs/security.md explains.
+
+`make audit` runs this command with pip-audit in an environment of its own. The command reports and never fails: a new
+advisory about an old package must not stop a change that has nothing to do with it.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tools.errors import ToolError, run
+from tools.local_server import PROGRAM_DIR
+
+PINNED = ("container/requirements-torch.txt", "container/constraints.txt")
+TIMEOUT_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One advisory about one package. identifiers: its id and the names that other databases give it."""
+
+    package: str
+    version: str
+    identifiers: tuple[str, ...]
+    fixed_in: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The CVE number, or the advisory's own id if it has none."""
+        return next((each for each in self.identifiers if each.startswith("CVE-")), self.identifiers[0])
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What pip-audit found. checked and unchecked: packages with and without an answer from the advisory service."""
+
+    findings: Sequence[Finding]
+    checked: int
+    unchecked: int
+
+
+def read_report(report: dict[str, Any]) -> Audit:
+    """Read the JSON report of pip-audit."""
+    answered = [each for each in report["dependencies"] if "vulns" in each]
+    found: dict[tuple[str, str], Finding] = {}
+    for each in answered:
+        for vulnerability in each["vulns"]:
+            identifiers = (vulnerability["id"], *vulnerability["aliases"])
+            finding = Finding(each["name"], each["version"], identifiers, tuple(vulnerability["fix_versions"]))
+            found.setdefault((finding.package, finding.name), finding)  # several databases list the same CVE
+    return Audit(list(found.values()), len(answered), len(report["dependencies"]) - len(answered))
+
+
+def summary(audit: Audit, explained: str) -> str:
+    """Return the line that says what was found. explained: the text that names the findings that are known."""
+    if not audit.checked:
+        return (
+            f"NOTHING WAS CHECKED: the advisory service knows none of the {audit.unchecked} packages. The package "
+            "index of this machine may have no advisories. Run `make audit` where pypi.org can be reached"
+        )
+    new = [finding for finding in audit.findings if not is_explained(finding, explained)]
+    line = f"{audit.checked} packages were checked: {len(audit.findings)} findings, of which {len(new)} are new"
+    return line + (f"; {audit.unchecked} packages could not be checked" if audit.unchecked else "")
+
+
+def is_explained(finding: Finding, explained: str) -> bool:
+    """Return whether a text names a finding by any of its identifiers."""
+    return any(each in explained for each in finding.identifiers)
+
+
+def _run_pip_audit(program: str) -> dict[str, Any]:
+    files = [argument for name in PINNED for argument in ("-r", str(PROGRAM_DIR / name))]
+    command = [program, "--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json", *files]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+        report: dict[str, Any] = json.loads(ended.stdout)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolError(f"pip-audit could not run: {error}") from None
+    except ValueError:
+        reason = (ended.stderr.strip().splitlines() or ["it printed no report"])[-1]
+        raise ToolError(f"pip-audit could not finish: {reason}") from None
+    return report
+
+
+def main() -> None:
+    """Print a table of the findings, and a line that sums them up."""
+    console = Console()
+    explained = (PROGRAM_DIR / "docs" / "security.md").read_text()
+    try:
+        audit = read_report(_run_pip_audit(sys.argv[1]))
+    except ToolError as error:
+        console.print(f"NOTHING WAS CHECKED: {error}", markup=False, soft_wrap=True)
+        return
+    table = Table()
+    for column in ("package", "version", "finding", "fixed in", "docs/security.md"):
+        table.add_column(column)
+    for finding in sorted(audit.findings, key=lambda each: (each.package, each.name)):
+        known = "explains it" if is_explained(finding, explained) else "NEW"
+        table.add_row(finding.package, finding.version, finding.name, ", ".join(finding.fixed_in) or "-", known)
+    if audit.findings:
+        console.print(table)
+    console.print(summary(audit, explained), markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""The command doctor: what would fail, said before anything is created."""
