@@ -194,6 +194,14 @@ class Settings(BaseSettings):
         description="The rungs of the ladder are this many tokens apart. A larger step needs less memory but pads "
         "windows more. With `auto` the step is 16, or more if memory is short; on a multi-model endpoint it is 64.",
     )
+    max_batch_windows: Annotated[int | None, AUTO] = Field(
+        None,
+        ge=1,
+        le=16,
+        validation_alias="MAX_BATCH_WINDOWS",
+        description="At most this many waiting windows run in one call of the model, where the server has measured "
+        "that this is faster. With `auto` it is 4, and on a multi-model endpoint 1. With `1` each window runs alone.",
+    )
     log_level: LogLevel = Field(
         "INFO",
         validation_alias=AliasChoices("LOG_LEVEL", "SAGEMAKER_CONTAINER_LOG_LEVEL"),

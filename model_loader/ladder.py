@@ -8,16 +8,25 @@ of 16 tokens make SQuAD's windows 4 % longer.
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from container.precision import Precision
 
 
+class Batch(NamedTuple):
+    """The shape of one call of the model with several windows: their number, and the rung that each is padded to."""
+
+    rung: int
+    windows: int
+
+
 @dataclass(frozen=True)
 class WarmStep:
-    """One rung of one precision that is to be warmed."""
+    """One shape of one precision that is to be warmed: a rung, for one window or for a batch of several."""
 
     precision: Precision
     rung: int
+    windows: int = 1
 
 
 def rungs(max_seq_len: int, step: int) -> tuple[int, ...]:

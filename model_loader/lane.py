@@ -15,7 +15,8 @@ from container import memory
 from container.precision import Precision
 from model_loader import wire
 from model_loader.errors import WarmupFailed
-from model_loader.model_io import ModelInput, WindowLogits
+from model_loader.ladder import Batch
+from model_loader.model_io import WindowLogits
 from model_loader.torchscript import QAModel
 from model_loader.wire import FrameKind, RunResult
 
@@ -32,7 +33,7 @@ def run_lane(sock: socket.socket, models: LoadedModels, cores: Set[int], nicenes
     _lower_priority(niceness)
     if len(cores) > 1:
         for model in models.values():
-            model.warm_rungs.clear()
+            model.forget_warm()
     torch.set_num_threads(len(cores))  # once, before the first pass: the kernels' layouts depend on the number
     torch.set_flush_denormal(True)
     while message := wire.receive(sock):
@@ -53,9 +54,9 @@ def _lower_priority(niceness: int) -> None:
 
 def warm(body: bytes, models: LoadedModels) -> bytes:
     """Answer a WARM frame."""
-    precision, rung = wire.parse_warm(body)
+    step = wire.parse_warm(body)
     try:
-        warmed = models[precision].warm(rung)
+        warmed = models[step.precision].warm(step.rung, step.windows)
     except WarmupFailed as error:
         return wire.json_frame(FrameKind.FAILED, error=str(error))
     memory.give_back()
@@ -82,13 +83,12 @@ def _run(body: bytes, models: LoadedModels) -> bytes:
     if run.rung not in model.warm_rungs:
         raise RuntimeError(f"rung {run.rung} of {run.precision} is cold. This is a bug.")
     start = time.perf_counter()
-    logits = [_forward(model, window, run.rung) for window in run.inputs]
+    if Batch(run.rung, len(run.inputs)) in model.warm_batches:
+        logits = model.forward_batch(run.inputs, run.rung)
+    else:  # the golden examples, before there are batches
+        logits = [model.forward(window.input_ids, window.context_offset, run.rung) for window in run.inputs]
     cost_ms = (time.perf_counter() - start) * 1000
-    return wire.logits_frame(RunResult(logits, cost_ms))
-
-
-def _forward(model: QAModel, window: ModelInput, rung: int) -> WindowLogits:
-    return WindowLogits(*model.forward(window.input_ids, window.context_offset, rung))
+    return wire.logits_frame(RunResult([WindowLogits(*each) for each in logits], cost_ms))
 
 
 def _pin_threads() -> None:

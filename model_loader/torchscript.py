@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,9 @@ import numpy as np
 import torch
 
 from model_loader.errors import ArtifactInvalid, PrecisionUnsupported, WarmupFailed
+from model_loader.ladder import Batch
 from model_loader.model_file import ModelFile
+from model_loader.model_io import ModelInput
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +33,7 @@ Logits = tuple[np.ndarray, np.ndarray]  # start logits and end logits
 
 @dataclass(frozen=True)
 class WarmRung:
-    """The measurements from warming one rung."""
+    """The measurements from warming one shape. cost_ms: the milliseconds of one call."""
 
     cost_ms: float
     fused_groups: int
@@ -41,7 +44,8 @@ class QAModel:
 
     def __init__(self, module: torch.jit.ScriptModule, file: ModelFile) -> None:
         self.file = file
-        self.warm_rungs: set[int] = set()
+        self.warm_rungs: set[int] = set()  # for one window
+        self.warm_batches: set[Batch] = set()
         self._module = module
         self._is_fused = False
 
@@ -50,41 +54,55 @@ class QAModel:
 
         Shapes: input_ids is (T,) integers with T <= rung. The result is two arrays (T,) of float32.
         """
-        tokens = len(input_ids)
+        return self.forward_batch([ModelInput(input_ids, context_offset)], rung)[0]
+
+    def forward_batch(self, windows: Sequence[ModelInput], rung: int) -> list[Logits]:
+        """Run windows in one call, each padded to a rung, and return the start and end logits of each.
+
+        Shapes: the input_ids of each window are (T,) integers with T <= rung, and its two arrays are (T,) float32.
+        """
         # One numpy array for all three inputs, because calls to torch take longer.
-        ids, mask, types = arrays = np.zeros((3, 1, rung), dtype=np.int64)
-        ids[0, :tokens] = input_ids
-        mask[0, :tokens] = 1
-        types[0, context_offset:tokens] = 1
+        ids, mask, types = arrays = np.zeros((3, len(windows), rung), dtype=np.int64)
+        for row, window in enumerate(windows):
+            tokens = len(window.input_ids)
+            ids[row, :tokens] = window.input_ids
+            mask[row, :tokens] = 1
+            types[row, window.context_offset : tokens] = 1
         named = dict(zip(("input_ids", "attention_mask", "token_type_ids"), torch.from_numpy(arrays), strict=True))
         with torch.inference_mode():
             output = self._module(*(named[name] for name in self.file.inputs))
         if isinstance(output, dict):  # the models of the AWS sample return a dict
             output = (output["start_logits"], output["end_logits"])
-        start, end = (part.float().numpy() for part in output[:2])  # (1, rung) each; BF16's logits are bfloat16
-        return start[0, :tokens], end[0, :tokens]
+        start, end = (part.float().numpy() for part in output[:2])  # (W, rung) each; BF16's logits are bfloat16
+        lengths = [len(window.input_ids) for window in windows]
+        return [(start[row, :tokens], end[row, :tokens]) for row, tokens in enumerate(lengths)]
 
-    def warm(self, rung: int) -> WarmRung:
-        """Compile one rung, measure its cost, and check that the graph is fused and the logits are finite.
+    def warm(self, rung: int, windows: int = 1) -> WarmRung:
+        """Compile one shape, measure its cost, and check that the graph is fused and the logits are finite.
+
+        windows: the number of windows in one call.
 
         Raises: WarmupFailed.
         """
         window = np.ones(rung, dtype=np.int64)
+        batch = [ModelInput(window, rung // 4)] * windows
         try:
             if not self._is_fused:
                 for _ in range(FUSING_PASSES):
                     self.forward(window[:FUSING_TOKENS], FUSING_TOKENS // 4, min(FUSING_TOKENS, rung))
                 self._is_fused = True
-            # If the graph has fused groups, the first pass compiles them for this rung, and the second shows the cost.
+            # If the graph has fused groups, the first pass compiles them for this shape, and the second shows the cost.
             for _ in range(2 if self.file.fused_groups != 0 else 1):
                 start = time.perf_counter()
-                logits = self.forward(window, rung // 4, rung)
+                logits = self.forward_batch(batch, rung)
                 cost_ms = (time.perf_counter() - start) * 1000
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
-            raise WarmupFailed(f"{self.file.precision} cannot run a window of {rung} tokens: {reason}") from error
-        if not all(part.shape == (rung,) and np.isfinite(part).all() for part in logits):
-            raise WarmupFailed(f"{self.file.precision} returned NaN, infinity or too few logits for {rung} tokens")
+            raise WarmupFailed(f"{self.file.precision} cannot run {_described(rung, windows)}: {reason}") from error
+        if not all(part.shape == (rung,) and np.isfinite(part).all() for pair in logits for part in pair):
+            raise WarmupFailed(
+                f"{self.file.precision} returned NaN, infinity or too few logits for {_described(rung, windows)}"
+            )
         fused_groups = count_fused_groups()
         expected = self.file.fused_groups
         if expected is not None and fused_groups != expected:
@@ -92,8 +110,20 @@ class QAModel:
                 f"{self.file.precision} has {fused_groups} fused groups, but had {expected} at quantization. Without "
                 "fusion it is slow and returns different logits. Check the versions of torch and IPEX"
             )
-        self.warm_rungs.add(rung)
+        if windows == 1:
+            self.warm_rungs.add(rung)
+        else:
+            self.warm_batches.add(Batch(rung, windows))
         return WarmRung(cost_ms, fused_groups)
+
+    def forget_warm(self) -> None:
+        """Note that nothing is warm: compiled shapes belong to a number of threads, which is about to change."""
+        self.warm_rungs.clear()
+        self.warm_batches.clear()
+
+
+def _described(rung: int, windows: int) -> str:
+    return f"a window of {rung} tokens" if windows == 1 else f"{windows} windows of {rung} tokens in one call"
 
 
 def load(file: ModelFile) -> QAModel:

@@ -17,6 +17,7 @@ import numpy as np
 
 from container.precision import PRECISIONS, Precision
 from model_loader.errors import ArtifactInvalid, ArtifactMissing, ModelLoadError, PrecisionUnsupported, WarmupFailed
+from model_loader.ladder import WarmStep
 from model_loader.model_file import ModelFile
 from model_loader.model_io import ModelInput, WindowLogits
 
@@ -40,13 +41,13 @@ class FrameKind(IntEnum):
 
     RUN = 1  # to a lane: windows of one precision and rung
     LOGITS = 2  # from a lane: the windows' logits, and the milliseconds of the call
-    WARM = 3  # to a lane or the zygote: JSON precision, rung
+    WARM = 3  # to a lane or the zygote: JSON precision, rung, windows
     WARMED = 4  # the reply: JSON cost_ms, fused_groups
     FAILED = 5  # the reply when a pass fails: JSON error
     LOAD = 6  # to the zygote: JSON model file
     LOADED = 7  # the reply: JSON load_ms, or error and error_kind, a key of LOAD_ERRORS
     FORK = 8  # to the zygote, with a socket attached: JSON cores, niceness or IDLE_CLASS
-    FORKED = 9  # the reply: JSON pid, and the rungs that are warm in the new lane
+    FORKED = 9  # the reply: JSON pid, and the rungs and the batches that are warm in the new lane
     PING = 10  # to a lane or the zygote when it is idle, with an empty body
     PONG = 11  # the reply, with an empty body
 
@@ -126,15 +127,14 @@ def parse_logits(body: bytes) -> RunResult:
     return RunResult(logits, cost_ms)
 
 
-def warm_frame(precision: Precision, rung: int) -> bytes:
+def warm_frame(step: WarmStep) -> bytes:
     """Return a WARM frame."""
-    return json_frame(FrameKind.WARM, precision=precision, rung=rung)
+    return json_frame(FrameKind.WARM, **asdict(step))
 
 
-def parse_warm(body: bytes) -> tuple[Precision, int]:
+def parse_warm(body: bytes) -> WarmStep:
     """Read the body of a WARM frame."""
-    fields = json.loads(body)
-    return fields["precision"], fields["rung"]
+    return WarmStep(**json.loads(body))
 
 
 def load_frame(file: ModelFile) -> bytes:

@@ -53,8 +53,10 @@ def main(control_fd: int, lifeline_fd: int) -> None:
             order = json.loads(body)
             pid = _fork(control, fds[0], models, order)
             running.add(pid)
-            warm = {precision: sorted(model.warm_rungs) for precision, model in models.items()}
-            control.sendall(wire.json_frame(FrameKind.FORKED, pid=pid, warm=warm if len(order["cores"]) == 1 else {}))
+            inherits = models if len(order["cores"]) == 1 else {}
+            warm = {precision: sorted(model.warm_rungs) for precision, model in inherits.items()}
+            batches = {precision: sorted(model.warm_batches) for precision, model in inherits.items()}
+            control.sendall(wire.json_frame(FrameKind.FORKED, pid=pid, warm=warm, batches=batches))
         elif kind is FrameKind.RUN:  # the golden examples, when this zygote replaces another one
             control.sendall(lane.answer(kind, body, models))
         elif kind is FrameKind.PING:

@@ -20,8 +20,9 @@ from serve.lanes.admission import Admission, AdmissionLimits
 from serve.lanes.core_arbiter import CoreArbiter
 from serve.lanes.plan import LaneKind, Plan
 from serve.lanes.pool import LanePool
-from serve.lanes.supervisor import MAX_ZYGOTES_LOST, NO_LANE_SECONDS, LaneSupervisor
-from serve.lanes.warmup import Recheck
+from serve.lanes.supervisor import NO_LANE_SECONDS, LaneSupervisor
+from serve.lanes.warmup.ladder import MAX_ZYGOTES_LOST
+from serve.lanes.warmup.zygote import Recheck
 from serve.lanes.zygote_client import ZygoteEnded
 from serve.machine_plan import plan_for_machine
 from serve.metrics import Metrics

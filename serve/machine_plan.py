@@ -15,7 +15,12 @@ def plan_for_machine(settings: Settings, artifact: Artifact, cpu: Cpu) -> Plan:
     """Plan the lanes of a model that has the machine to itself, and log what was found and chosen."""
     has_guard = settings.guard_share > 0 and {"INT8", "FP32"} <= set(artifact.file_mb)
     choices = Choices(
-        settings.narrow_lanes, settings.wide_lane, settings.background_lanes, has_guard, settings.rung_step
+        settings.narrow_lanes,
+        settings.wide_lane,
+        settings.background_lanes,
+        has_guard,
+        settings.rung_step,
+        settings.max_batch_windows,
     )
     memory_mb = cgroup.available_memory_mb()
     plan = make_plan(cpu, choices, artifact.file_mb, artifact.max_seq_len, memory_mb)

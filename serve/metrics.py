@@ -48,9 +48,15 @@ class Metrics:
         self.windows = Counter(
             "bertqa_windows", "Windows that were run.", ["lane", "precision", "rung"], registry=self.registry
         )
+        self.batches = Counter(
+            "bertqa_batches",
+            "Calls of the model with several windows, by the number of windows.",
+            ["windows"],
+            registry=self.registry,
+        )
         self.window_seconds = Histogram(
             "bertqa_window_seconds",
-            "Time that one window's pass took, in seconds.",
+            "Time that one window's pass took, in seconds; in a call with several windows, its share.",
             ["precision"],
             buckets=BUCKETS,
             registry=self.registry,

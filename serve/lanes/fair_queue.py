@@ -67,17 +67,19 @@ class FairQueue:
         self._length += 1
 
     def put_back(self, ticket: Ticket, job: Job) -> None:
-        """Queue the window of a lost lane again, before all other windows."""
+        """Queue a window again, before all other windows: that of a lost lane, or one that was not used."""
         self._ring.setdefault(ticket, deque()).appendleft(job)
         self._ring.move_to_end(ticket, last=False)
         self._length += 1
 
-    def pop(self, can_run: Callable[[Job], bool]) -> tuple[Ticket, Job] | None:
+    def pop(self, can_run: Callable[[Job], bool], among: int | None = None) -> tuple[Ticket, Job] | None:
         """Remove and return the next window that can run.
 
         A request goes to the end of the ring when its turn is over. A request that is skipped keeps its place.
+        among: how many requests are considered; None means all.
         """
-        ticket = next((ticket for ticket, jobs in self._ring.items() if can_run(jobs[0])), None)
+        considered = itertools.islice(self._ring.items(), among)
+        ticket = next((ticket for ticket, jobs in considered if can_run(jobs[0])), None)
         if ticket is None:
             return None
         job = self._ring[ticket].popleft()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +10,15 @@ from typing import Protocol, cast
 
 from container.precision import Precision
 from model_loader import ladder, wire
-from model_loader.ladder import WarmStep
+from model_loader.ladder import Batch, WarmStep
 from model_loader.model_io import ModelInput
 from model_loader.wire import HEADER, FrameKind, Run, RunResult
 from serve.lanes.fair_queue import Job, Ticket
 from serve.lanes.plan import LaneSpec
 from serve.processes.child import Activity, ChildProcess, Lifeline
 from serve.processes.heartbeat import Watched
+
+log = logging.getLogger(__name__)
 
 EARLY_SECONDS = 60  # a process that ends sooner than this after its fork may have ended for a reason that persists
 
@@ -31,7 +34,7 @@ class LaneProcess(Watched, Protocol):
         """Run the windows in one call of the model, each padded to the rung. on_result or on_failure follows."""
 
     def warm(self, step: WarmStep) -> None:
-        """Compile one rung. on_warm or on_failure follows."""
+        """Compile one shape. on_warm or on_failure follows."""
 
     def close(self) -> None:
         """Close the connection; the process then ends. on_end follows."""
@@ -44,7 +47,7 @@ class LaneReplies(Protocol):
         """A call of the model has returned; the result has the logits of each window of the call."""
 
     def on_warm(self, process: LaneProcess, cost_ms: float) -> None:
-        """A rung is warm, and one pass takes `cost_ms` milliseconds."""
+        """A shape is warm, and one call takes `cost_ms` milliseconds."""
 
     def on_failure(self, process: LaneProcess, reason: str) -> None:
         """A call of the model or a warm-up raised an error. The process keeps running."""
@@ -55,27 +58,31 @@ OnEnd = Callable[[LaneProcess], None]  # the process has ended, or its connectio
 
 @dataclass(frozen=True)
 class ForkedLane:
-    """A new lane process, and the rungs that are warm in it, shortest first."""
+    """A new lane process, and the rungs that are warm in it, shortest first, and the batches."""
 
     process: LaneProcess
     warm: dict[Precision, tuple[int, ...]]
+    warm_batches: dict[Precision, frozenset[Batch]]
 
 
 @dataclass(eq=False)
 class Lane:
     """A planned lane and its process, if one is running.
 
-    jobs: the windows of the call that is running; warming: the step that is running. At most one of them is set.
+    jobs: the windows of the call that is running, with a ticket each; warming: the step that is running. At most one of
+    them is set. expected_ms: of the call.
     """
 
     spec: LaneSpec
     process: LaneProcess | None = None
     successor: ForkedLane | None = None  # replaces the process as soon as the process is idle
     jobs: Sequence[Job] = ()
-    ticket: Ticket = field(default_factory=Ticket)  # of the jobs
+    tickets: Sequence[Ticket] = ()
+    expected_ms: float = 0.0
     warming: WarmStep | None = None
     watchdog: asyncio.TimerHandle | None = None
     warm: dict[Precision, tuple[int, ...]] = field(default_factory=dict)  # rungs, shortest first
+    warm_batches: dict[Precision, frozenset[Batch]] = field(default_factory=dict)
     windows_since_warmup: int = 0
     restarts: int = 0
     early_ends: int = 0  # in a row, after the first
@@ -90,6 +97,13 @@ class Lane:
     def is_idle(self) -> bool:
         """Whether the process is running and has nothing to do."""
         return self.process is not None and not self.has_work
+
+    def watch(self, limit_seconds: float) -> None:
+        """Kill the process if it has not replied in time; the supervisor then replaces it."""
+        assert self.process is not None
+        self.watchdog = asyncio.get_running_loop().call_later(
+            limit_seconds, _kill_hung, self.spec.name, self.process, limit_seconds
+        )
 
     def release(self) -> tuple[Sequence[Job], WarmStep | None]:
         """Remove the lane's work, finished or lost, and return the work."""
@@ -111,7 +125,8 @@ class Lane:
         """Put the successor, if there is one, in the place of the process."""
         if self.successor:
             old, self.process = self.process, self.successor.process
-            self.warm, self.successor = self.successor.warm, None
+            self.warm, self.warm_batches = self.successor.warm, self.successor.warm_batches
+            self.successor = None
             self._forked_at = time.monotonic()
             if old:
                 old.kill()  # it may be stopped, and then it would not notice that its socket is closed
@@ -125,6 +140,14 @@ class Lane:
     def rung_for(self, precision: Precision, tokens: int) -> int | None:
         """Return the shortest rung that is warm on this lane and holds a window of `tokens` tokens."""
         return ladder.rung_for(tokens, self.warm.get(precision, ()))
+
+
+def _kill_hung(name: str, process: LaneProcess, limit_seconds: float) -> None:
+    log.error(
+        "lane %s (process %d) has not replied for %.0f s; the server ends this process",
+        *(name, process.pid, limit_seconds),
+    )
+    process.kill()
 
 
 class LaneConnection(asyncio.Protocol):
@@ -147,8 +170,8 @@ class LaneConnection(asyncio.Protocol):
         self._send(wire.run_frame(Run(precision, rung, inputs)))
 
     def warm(self, step: WarmStep) -> None:
-        """Compile one rung."""
-        self._send(wire.warm_frame(step.precision, step.rung))
+        """Compile one shape."""
+        self._send(wire.warm_frame(step))
 
     def close(self) -> None:
         """Close the socket; the lane then ends."""

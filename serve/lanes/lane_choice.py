@@ -2,20 +2,23 @@
 
 A core runs one foreground lane at a time. When few windows wait, wide lanes run them; otherwise narrow lanes do. The
 later windows of a long request go to background lanes, and the guard lane runs only while its core is idle. A wide lane
-without windows warms its next rung.
+without windows warms its next rung. A lane of one core runs several waiting windows in one call where that pays.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from model_loader.ladder import WarmStep
-from serve.lanes.fair_queue import Job, Priority, PriorityQueues, Ticket
+from model_loader.ladder import Batch, WarmStep
+from serve.lanes.batches.batches import Batches
+from serve.lanes.fair_queue import FairQueue, Job, Priority, PriorityQueues, Ticket
 from serve.lanes.lane import Lane
 from serve.lanes.plan import LaneKind
 from serve.lanes.precisions import Precisions
-from serve.lanes.warmup import WarmupOrder, count_rungs
+from serve.lanes.warmup.order import WarmupOrder, count_shapes
 
 WINDOWS_PER_WARMUP = 4  # a wide lane runs this many windows before it warms its next rung
+BATCH_LOOKAHEAD = 64  # requests among which a window finds others for its call: looking takes microseconds
 PRIORITY_OF = {
     LaneKind.NARROW: Priority.FOREGROUND,
     LaneKind.WIDE: Priority.FOREGROUND,
@@ -24,26 +27,40 @@ PRIORITY_OF = {
 }
 
 
+class Call(NamedTuple):
+    """One call of the model: windows with their requests' tickets, and the rung that each window is padded to."""
+
+    windows: Sequence[tuple[Ticket, Job]]
+    rung: int
+
+
 class Assignment(NamedTuple):
-    """Work for a lane: a rung to warm, or a window with its request's ticket and the rung that it is padded to."""
+    """Work for a lane: a rung to warm, or windows to run."""
 
     lane: Lane
-    work: WarmStep | tuple[Ticket, Job, int]
+    work: WarmStep | Call
 
 
 class LaneChoice:
     """Chooses among the lanes of one model."""
 
     def __init__(
-        self, lanes: Sequence[Lane], queues: PriorityQueues, precisions: Precisions, rungs: tuple[int, ...]
+        self,
+        lanes: Sequence[Lane],
+        queues: PriorityQueues,
+        precisions: Precisions,
+        rungs: tuple[int, ...],
+        batches: Batches,
     ) -> None:
         self.warmup_order = WarmupOrder(rungs)
         self._lanes = lanes
         self._foreground = [lane for lane in lanes if PRIORITY_OF[lane.spec.kind] is Priority.FOREGROUND]
         self._wide = [lane for lane in lanes if lane.spec.kind is LaneKind.WIDE]
+        self._lanes_of_one_core = max(1, sum(lane.spec.kind is LaneKind.NARROW for lane in lanes))
         self._queues = queues
         self._precisions = precisions
         self._rungs = rungs
+        self._batches = batches
 
     @property
     def has_work(self) -> bool:
@@ -53,7 +70,7 @@ class LaneChoice:
     def is_cold(self, lane: Lane) -> bool:
         """Whether a rung of an offered precision is not warm on this lane."""
         offered = self._precisions.files
-        return count_rungs(lane.warm, offered) < len(self._rungs) * len(offered)
+        return count_shapes(lane.warm, offered) < len(self._rungs) * len(offered)
 
     def next(self, taken: frozenset[int]) -> Assignment | None:
         """Return the next work; None if no free lane has anything to do.
@@ -64,8 +81,8 @@ class LaneChoice:
         for lane in free:
             if lane.windows_since_warmup >= WINDOWS_PER_WARMUP and (step := self._next_step(lane)):
                 return Assignment(lane, step)
-            if work := self._next_window(lane):
-                return Assignment(lane, work)
+            if call := self._next_call(lane):
+                return Assignment(lane, call)
         return next((Assignment(lane, step) for lane in free if (step := self._next_step(lane))), None)
 
     def busy_cores(self) -> frozenset[int]:
@@ -93,15 +110,52 @@ class LaneChoice:
     def _is_undisturbed(self, lane: Lane) -> bool:
         return lane.is_idle and not any(other.has_work for other in self._lanes if other.spec.cores & lane.spec.cores)
 
-    def _next_window(self, lane: Lane) -> tuple[Ticket, Job, int] | None:
-        """Remove and return the next window that fits a warm rung of this lane."""
-        found = self._queues[PRIORITY_OF[lane.spec.kind]].pop(lambda job: _rung_for(lane, job) is not None)
-        if found is None:
+    def _next_call(self, lane: Lane) -> Call | None:
+        """Remove and return the next window that fits a warm rung of this lane, and others for the same call."""
+        queue = self._queues[PRIORITY_OF[lane.spec.kind]]
+        first = queue.pop(lambda job: _rung_for(lane, job) is not None)
+        if first is None:
             return None
-        ticket, job = found
-        rung = _rung_for(lane, job)
+        if batch := self._batch(lane, queue, first):
+            return batch
+        rung = _rung_for(lane, first[1])
         assert rung is not None  # the queue gave a window that fits
-        return ticket, job, rung
+        return Call([first], rung)
+
+    def _batch(self, lane: Lane, queue: FairQueue, first: tuple[Ticket, Job]) -> Call | None:
+        """Return a call with the first window and others that wait, in the order of the queue; None if none pays.
+
+        Each lane takes its share of what waits, so that an idle server runs single windows. A window whose lane was
+        lost runs alone, because it may be what the lane was lost to.
+        """
+        job = first[1]
+        if lane.spec.kind is LaneKind.GUARD or job.attempts or not len(queue):
+            return None
+        share = math.ceil((len(queue) + 1) / self._lanes_of_one_core)
+        warm = lane.warm_batches.get(job.precision, ())
+        shapes = self._batches.for_window(job.precision, len(job.input.input_ids), warm, share)
+        if not shapes:
+            return None
+        rung = shapes[0].rung
+        windows = [first]
+        while len(windows) < shapes[0].windows and (
+            found := queue.pop(lambda other: self._may_join(other, job, rung), BATCH_LOOKAHEAD)
+        ):
+            windows.append(found)
+        size = next((each.windows for each in shapes if self._pays(each, windows)), 1)
+        for ticket, unused in reversed(windows[size:]):
+            queue.put_back(ticket, unused)
+        return Call(windows[:size], rung) if size > 1 else None
+
+    def _may_join(self, job: Job, first: Job, rung: int) -> bool:
+        is_alike = job.precision == first.precision and not job.attempts
+        return is_alike and self._batches.holds(rung, len(job.input.input_ids))
+
+    def _pays(self, batch: Batch, windows: Sequence[tuple[Ticket, Job]]) -> bool:
+        if len(windows) < batch.windows:
+            return False
+        jobs = [job for _, job in windows[: batch.windows]]
+        return self._batches.pays(jobs[0].precision, batch, [job.cost_ms for job in jobs])
 
     def _next_step(self, lane: Lane) -> WarmStep | None:
         """Return what a wide lane warms next. Lanes of one core are forked warm."""

@@ -20,6 +20,8 @@ RUNG_STEPS = (16, 32, 64, 128)  # tokens; multiples of 16 pad SQuAD by 4.3 %, of
 FIXED_MB = 650  # HTTP process, and torch in the zygote
 WEIGHTS = {"INT8": 2.0, "BF16": 2.0, "FP32": 1.3}  # in the zygote: weights, packed weights and the longest rung
 RUNG = {"INT8": 0.05, "BF16": 0.02, "FP32": 0.01}  # each further rung
+BATCH_RUNGS = 2  # a shape of several windows takes at most as much as this many rungs
+MAX_BATCH_SHAPES = 12  # batches of 2 and 4 windows at six rungs; IPEX keeps about 87 compiled shapes for a thread
 LANE_MB = 60
 LANE = {"INT8": 0.25, "BF16": 0.25, "FP32": 0.1}  # what a lane of one core does not share with the zygote
 WIDE = {"INT8": 0.9, "BF16": 0.9, "FP32": 0.3}  # a wide lane's own packed weights and longest rung
@@ -57,18 +59,23 @@ class Choices:
     background_lanes: bool = True
     guard_lane: bool = False
     rung_step: int | None = None
+    max_batch_windows: int | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
     """The lanes and the ladder of one model.
 
-    memory_mb: the expected proportional set size of all processes, in megabytes.
+    memory_mb: the expected proportional set size of all processes, in megabytes, without batches.
+    max_batch_windows: the largest number of windows in one call; None leaves it to the measurement.
+    batch_shapes: how many shapes of several windows may be warmed for each precision.
     """
 
     lanes: tuple[LaneSpec, ...]
     rung_step: int
     memory_mb: int
+    max_batch_windows: int | None = 1
+    batch_shapes: int = 0
 
     @property
     def parallel(self) -> int:
@@ -86,7 +93,11 @@ def make_plan(
     for plan in _from_best_to_smallest(cpu, choices, file_mb, max_seq_len):
         if memory_mb is None or plan.memory_mb <= memory_mb:
             break
-    return plan
+    shapes = MAX_BATCH_SHAPES
+    if memory_mb is not None:
+        shape_mb = BATCH_RUNGS * sum(size * RUNG[precision] for precision, size in file_mb.items())
+        shapes = min(shapes, max(0, math.floor((memory_mb - plan.memory_mb) / shape_mb)))
+    return replace(plan, max_batch_windows=choices.max_batch_windows, batch_shapes=shapes)
 
 
 def _from_best_to_smallest(

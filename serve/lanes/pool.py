@@ -1,6 +1,6 @@
 """The lanes of one model: accept windows, give each free lane its next work, and handle the lanes' replies.
 
-lane_choice.py decides which lane gets which work. supervisor.py starts the lanes, and replaces those that are lost.
+lane_choice.py decides which lane gets which work. supervisor.py starts and replaces the lanes.
 """
 
 import asyncio
@@ -10,19 +10,20 @@ from collections.abc import Collection, Sequence
 
 from container.precision import Precision
 from model_loader import ladder
-from model_loader.ladder import WarmStep
+from model_loader.ladder import Batch, WarmStep
 from model_loader.model_file import ModelFile
 from model_loader.model_io import ModelInput
 from model_loader.wire import RunResult
 from serve.errors import InferenceFailed, PrecisionUnavailable
+from serve.lanes.batches.batches import Batches
 from serve.lanes.core_arbiter import CoreArbiter
 from serve.lanes.cost import BusyShare, CostTable, hang_limit_seconds
 from serve.lanes.fair_queue import Job, Priority, PriorityQueues, Ticket
 from serve.lanes.lane import Lane, LaneProcess
-from serve.lanes.lane_choice import LaneChoice
+from serve.lanes.lane_choice import Call, LaneChoice
 from serve.lanes.plan import LaneKind, Plan
 from serve.lanes.precisions import Precisions
-from serve.lanes.warmup import WARMUP_LIMIT_SECONDS
+from serve.lanes.warmup.order import WARMUP_LIMIT_SECONDS
 from serve.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ class LanePool:
         self.busy = BusyShare(plan.parallel)
         self._metrics = metrics
         self._queues = PriorityQueues(self.has_background)
-        self.choice = LaneChoice(self.lanes, self._queues, self.precisions, rungs)
+        self.batches = Batches(rungs, self.costs, plan.max_batch_windows, plan.batch_shapes)
+        self.choice = LaneChoice(self.lanes, self._queues, self.precisions, rungs, self.batches)
         self._is_open = False
 
     def open(self) -> None:
@@ -78,10 +80,9 @@ class LanePool:
         """Return the lane-milliseconds of this model's own work ahead of a new request of `windows` windows."""
         now = time.perf_counter()
         running = sum(
-            max(0.0, job.cost_ms - (now - job.started_at) * 1000)
+            max(0.0, lane.expected_ms - (now - lane.jobs[0].started_at) * 1000)
             for lane in self.lanes
-            for job in lane.jobs
-            if job.priority is Priority.FOREGROUND
+            if lane.jobs and lane.jobs[0].priority is Priority.FOREGROUND
         )
         return running + self._queues.work_ahead_ms(windows)
 
@@ -97,8 +98,7 @@ class LanePool:
 
     def submit_idle(self, ticket: Ticket, precision: Precision, inputs: Sequence[ModelInput]) -> list[Job]:
         """Queue windows that belong to no request. Each runs when no window waits and the guard lane's core is idle."""
-        jobs = [self._new_job(precision, each, Priority.IDLE) for each in inputs]
-        for job in jobs:
+        for job in (jobs := [self._new_job(precision, each, Priority.IDLE) for each in inputs]):
             self._queues[Priority.IDLE].add(ticket, job)
         self.dispatch()
         return jobs
@@ -114,18 +114,17 @@ class LanePool:
             _fail(job, PrecisionUnavailable(f"precision: {precision} is no longer served"))
 
     def put_back(self, lane: Lane) -> None:
-        """Queue the windows of a lost lane again; a window that has lost two lanes fails."""
-        ticket = lane.ticket
+        """Queue the windows of a lost or failed call again; a window that has lost two lanes fails."""
+        tickets = lane.tickets
         jobs, _ = lane.release()
-        for job in reversed(jobs):
+        for ticket, job in reversed(list(zip(tickets, jobs, strict=True))):
             if job.attempts >= MAX_ATTEMPTS:
                 _fail(job, InferenceFailed("two lanes were lost while they ran the same window"))
             elif not job.result.done():
                 self._queues[job.priority].put_back(ticket, job)
 
     def _new_job(self, precision: Precision, window: ModelInput, priority: Priority) -> Job:
-        result = asyncio.get_running_loop().create_future()
-        cost_ms = self.cost_ms(precision, (window,))
+        cost_ms, result = self.cost_ms(precision, (window,)), asyncio.get_running_loop().create_future()
         return Job(precision, window, cost_ms, result, priority, submitted_at=time.perf_counter())
 
     # Give work to lanes
@@ -140,7 +139,7 @@ class LanePool:
             if isinstance(assignment.work, WarmStep):
                 self._warm(assignment.lane, assignment.work)
             else:
-                self._run(assignment.lane, *assignment.work)
+                self._run(assignment.lane, assignment.work)
             has_begun = True
         return has_begun
 
@@ -148,26 +147,24 @@ class LanePool:
         assert lane.process is not None
         lane.warming, lane.windows_since_warmup = step, 0
         lane.process.warm(step)
-        self._watch(lane, WARMUP_LIMIT_SECONDS)
+        lane.watch(WARMUP_LIMIT_SECONDS)
 
-    def _run(self, lane: Lane, ticket: Ticket, job: Job, rung: int) -> None:
+    def _run(self, lane: Lane, call: Call) -> None:
         assert lane.process is not None
-        lane.jobs, lane.ticket = (job,), ticket
-        lane.windows_since_warmup += 1
-        job.rung, job.started_at = rung, time.perf_counter()
-        job.attempts += 1
-        lane.process.run(job.precision, rung, (job.input,))
-        self._watch(lane, hang_limit_seconds(job.cost_ms, job.priority))
-        ideal = ladder.rung_for(len(job.input.input_ids), self.rungs)
-        if ideal is not None and ideal < rung:
-            self.choice.warmup_order.want(WarmStep(job.precision, ideal))
-
-    def _watch(self, lane: Lane, limit_seconds: float) -> None:
-        """Close the lane's process if it has not replied in time; the supervisor then replaces it."""
-        assert lane.process is not None
-        lane.watchdog = asyncio.get_running_loop().call_later(
-            limit_seconds, _close_hung, lane, lane.process, limit_seconds
-        )
+        lane.tickets, lane.jobs = zip(*call.windows, strict=True)
+        lane.windows_since_warmup += len(lane.jobs)
+        first, now = lane.jobs[0], time.perf_counter()
+        for job in lane.jobs:
+            job.rung, job.started_at, job.attempts = call.rung, now, job.attempts + 1
+        lane.process.run(first.precision, call.rung, [job.input for job in lane.jobs])
+        lane.expected_ms = first.cost_ms
+        if len(lane.jobs) > 1:
+            lane.expected_ms = self.batches.cost_ms(first.precision, Batch(call.rung, len(lane.jobs)))
+        else:
+            ideal = ladder.rung_for(len(first.input.input_ids), self.rungs)
+            if ideal is not None and ideal < call.rung:
+                self.choice.warmup_order.want(WarmStep(first.precision, ideal))
+        lane.watch(hang_limit_seconds(lane.expected_ms, first.priority))
 
     # Handle replies (lane.LaneReplies)
 
@@ -180,12 +177,20 @@ class LanePool:
         for job, logits in zip(jobs, result.logits, strict=True):
             if not job.result.done():
                 job.result.set_result(logits)
-            cost_ms = result.cost_ms / len(jobs)
-            self._metrics.window(lane.spec.name, job.precision, job.rung, cost_ms / 1000)
-            if job.priority is Priority.FOREGROUND:  # other lanes slow the passes of background and guard lanes
-                self.costs.observe(lane.spec.width, job.precision, job.rung, cost_ms)
-                self.busy.add(cost_ms * lane.spec.width)
+            self._metrics.window(lane.spec.name, job.precision, job.rung, result.cost_ms / 1000 / len(jobs))
+        if jobs and jobs[0].priority is Priority.FOREGROUND:  # other lanes slow background and guard lanes
+            self._observe(lane, jobs, result.cost_ms)
         self._go_on(lane)
+
+    def _observe(self, lane: Lane, jobs: Sequence[Job], cost_ms: float) -> None:
+        """Record what a call cost."""
+        precision, rung = jobs[0].precision, jobs[0].rung
+        if len(jobs) == 1:
+            self.costs.observe(lane.spec.width, precision, rung, cost_ms)
+        else:
+            self.batches.observe(precision, Batch(rung, len(jobs)), cost_ms)
+            self._metrics.batches.labels(str(len(jobs))).inc()
+        self.busy.add(cost_ms * lane.spec.width)
 
     def on_warm(self, process: LaneProcess, cost_ms: float) -> None:
         """Use the rung from now on."""
@@ -203,17 +208,27 @@ class LanePool:
         lane = self.lane_of(process)
         if lane is None:
             return
-        jobs, step = lane.release()
-        if step is not None:
-            self.cannot_warm(step, reason)
+        if lane.warming:
+            self.cannot_warm(lane.warming, reason)
         else:
             log.error("lane %s could not run a window: %s", lane.spec.name, reason)
-        for job in jobs:
+        if len(lane.jobs) > 1:  # each runs alone now, and only the one that raised the error fails
+            self.put_back(lane)
+        for job in lane.release()[0]:
             _fail(job, InferenceFailed("the model raised an error"))
         self._go_on(lane)
 
     def cannot_warm(self, step: WarmStep, reason: str) -> None:
-        """Stop serving a precision that cannot run one of its rungs."""
+        """Stop serving a precision that cannot run one of its rungs. A batch that cannot run is only not used."""
+        if step.windows > 1:
+            self.batches.drop(step.precision, Batch(step.rung, step.windows))
+            log.warning(
+                "%d windows of %d tokens never share a call in %s: %s",
+                step.windows,
+                step.rung,
+                *(step.precision, reason),
+            )
+            return
         log.error(
             "%s is no longer served, because it cannot run a window of %d tokens: %s", step.precision, step.rung, reason
         )
@@ -228,14 +243,6 @@ class LanePool:
         """The lane is idle: replace its process if a successor waits, and give out work."""
         lane.take_over()
         self.cores.offer_cores()
-
-
-def _close_hung(lane: Lane, process: LaneProcess, limit_seconds: float) -> None:
-    log.error(
-        "lane %s (process %d) has not replied for %.0f s; the server ends this process",
-        *(lane.spec.name, process.pid, limit_seconds),
-    )
-    process.kill()
 
 
 def _fail(job: Job, error: Exception) -> None:

@@ -9,13 +9,14 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from container.precision import Precision
-from model_loader.errors import ModelLoadError, WarmupFailed
-from model_loader.ladder import WarmStep
+from model_loader.errors import ModelLoadError
 from model_loader.model_file import ModelFile
 from serve.lanes.lane import Lane, LaneProcess
 from serve.lanes.plan import LaneKind
 from serve.lanes.pool import LanePool
-from serve.lanes.warmup import Recheck, StartZygote, WarmZygote, count_rungs
+from serve.lanes.warmup.ladder import MAX_ZYGOTES_LOST, LadderWarmer
+from serve.lanes.warmup.order import count_shapes
+from serve.lanes.warmup.zygote import Recheck, StartZygote, WarmZygote
 from serve.lanes.zygote_client import Zygote, ZygoteEnded
 from serve.metrics import Metrics
 from serve.processes.absence import Absence
@@ -25,14 +26,11 @@ from serve.processes.watch import BackgroundTasks, watch
 log = logging.getLogger(__name__)
 
 OF_ONE_CORE = (LaneKind.NARROW, LaneKind.BACKGROUND, LaneKind.GUARD)
-RUNGS_PER_RENEWAL = 4  # rungs that the zygote warms before the lanes of one core are forked again, which takes 50 ms
 RESPAWN_PAUSE_SECONDS = (
     1  # the pause grows by this with each early end, up to 10 s; the first replacement starts at once
 )
-WARM_POLL_SECONDS = 0.5
 NO_LANE_SECONDS = 60  # then the server ends, so that its platform starts it again
 REVIVE_PAUSE_SECONDS = 10
-MAX_ZYGOTES_LOST = 3  # then a precision fails to load, or the server goes on with the rungs that are warm
 
 Check = Callable[[Precision], Awaitable[None]]
 
@@ -57,8 +55,8 @@ class LaneSupervisor:
         self._metrics = metrics
         self._zygote = WarmZygote(start_zygote, max(pool.rungs), pool.costs, pool.precisions, recheck)
         self._tasks = BackgroundTasks()
-        self._ladder: asyncio.Task[None] | None = None
-        self._fresh_rungs = 0  # warmed in the zygote since the lanes of one core were renewed
+        self._ladder = LadderWarmer(pool, self._zygote, self._renew_lanes_of_one_core)
+        self._warming: asyncio.Task[None] | None = None
         self._no_lane = no_lane
         self._has_had_lanes = False
         self._beats: asyncio.Task[None] | None = None
@@ -73,8 +71,8 @@ class LaneSupervisor:
 
     @property
     def is_warm(self) -> bool:
-        """Whether every planned rung is warm on every lane."""
-        return all(lane.process and not self._pool.choice.is_cold(lane) for lane in self._pool.lanes)
+        """Whether every planned rung and every batch that pays is warm on every lane."""
+        return self._ladder.is_warm
 
     @property
     def pids(self) -> list[int]:
@@ -116,7 +114,7 @@ class LaneSupervisor:
         for attempt in range(1, attempts + 1):
             try:
                 await self._zygote.load(file)
-                await self._renew_all(*OF_ONE_CORE)
+                await self._renew_lanes_of_one_core()
                 self._has_had_lanes = True
                 return
             except ZygoteEnded as error:
@@ -133,53 +131,21 @@ class LaneSupervisor:
         self._continue_ladder()
 
     def _continue_ladder(self) -> None:
-        if self._ladder is None or self._ladder.done():
-            self._ladder = self._tasks.start(self._warm_ladder())
-
-    async def _warm_ladder(self) -> None:
-        """Warm rung after rung in the zygote until all rungs are warm on every lane."""
-        lost = 0
-        while (step := self._next_step()) or not self.is_warm:
-            if step is None:  # the wide lanes warm their own rungs when no window waits
-                await asyncio.sleep(WARM_POLL_SECONDS)
-                continue
-            try:
-                await self._warm_and_renew(step)
-            except ZygoteEnded as error:
-                lost += 1
-                if lost == MAX_ZYGOTES_LOST:
-                    log.error("no more rungs are warmed, because %d zygotes have ended: %s", lost, error)
-                    return
-                log.error("the ladder is not warm yet: %s. The server starts a new zygote", error)
-            except WarmupFailed as error:
-                self._pool.cannot_warm(step, str(error))
-            except (ModelLoadError, OSError) as error:
-                log.error("no more rungs are warmed; the server uses those that are warm: %s", error)
-                return
-        log.info("all %d rungs are warm on every lane", len(self._pool.rungs))
-
-    async def _warm_and_renew(self, step: WarmStep) -> None:
-        """Warm one rung. After a few rungs, and after the last one, renew the lanes of one core to inherit them."""
-        await self._zygote.warm(step)
-        self._fresh_rungs += 1
-        if self._fresh_rungs >= RUNGS_PER_RENEWAL or self._next_step() is None:
-            await self._renew_all(*OF_ONE_CORE)
-            self._fresh_rungs = 0
-
-    def _next_step(self) -> WarmStep | None:
-        return self._pool.choice.warmup_order.next(self._zygote.warm_rungs, self._pool.precisions.accepted)
+        if self._warming is None or self._warming.done():
+            self._warming = self._tasks.start(self._ladder.run())
 
     # Start and replace lanes
 
-    async def _renew_all(self, *kinds: LaneKind) -> None:
-        """Fork each lane of these kinds again if the new process has more warm rungs."""
+    async def _renew_lanes_of_one_core(self) -> None:
+        """Fork each lane of one core again if the new process has more warm shapes."""
         for lane in self._pool.lanes:
-            if lane.spec.kind in kinds:
+            if lane.spec.kind in OF_ONE_CORE:
                 await self._renew(lane)
 
     async def _renew(self, lane: Lane) -> None:
-        offered = self._pool.precisions.files
-        if lane.process and count_rungs(self._zygote.warm_rungs, offered) <= count_rungs(lane.warm, offered):
+        offered, zygote = self._pool.precisions.files, self._zygote
+        fresh = count_shapes(zygote.warm_rungs, offered) + count_shapes(zygote.warm_batches, offered)
+        if lane.process and fresh <= count_shapes(lane.warm, offered) + count_shapes(lane.warm_batches, offered):
             return
         lane.renew(await self._zygote.fork(lane.spec, self._pool, self.on_end))
         self._pool.dispatch()
@@ -205,7 +171,7 @@ class LaneSupervisor:
             return
         log.error("lane %s: process %d has ended; the server starts another", lane.spec.name, process.pid)
         self._pool.put_back(lane)
-        lane.process, lane.warm = None, {}
+        lane.process, lane.warm, lane.warm_batches = None, {}, {}
         lane.count_end()
         self._metrics.lane_restarts.labels(lane.spec.name).inc()
         process.kill()

@@ -12,7 +12,7 @@ from typing import Any
 
 from model_loader import wire
 from model_loader.errors import WarmupFailed
-from model_loader.ladder import WarmStep
+from model_loader.ladder import Batch, WarmStep
 from model_loader.model_file import ModelFile
 from model_loader.wire import HEADER, FrameKind, Run, RunResult
 from serve.lanes.lane import ForkedLane, LaneConnection, LaneReplies, OnEnd
@@ -84,11 +84,11 @@ class Zygote:
         wire.raise_load_error(reply)
 
     async def warm(self, step: WarmStep) -> float:
-        """Compile one rung, for the lanes that are forked afterwards; return the milliseconds of a pass.
+        """Compile one shape, for the lanes that are forked afterwards; return the milliseconds of a call.
 
         Raises: WarmupFailed, ZygoteEnded.
         """
-        kind, reply = await self._call(wire.warm_frame(step.precision, step.rung))
+        kind, reply = await self._call(wire.warm_frame(step))
         if kind is FrameKind.FAILED:
             raise WarmupFailed(reply["error"])
         return float(reply["cost_ms"])
@@ -116,7 +116,11 @@ class Zygote:
         await asyncio.get_running_loop().create_unix_connection(lambda: lane, sock=ours)
         if lane.has_ended:  # nobody knew it yet, so nobody would replace it
             raise ZygoteEnded("a lane ended before the server could use it")
-        return ForkedLane(lane, {precision: tuple(sorted(set(rungs))) for precision, rungs in reply["warm"].items()})
+        return ForkedLane(
+            lane,
+            {precision: tuple(sorted(set(rungs))) for precision, rungs in reply["warm"].items()},
+            {precision: frozenset(Batch(*each) for each in shapes) for precision, shapes in reply["batches"].items()},
+        )
 
     @property
     def pid(self) -> int:

@@ -228,6 +228,7 @@ class ModelRegistry:
             background_lanes=False,
             guard_lane=False,
             rung_step=settings.rung_step or RUNG_STEP,
+            max_batch_windows=settings.max_batch_windows or 1,  # a model of many rarely has waiting windows
         )
         return make_plan(self.cpu, choices, artifact.file_mb, artifact.max_seq_len, most_mb)
 

@@ -85,7 +85,7 @@ def test_a_rung_is_warm_after_it_was_measured(tmp_path: Path) -> None:
 
 def test_infinity_fails_the_warm_up(tmp_path: Path) -> None:
     model = loaded(tmp_path, Divided())
-    with pytest.raises(WarmupFailed, match="FP32 returned NaN, infinity or too few logits for 32 tokens"):
+    with pytest.raises(WarmupFailed, match="FP32 returned NaN, infinity or too few logits for a window of 32 tokens"):
         model.warm(32)
     assert model.warm_rungs == set()
 

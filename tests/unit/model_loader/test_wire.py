@@ -16,6 +16,7 @@ import pytest
 from container.precision import PRECISIONS, Precision
 from model_loader import wire
 from model_loader.errors import ModelLoadError
+from model_loader.ladder import WarmStep
 from model_loader.model_file import ModelFile
 from model_loader.model_io import ModelInput, WindowLogits
 from model_loader.wire import HEADER, FrameKind, Run, RunResult, receive
@@ -110,9 +111,10 @@ def test_a_load_without_error_raises_nothing() -> None:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_an_order_to_warm_a_rung_arrives(pair: Pair, precision: Precision) -> None:
-    kind, body = received(pair, wire.warm_frame(precision, 48))
-    assert (kind, wire.parse_warm(body)) == (FrameKind.WARM, (precision, 48))
+def test_an_order_to_warm_a_shape_arrives(pair: Pair, precision: Precision) -> None:
+    step = WarmStep(precision, 48, 4)
+    kind, body = received(pair, wire.warm_frame(step))
+    assert (kind, wire.parse_warm(body)) == (FrameKind.WARM, step)
 
 
 def test_a_json_body_arrives(pair: Pair) -> None:
@@ -133,7 +135,7 @@ def test_frames_arrive_one_at_a_time_and_in_order(pair: Pair) -> None:
 @pytest.mark.parametrize("piece", [1, 2, 4, 5, 6, 7])
 def test_a_frame_that_arrives_in_pieces_is_one_frame(pair: Pair, piece: int) -> None:
     ours, theirs = pair
-    frame = wire.warm_frame("FP32", 384)
+    frame = wire.warm_frame(WarmStep("FP32", 384))
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         message = pool.submit(receive, theirs)
         for begin in range(0, len(frame), piece):
@@ -169,7 +171,7 @@ def test_a_file_descriptor_arrives_with_its_frame(pair: Pair) -> None:
 
 def test_receive_returns_none_at_the_end_of_the_stream(pair: Pair) -> None:
     ours, theirs = pair
-    ours.sendall(wire.warm_frame("INT8", 16))
+    ours.sendall(wire.warm_frame(WarmStep("INT8", 16)))
     ours.close()
     assert receive(theirs) is not None
     assert receive(theirs) is None
@@ -178,7 +180,7 @@ def test_receive_returns_none_at_the_end_of_the_stream(pair: Pair) -> None:
 @pytest.mark.parametrize("length", [1, HEADER.size - 1, HEADER.size, HEADER.size + 1])
 def test_a_stream_that_ends_inside_a_frame_is_an_error(pair: Pair, length: int) -> None:
     ours, theirs = pair
-    ours.sendall(wire.warm_frame("INT8", 16)[:length])
+    ours.sendall(wire.warm_frame(WarmStep("INT8", 16))[:length])
     ours.close()
     with pytest.raises(ConnectionResetError):
         receive(theirs)

@@ -16,7 +16,7 @@ from serve.lanes.core_arbiter import CoreArbiter
 from serve.lanes.plan import LaneKind, LaneSpec, Plan
 from serve.lanes.pool import LanePool
 from serve.lanes.supervisor import LaneSupervisor
-from serve.lanes.warmup import Recheck
+from serve.lanes.warmup.zygote import Recheck
 from serve.lanes.zygote_client import Zygote
 from serve.metrics import Metrics
 from serve.processes.absence import Absence

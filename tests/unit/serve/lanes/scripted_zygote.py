@@ -47,16 +47,16 @@ def run_lane(sock: socket.socket, cold: set[str]) -> None:
             sock.sendall(warmed(body, cold))
             continue
         run = wire.parse_run(body)
-        first = int(run.inputs[0].input_ids[0])
-        if first == CRASH:
+        orders = {int(each.input_ids[0]) for each in run.inputs}
+        if CRASH in orders:
             os._exit(1)
-        if first == HANG:
+        if HANG in orders:
             time.sleep(HANG_SECONDS)
             os._exit(1)
-        if first == FAIL:
+        if FAIL in orders:
             sock.sendall(wire.json_frame(FrameKind.FAILED, error="the script says so"))
             continue
-        if first == SLOW:
+        if SLOW in orders:
             time.sleep(SLOW_SECONDS)
         sock.sendall(logits(run))
 
@@ -69,15 +69,20 @@ def text_of(path: str) -> str:
 def logits(run: wire.Run) -> bytes:
     """Answer a RUN frame."""
     found = [WindowLogits(*(sign * each.input_ids.astype(np.float32) for sign in (1, -1))) for each in run.inputs]
-    return wire.logits_frame(RunResult(found, COST_MS))
+    return wire.logits_frame(RunResult(found, call_ms(len(run.inputs))))
 
 
 def warmed(body: bytes, cold: set[str]) -> bytes:
     """Answer a WARM frame."""
-    precision, rung = wire.parse_warm(body)
-    if precision in cold and rung == COLD_RUNG:
-        return wire.json_frame(FrameKind.FAILED, error=f"{precision} cannot run {rung} tokens")
-    return wire.json_frame(FrameKind.WARMED, cost_ms=COST_MS, fused_groups=0)
+    step = wire.parse_warm(body)
+    if step.precision in cold and step.rung == COLD_RUNG:
+        return wire.json_frame(FrameKind.FAILED, error=f"{step.precision} cannot run {step.rung} tokens")
+    return wire.json_frame(FrameKind.WARMED, cost_ms=call_ms(step.windows), fused_groups=0)
+
+
+def call_ms(windows: int) -> float:
+    """The milliseconds of a call with so many windows: each further one takes a quarter of the first."""
+    return COST_MS * (0.75 + 0.25 * windows)
 
 
 class Zygote:
@@ -86,6 +91,7 @@ class Zygote:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._warm: dict[str, list[int]] = {}
+        self._batches: dict[str, list[tuple[int, int]]] = {}
         self._cold: set[str] = set()
         self._paths: list[str] = []
 
@@ -95,13 +101,16 @@ class Zygote:
             return wire.load_failed_frame(ArtifactInvalid("the script says so"))
         if file.path == COLD_FILE:
             self._cold.add(file.precision)
-        self._warm[file.precision] = []
+        self._warm[file.precision], self._batches[file.precision] = [], []
         self._paths.append(file.path)
         return wire.json_frame(FrameKind.LOADED, load_ms=1.0)
 
     def warm(self, body: bytes) -> bytes:
-        precision, rung = wire.parse_warm(body)
-        self._warm[precision].append(rung)
+        step = wire.parse_warm(body)
+        if step.windows == 1:
+            self._warm[step.precision].append(step.rung)
+        else:
+            self._batches[step.precision].append((step.rung, step.windows))
         return warmed(body, self._cold)
 
     def fork(self, body: bytes, lane_fd: int) -> bytes:
@@ -114,7 +123,8 @@ class Zygote:
             os._exit(0)
         os.close(lane_fd)
         is_narrow = len(json.loads(body)["cores"]) == 1
-        return wire.json_frame(FrameKind.FORKED, pid=pid, warm=self._warm if is_narrow else {})
+        warm, batches = (self._warm, self._batches) if is_narrow else ({}, {})
+        return wire.json_frame(FrameKind.FORKED, pid=pid, warm=warm, batches=batches)
 
 
 def main(control_fd: int) -> None:

@@ -192,7 +192,7 @@ def test_a_lane_that_hangs_is_replaced_and_its_window_tried_once_more(play: Play
         await until(lambda: job.attempts == 2)
         await until(lambda: hung.process is not None and hung.process.pid != pid)
         await until(lambda: not os.path.exists(f"/proc/{pid}"))
-        lanes.pool.drop(hung.ticket, {job})
+        lanes.pool.drop(hung.tickets[0], {job})
 
     play(scenario, NARROW)
 

@@ -13,7 +13,7 @@ from container.precision import Precision
 from model_loader.errors import WarmupFailed
 from model_loader.model_io import RunWindows
 from serve.lanes.fair_queue import Ticket
-from serve.lanes.warmup import Recheck
+from serve.lanes.warmup.zygote import Recheck
 from serve.processes.absence import Absence
 from tests.unit.serve.lanes.conftest import Play
 from tests.unit.serve.lanes.scripted_lanes import (

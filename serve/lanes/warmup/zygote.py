@@ -1,16 +1,14 @@
-"""Warm-up: in which order the rungs are warmed, and the zygote that keeps them warm for the lanes."""
+"""The zygote that keeps the models warm for the lanes, and is replaced when it has ended."""
 
 import asyncio
 import functools
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from container.precision import Precision
-from model_loader import ladder
 from model_loader.errors import ModelLoadError
-from model_loader.ladder import WarmStep
+from model_loader.ladder import Batch, WarmStep
 from model_loader.model_file import ModelFile
 from model_loader.model_io import ModelInput, RunWindows, WindowLogits
 from model_loader.wire import Run
@@ -18,46 +16,10 @@ from serve.lanes.cost import CostTable
 from serve.lanes.lane import ForkedLane, LaneReplies, OnEnd
 from serve.lanes.plan import LaneSpec
 from serve.lanes.precisions import Precisions
+from serve.lanes.warmup.order import WARMUP_LIMIT_SECONDS
 from serve.lanes.zygote_client import Zygote, ZygoteEnded
 
 log = logging.getLogger(__name__)
-
-WARMUP_LIMIT_SECONDS = 120
-
-WarmRungs = Mapping[Precision, Collection[int]]  # the rungs that are warm in one process
-
-
-class WarmupOrder:
-    """The order in which rungs are warmed.
-
-    The longest rung comes first, because it holds every window. Then comes the rung that windows most often missed
-    because it was not warm. Coarse rungs come before fine ones.
-    """
-
-    def __init__(self, rungs: tuple[int, ...]) -> None:
-        self._order = ladder.warm_order(rungs)
-        self._wanted: Counter[WarmStep] = Counter()
-
-    def want(self, step: WarmStep) -> None:
-        """Record that a window was padded to a longer rung because this one was not warm."""
-        self._wanted[step] += 1
-
-    def next(self, warm: WarmRungs, precisions: Iterable[Precision]) -> WarmStep | None:
-        """Return the next step that is missing in `warm`; None when all rungs of these precisions are warm."""
-        missing = (
-            WarmStep(precision, rung)
-            for rung in self._order
-            for precision in precisions
-            if rung not in warm.get(precision, ())
-        )
-        longest = self._order[0]
-        return max(missing, key=lambda step: (step.rung == longest, self._wanted[step]), default=None)
-
-
-def count_rungs(warm: WarmRungs, precisions: Iterable[Precision]) -> int:
-    """Return the number of warm rungs over these precisions."""
-    return sum(len(warm.get(precision, ())) for precision in precisions)
-
 
 StartZygote = Callable[[], Awaitable[Zygote]]
 
@@ -85,7 +47,9 @@ class WarmZygote:
     ) -> None:
         self._start_zygote = start
         self._recheck = recheck
-        self.warm_rungs: dict[Precision, set[int]] = {}  # a lane of one core that is forked now inherits these
+        # A lane of one core that is forked now inherits these.
+        self.warm_rungs: dict[Precision, set[int]] = {}
+        self.warm_batches: dict[Precision, set[Batch]] = {}
         self._longest_rung = longest_rung
         self._costs = costs
         self._precisions = precisions
@@ -103,7 +67,7 @@ class WarmZygote:
         self._loaded[file.precision] = file
 
     async def warm(self, step: WarmStep) -> None:
-        """Warm one rung.
+        """Warm one shape.
 
         Raises: ModelLoadError, ZygoteEnded.
         """
@@ -153,7 +117,7 @@ class WarmZygote:
 
         Raises: ZygoteEnded, also if a precision cannot be loaded any more: the lanes that still run can serve it.
         """
-        self.warm_rungs = {}
+        self.warm_rungs, self.warm_batches = {}, {}
         self._starting = zygote = await self._start_zygote()
         try:
             for precision, file in self._loaded.items():
@@ -189,6 +153,9 @@ class WarmZygote:
         except TimeoutError:
             zygote.kill()
             raise ZygoteEnded(f"a pass of {step.rung} tokens took more than {WARMUP_LIMIT_SECONDS} s") from None
-        self.warm_rungs.setdefault(step.precision, set()).add(step.rung)
-        self._costs.observe(1, step.precision, step.rung, cost_ms)
-        log.debug("warmed %s at %d tokens: %.1f ms", step.precision, step.rung, cost_ms)
+        if step.windows == 1:
+            self.warm_rungs.setdefault(step.precision, set()).add(step.rung)
+            self._costs.observe(1, step.precision, step.rung, cost_ms)
+        else:
+            self.warm_batches.setdefault(step.precision, set()).add(Batch(step.rung, step.windows))
+        log.debug("warmed %s, %d x %d tokens: %.1f ms", step.precision, step.windows, step.rung, cost_ms)
