@@ -23,6 +23,7 @@ def info(lifecycle: Lifecycle) -> dict[str, object]:
         "cpu": {"model": lifecycle.cpu.model, "isa": lifecycle.cpu.isa, "quota": lifecycle.cpu.quota},
         "lanes": _lanes(lifecycle),
         "rungs": pool.rungs,
+        "batches": _batches(lifecycle),
         "is_warm": lifecycle.supervisor.is_warm,
         "versions": {
             "python": platform.python_version(),
@@ -53,6 +54,18 @@ def _precisions(lifecycle: Lifecycle) -> dict[str, object]:
             "sha256": manifest.precisions[file.precision].sha256 if manifest else None,
         }
         for file in lifecycle.pool.precisions.files.values()
+    }
+
+
+def _batches(lifecycle: Lifecycle) -> dict[str, list[dict[str, float]]]:
+    """Return the shapes in which waiting windows share a call, and how many times as fast they are then."""
+    batches = lifecycle.pool.batches
+    return {
+        precision: [
+            {"windows": batch.windows, "tokens": batch.rung, "gain": round(batches.gain(precision, batch), 2)}
+            for batch in batches.chosen(precision)
+        ]
+        for precision in lifecycle.pool.precisions.files
     }
 
 

@@ -57,7 +57,7 @@ class LadderWarmer:
             except (ModelLoadError, OSError) as error:
                 log.error("no more rungs are warmed; the server uses those that are warm: %s", error)
                 return
-        log.info("all %d rungs are warm on every lane", len(self._pool.rungs))
+        log.info("all %d rungs are warm on every lane, and all batches that pay", len(self._pool.rungs))
 
     async def _warm(self, step: WarmStep) -> None:
         """Warm one shape. After a few shapes, and after the last one, renew the lanes of one core to inherit them.
