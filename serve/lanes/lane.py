@@ -108,7 +108,7 @@ class Lane:
     def release(self) -> tuple[Sequence[Job], WarmStep | None]:
         """Remove the lane's work, finished or lost, and return the work."""
         jobs, warming = self.jobs, self.warming
-        self.jobs, self.warming = (), None
+        self.jobs, self.tickets, self.warming = (), (), None
         if self.watchdog:
             self.watchdog.cancel()
         return jobs, warming

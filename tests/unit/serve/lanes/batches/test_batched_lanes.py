@@ -4,6 +4,8 @@ On these lanes, each further window of a call takes a quarter of the time of the
 """
 
 import asyncio
+import os
+import signal
 from dataclasses import replace
 
 import pytest
@@ -146,6 +148,18 @@ def test_windows_of_a_lost_lane_run_again_and_alone() -> None:
             await jobs[1].result
         assert [job.attempts for job in jobs] == [2, 2, 2, 2]
         assert calls_of(lanes) == {}  # no call with several windows has ended
+
+    play(scenario, *ONE)
+
+
+def test_an_idle_lane_that_has_run_windows_is_replaced_when_it_is_lost() -> None:
+    async def scenario(lanes: Lanes) -> None:
+        assert len(await results(submit(lanes.pool, SLOW, 1, 2, 3, 4))) == 5
+        lane = lanes.pool.lanes[0]
+        assert lane.process is not None
+        os.kill(lane.process.pid, signal.SIGKILL)
+        await until(lambda: lane.restarts == 1 and lane.process is not None)
+        assert await results(submit(lanes.pool, 5)) == [5]
 
     play(scenario, *ONE)
 
