@@ -13,6 +13,21 @@ def write(page: "Page", text: str) -> None:
     page.locator("#text").fill(text)
 
 
+def paste(page: "Page", text: str) -> None:
+    """Paste a text into the empty text area."""
+    page.locator("#text").focus()
+    page.evaluate(
+        """text => {
+            const data = new DataTransfer();
+            data.setData("text/plain", text);
+            const paste = new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true});
+            // A browser inserts only what a person pastes, so a script does it here.
+            if (document.activeElement.dispatchEvent(paste)) document.execCommand("insertText", false, text);
+        }""",
+        text,
+    )
+
+
 def ask(page: "Page", question: str) -> "Locator":
     """Ask a question with the keyboard, wait for all answers, and return the question's card."""
     page.get_by_label("Ask a question about the text").fill(question)

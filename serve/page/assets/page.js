@@ -74,7 +74,6 @@ async function answer(question, context, signal) {
   let served;
   try {
     served = await describeServer(signal);
-    pane.limits = served.limits;
   } catch (error) {
     const failed = new AnswerCard(question, ["No answer"], hooks);
     byId("answers").prepend(failed.root);
@@ -131,4 +130,6 @@ questionField.addEventListener("input", () => {
   showMessage(byId("question-error"), "");
   questionField.removeAttribute("aria-invalid");
 });
-watchStart();
+watchStart((limits) => {
+  pane.limits = limits;
+});

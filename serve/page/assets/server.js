@@ -24,11 +24,12 @@ export async function describeServer(signal) {
   }
 }
 
-/** Describe the server now, and again until it has loaded its model. */
-export async function watchStart() {
+/** Describe the server now, and again until it has loaded its model. onLimits: called with its limits. */
+export async function watchStart(onLimits) {
   try {
-    const { isLoading } = await describeServer();
-    if (isLoading) setTimeout(watchStart, AGAIN_MS);
+    const { isLoading, limits } = await describeServer();
+    onLimits(limits);
+    if (isLoading) setTimeout(() => watchStart(onLimits), AGAIN_MS);
   } catch {
     // The page says what is wrong. The next question tries again.
   }

@@ -7,11 +7,14 @@ import { ReadingView } from "./reading_view.js";
 import { readTextFile } from "./text_file.js";
 import { installTip } from "./tip.js";
 
+const LONG_PASTE = 50_000; // UTF-16 units; a text area lays out all of its text, which takes seconds for a long one
+
 export class TextPane {
   #area = byId("text");
   #reading = byId("reading");
   #edit = byId("edit");
   #error = byId("text-error");
+  #text = "";
   #shown = null; // the text in the reading view
   #onChange;
   #limits = { max_characters: Infinity, max_payload_mb: null };
@@ -21,7 +24,7 @@ export class TextPane {
     this.#onChange = onChange;
     this.view = new ReadingView(this.#reading);
     installTip(this.#reading, this.view, byId("tip"));
-    this.#area.addEventListener("input", () => this.#changed());
+    this.#area.addEventListener("input", () => this.#changed(this.#area.value));
     this.#edit.addEventListener("click", () => this.edit());
     this.#installPaste();
     this.#installFiles();
@@ -34,27 +37,24 @@ export class TextPane {
   }
 
   get text() {
-    const text = this.#area.value;
-    return text.toWellFormed?.() ?? text; // half of a surrogate pair cannot be sent
+    return this.#text;
   }
 
   /** Take another text, and show it for reading. */
   set(text) {
-    this.#area.value = text;
-    this.#changed();
+    this.#toggle(true); // first, because a visible text area would lay out the whole text
+    this.#changed(text.replaceAll("\r\n", "\n"));
     this.read();
   }
 
   read() {
-    const text = this.text;
-    if (text !== this.#shown) {
-      this.view.setText(text);
-      this.#shown = text;
-    }
+    if (this.#text !== this.#shown) this.view.setText(this.#text);
+    this.#shown = this.#text;
     this.#toggle(true);
   }
 
   edit() {
+    this.#area.value = this.#text;
     this.#toggle(false);
     this.#area.focus();
   }
@@ -70,19 +70,19 @@ export class TextPane {
 
   #problem() {
     const { max_characters: most, max_payload_mb: mebibytes } = this.#limits;
-    const text = this.text;
-    if (text.trim() === "") return "There is no text yet. Paste one, drop a file, or choose an example.";
-    const characters = pointsIn(text);
+    if (this.#text.trim() === "") return "There is no text yet. Paste one, drop a file, or choose an example.";
+    const characters = pointsIn(this.#text);
     if (characters > most) {
       return `The text has ${count(characters)} characters. This server accepts ${count(most)}. Shorten it.`;
     }
-    if (mebibytes !== null && new Blob([text]).size > mebibytes * 2 ** 20) {
+    if (mebibytes !== null && new Blob([this.#text]).size > mebibytes * 2 ** 20) {
       return `The text is larger than the ${count(mebibytes)} MiB that this server accepts. Shorten it.`;
     }
     return "";
   }
 
-  #changed() {
+  #changed(text) {
+    this.#text = text.toWellFormed?.() ?? text; // half of a surrogate pair cannot be sent
     this.view.show([]);
     showMessage(this.#error, "");
     this.#area.removeAttribute("aria-invalid");
@@ -97,16 +97,22 @@ export class TextPane {
   }
 
   #showSize() {
-    const characters = pointsIn(this.#area.value);
+    const characters = pointsIn(this.#text);
     byId("text-size").textContent = characters === 1 ? "1 character" : `${count(characters)} characters`;
   }
 
+  /** A text that is pasted into the reading view, or a long one into the empty text area, is shown for reading. */
   #installPaste() {
-    this.#reading.addEventListener("paste", (event) => {
-      event.preventDefault();
-      const text = event.clipboardData.getData("text/plain");
-      if (text !== "") this.set(text);
-    });
+    for (const target of [this.#reading, this.#area]) {
+      target.addEventListener("paste", (event) => {
+        const text = event.clipboardData.getData("text/plain");
+        const isForReading = target === this.#reading || (this.#text === "" && text.length > LONG_PASTE);
+        if (!isForReading || text === "") return;
+        event.preventDefault();
+        this.set(text);
+        this.#reading.focus();
+      });
+    }
   }
 
   #installFiles() {
