@@ -130,7 +130,7 @@ def test_a_long_text_is_pasted_for_reading_and_can_be_edited(page: "Page") -> No
 
 def test_a_file_is_opened_and_dropped(page: "Page") -> None:
     file = {"name": "a.txt", "mimeType": "text/plain", "buffer": CONTEXT.encode()}
-    page.locator("#file").set_input_files(file)  # type: ignore[arg-type]
+    page.locator("#file").set_input_files(file)
     page.locator("#reading").wait_for()
     assert page.locator("#reading").text_content() == CONTEXT
     page.evaluate("""() => {
@@ -141,5 +141,5 @@ def test_a_file_is_opened_and_dropped(page: "Page") -> None:
     }""")
     page.get_by_text("Dropped.").wait_for()
     file = {"name": "c.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7\n\xff\xfe\0"}
-    page.locator("#file").set_input_files(file)  # type: ignore[arg-type]
+    page.locator("#file").set_input_files(file)
     page.get_by_text("is not plain text in UTF-8").wait_for()

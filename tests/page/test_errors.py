@@ -51,13 +51,13 @@ ERRORS = [
 
 
 def test_errors_of_the_server_are_explained_in_words(page: "Page", problems: list[str]) -> None:
-    write(page, CONTEXT)
-    for status, error_type, headers, expected in ERRORS:
+    responses = []
+    for status, error_type, headers, _ in ERRORS:
         body = {"error_type": error_type, "error": "<b>details</b>", "request_id": "id-1"}
-        page.unroute_all()
-        page.route(
-            "**/invocations", lambda route, s=status, b=body, h=headers: route.fulfill(status=s, json=b, headers=h)
-        )
+        responses.append({"status": status, "json": body, "headers": headers})
+    page.route("**/invocations", lambda route: route.fulfill(**responses.pop(0)))
+    write(page, CONTEXT)
+    for _, _, _, expected in ERRORS:
         text = ask(page, QUESTION).text_content() or ""
         assert expected in text
         assert "<b>details</b>" in text

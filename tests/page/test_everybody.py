@@ -69,7 +69,7 @@ def test_everything_can_be_done_with_the_keyboard(page: "Page") -> None:
 def test_a_screen_reader_hears_the_answer_and_finds_it_in_the_text(page: "Page") -> None:
     write(page, CONTEXT)
     ask(page, QUESTION)
-    assert page.get_by_role("status").first.text_content().startswith("FP32: Zoë Müller, score ")  # type: ignore[union-attr]
+    assert page.get_by_role("status").first.text_content().startswith("FP32: Zoë Müller, score ")
     text = page.get_by_role("region", name="Text with highlighted answers").aria_snapshot()
     assert "the answer begins" in text
     assert page.get_by_role("article", name=f"Question: {QUESTION}").is_visible()
