@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
-@pytest.fixture(scope="module")  # Playwright's event loop would disturb tests of other modules
-def browser() -> Iterator["Browser"]:
-    """Run Chromium, or skip the tests that need it."""
+@pytest.fixture(scope="session", autouse=True)  # before the server is started
+def _has_a_browser() -> None:
+    """Skip every test of the page where it has no browser."""
     pytest.importorskip("playwright", reason="playwright is missing; `make setup` installs it")
     if CHROMIUM is None:
         pytest.skip("Chromium is missing; `apt-get install chromium` installs it")
+
+
+@pytest.fixture(scope="module")  # Playwright's event loop would disturb tests of other modules
+def browser() -> Iterator["Browser"]:
+    """Run Chromium."""
     with running_browser() as running:
         yield running
 
