@@ -135,6 +135,12 @@ class Settings(BaseSettings):
         description="Switches on the multi-model endpoint: the server starts without a model, and clients load and "
         "unload models through `/models`.",
     )
+    page: bool = Field(
+        True,
+        validation_alias="PAGE",
+        description="Serves a page at `/`, on which people ask questions about a text. SageMaker never shows it, and a "
+        "multi-model endpoint has none.",
+    )
     narrow_lanes: Annotated[int | None, AUTO] = Field(
         None,
         ge=1,

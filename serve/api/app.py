@@ -20,6 +20,7 @@ from serve.api.invocation import Invocation
 from serve.api.openapi import operations
 from serve.api.openapi.description import describe
 from serve.lifecycle import Lifecycle, Servable
+from serve.page.routes import page_routes
 
 METRICS_MEDIA_TYPE = "text/plain; version=0.0.4"
 
@@ -86,6 +87,8 @@ def create_app(lifecycle: Lifecycle) -> AnsweringApp:
         """Return the limits that SageMaker's batch transform reads before it sends data."""
         return report.execution_parameters(lifecycle)
 
+    if lifecycle.settings.page:
+        app.routes.extend(page_routes())
     return AnsweringApp(app, answering)
 
 

@@ -25,6 +25,10 @@ def info(lifecycle: Lifecycle) -> dict[str, object]:
         "rungs": pool.rungs,
         "batches": _batches(lifecycle),
         "is_warm": lifecycle.supervisor.is_warm,
+        "limits": {
+            "max_payload_mb": lifecycle.settings.payload_limit_mb(is_json_lines=False),
+            "max_characters": lifecycle.settings.max_characters,
+        },
         "versions": {
             "python": platform.python_version(),
             **{package: installed_version(package) for package in PACKAGES},

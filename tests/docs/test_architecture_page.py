@@ -43,7 +43,8 @@ def test_paths_that_a_page_names_exist(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     paths = {name for name in pages.names(text) if re.fullmatch(r"[\w.]+/[\w./*-]*", name)}
     assert paths
-    assert {path for path in paths if not list(pages.ROOT.glob(path))} == set()
+    folders = (pages.ROOT, pages.ROOT / "serve" / "page" / "assets")
+    assert {path for path in paths if not any(list(folder.glob(path)) for folder in folders)} == set()
 
 
 def test_functions_of_the_traced_request_exist() -> None:
@@ -57,6 +58,13 @@ def test_the_table_of_modules_names_every_module_of_the_server_and_no_other() ->
     _, *table = pages.rows(pages.section(PAGE, "Modules of the server"))
     modules = {pages.name_of(path) for path in (pages.ROOT / "serve").rglob("*.py") if path.name != "__init__.py"}
     assert {module.strip("`") for module, _ in table} == modules
+
+
+def test_the_table_of_the_page_names_every_file_of_the_page_and_no_other() -> None:
+    _, *table = pages.rows(pages.section(PAGE, "Modules of the page"))
+    assets = pages.ROOT / "serve" / "page" / "assets"
+    files = {path.relative_to(assets).as_posix() for path in assets.rglob("*") if path.is_file()}
+    assert {file.strip("`") for file, _ in table} == files
 
 
 def test_constants_have_the_documented_values() -> None:

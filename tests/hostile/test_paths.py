@@ -20,6 +20,8 @@ ALLOWED = {
     "/docs": {"GET", "HEAD"},
     "/openapi.json": {"GET", "HEAD"},
     "/static-offline-docs/swagger-ui.css": {"GET", "HEAD"},
+    "/": {"GET", "HEAD"},
+    "/page/page.js": {"GET", "HEAD"},
 }
 
 
@@ -59,8 +61,11 @@ def test_head_has_the_headers_of_get_and_no_body(client: httpx.Client, path: str
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/nothing",
+        "/page",
+        "/page/",
+        "/page/index.html",
+        "/page/..%2f..%2froutes.py",
         "/ping/",
         "//ping",
         "/ping//",

@@ -20,6 +20,11 @@ def test_ping_returns_200_and_an_empty_body(method: str, mounted: Container) -> 
     assert (response.status_code, response.content) == (200, b"")
 
 
+@pytest.mark.parametrize("path", ["/", "/page/page.js", "/page/text/blocks.js"])
+def test_the_image_contains_the_page(path: str, mounted: Container) -> None:
+    assert httpx.get(f"{mounted.url}{path}").status_code == 200
+
+
 def test_the_requests_of_the_sdks_local_mode_are_answered(demo_dir: object) -> None:
     """The SDK sends /ping until the status is 200. Then it posts with these headers."""
     with Container("--volume", f"{demo_dir}:/opt/ml/model") as container:
