@@ -13,10 +13,15 @@ HEADERS = {"x-amzn-sagemaker-inference-id": "mine", "x-amzn-sagemaker-custom-att
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"]
 ALLOWED = {
     "/ping": {"GET", "HEAD", "POST"},
+    "/health": {"GET", "HEAD", "POST"},
     "/info": {"GET", "HEAD"},
     "/metrics": {"GET", "HEAD"},
     "/execution-parameters": {"GET", "HEAD"},
     "/invocations": {"POST"},
+    "/": {"POST"},
+    "/v1/models": {"GET", "HEAD"},
+    "/v1/models/bert-qa": {"GET", "HEAD"},
+    "/v1/models/bert-qa:predict": {"GET", "HEAD", "POST"},
     "/docs": {"GET", "HEAD"},
     "/openapi.json": {"GET", "HEAD"},
     "/static-offline-docs/swagger-ui.css": {"GET", "HEAD"},
@@ -59,7 +64,6 @@ def test_head_has_the_headers_of_get_and_no_body(client: httpx.Client, path: str
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/nothing",
         "/ping/",
         "//ping",

@@ -8,10 +8,11 @@ import httpx
 import openapi_spec_validator
 import pytest
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from container import cpu
 from container.settings import Settings
+from container.validation.routes import ANSWERING_ROUTES, HEALTH_ROUTES, health_route, predict_route
 from model_loader.artifact import open_artifact
 from serve.api import schemas
 from serve.api.app import create_app
@@ -20,7 +21,8 @@ from serve.multi_model.app import create_multi_model_app
 from serve.multi_model.registry import ModelRegistry
 from tests.described_responses import check
 
-ANSWERING = {"/invocations", "/models/{model_name}/invoke"}
+OF_ONE_MODEL = {"/invocations", "/", "/v1/models/{model_name}:predict"}
+ANSWERING = {*OF_ONE_MODEL, "/models/{model_name}/invoke"}
 
 
 @pytest.fixture(params=["one model", "many models"])
@@ -49,7 +51,7 @@ def test_every_route_is_served_once_and_described(app: Starlette) -> None:
     described = {(path, method) for path, methods in description(app)["paths"].items() for method in methods}
     assert len(routes) == len(set(routes))
     assert set(routes) == described
-    assert len(ANSWERING & {path for path, _ in routes}) == 1
+    assert ANSWERING & {path for path, _ in routes} in (OF_ONE_MODEL, ANSWERING - OF_ONE_MODEL)
 
 
 def test_every_reference_leads_to_a_schema(app: Starlette) -> None:
@@ -72,13 +74,27 @@ def test_every_reference_leads_to_a_schema(app: Starlette) -> None:
 
 
 def test_the_path_of_a_model_is_described_with_its_parameter(app: Starlette) -> None:
-    [(path, operation)] = [
-        (path, methods["post"]) for path, methods in description(app)["paths"].items() if path in ANSWERING
-    ]
-    names = [parameter["name"] for parameter in operation["parameters"]]  # type: ignore[attr-defined]
-    assert path.count("{") == len(names)
-    assert all(f"{{{name}}}" in path for name in names)
-    assert ("404" in operation["responses"]) == bool(names)  # type: ignore[operator]
+    for path, methods in description(app)["paths"].items():
+        if path not in ANSWERING:
+            continue
+        operation = methods["post"]
+        names = [parameter["name"] for parameter in operation["parameters"]]  # type: ignore[attr-defined]
+        assert path.count("{") == len(names)
+        assert all(f"{{{name}}}" in path for name in names)
+        assert ("404" in operation["responses"]) == bool(names)  # type: ignore[operator]
+
+
+def test_every_operation_has_an_id_of_its_own(app: Starlette) -> None:
+    ids = [each["operationId"] for methods in description(app)["paths"].values() for each in methods.values()]
+    assert len(ids) == len(set(map(str, ids)))
+
+
+def test_no_platform_can_choose_a_route_that_the_server_uses_otherwise(app: Starlette) -> None:
+    paths = {route.path for route in app.routes if isinstance(route, (Route, Mount))}
+    for path in sorted(paths - {*HEALTH_ROUTES, *ANSWERING_ROUTES}):
+        for check_route in (health_route, predict_route):
+            with pytest.raises(ValueError, match="must be a path"):
+                check_route(path.replace("{model_name}", "m"))
 
 
 def test_the_description_is_valid(app: Starlette) -> None:

@@ -1,0 +1,62 @@
+"""KServe's V1 protocol for the one model of a server: its routes, which also TensorFlow Serving has.
+
+Source: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol
+"""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serve import errors
+from serve.api.model_schemas import ModelNames, ReadyModel
+from serve.api.openapi.operations import fails, returns
+from serve.errors import ModelNotLoaded, NotReady
+from serve.lifecycle import Lifecycle
+
+PREDICT = "/v1/models/{model_name}:predict"
+
+
+def predict_route(lifecycle: Lifecycle, answer: Callable[[Request], Awaitable[Response]]) -> Route:
+    """Return the route that answers questions. answer: answers a request in any form."""
+
+    async def predict(request: Request) -> Response:
+        """Answer questions as /invocations does; KServe's own form is that of `instances`."""
+        _check_name(lifecycle, request.path_params["model_name"])
+        return await answer(request)
+
+    return Route(PREDICT, predict, methods=["POST"])
+
+
+def add_model_routes(app: FastAPI, lifecycle: Lifecycle) -> None:
+    """Add the routes that describe the model."""
+
+    @app.get(
+        "/v1/models", tags=["models"], response_model=None, responses={**returns("the model", ModelNames), **fails()}
+    )
+    async def list_models() -> dict[str, list[str]]:
+        """Return the name of the model, which the setting MODEL_NAME chooses."""
+        return {"models": [lifecycle.settings.model_name]}
+
+    @app.get(
+        "/v1/models/{model_name}",
+        tags=["models"],
+        response_model=None,
+        responses={
+            **returns("the model can answer now", ReadyModel),
+            **fails(errors.ModelNotLoaded, errors.NotReady),
+        },
+    )
+    async def model_ready(model_name: str) -> dict[str, object]:
+        """Say whether the model can answer now, as /ping does."""
+        _check_name(lifecycle, model_name)
+        if not lifecycle.ping():
+            raise NotReady(f"the model cannot answer now (state: {lifecycle.state})")
+        return {"name": model_name, "ready": True}
+
+
+def _check_name(lifecycle: Lifecycle, name: str) -> None:
+    if name != lifecycle.settings.model_name:
+        raise ModelNotLoaded("this server has no model of this name; GET /v1/models returns its name (MODEL_NAME)")
