@@ -79,7 +79,8 @@ def check(response: httpx.Response, known: Sequence[Description]) -> None:
 def _operation(description: Description, method: str, path: str) -> dict[str, Any] | None:
     """Return the operation that a path and a method belong to."""
     for template, operations in description["paths"].items():
-        if method in operations and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+        name = "[^/:]+" if template.startswith("/v1/models/") else "[^/]+"
+        if method in operations and re.fullmatch(re.sub(r"\{\w+\}", name, template), path):
             found: dict[str, Any] = operations[method]
             return found
     return None

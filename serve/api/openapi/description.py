@@ -91,8 +91,8 @@ def _answering_operation(route: Route) -> dict[str, Any]:
         "description": route.endpoint.__doc__,
         "operationId": route.name,
         "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in route.param_convertors
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{part.regex}$"}}
+            for name, part in route.param_convertors.items()
         ],
         "requestBody": ANSWERING_BODY,
         "responses": {str(status): response for status, response in sorted(responses.items())},

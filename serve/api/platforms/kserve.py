@@ -4,8 +4,10 @@ Source: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v
 """
 
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Path
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,7 +18,17 @@ from serve.api.openapi.operations import fails, returns
 from serve.errors import ModelNotLoaded, NotReady
 from serve.lifecycle import Lifecycle
 
-PREDICT = "/v1/models/{model_name}:predict"
+MODEL = "/v1/models/{model_name:model}"
+
+
+class ModelName(StringConvertor):
+    """A name in a path. A colon ends it, because a verb such as `:predict` follows."""
+
+    regex = "[^/:]+"
+
+
+NAME = Path(json_schema_extra={"pattern": f"^{ModelName.regex}$"})
+register_url_convertor("model", ModelName())
 
 
 def predict_route(lifecycle: Lifecycle, answer: Callable[[Request], Awaitable[Response]]) -> Route:
@@ -27,7 +39,7 @@ def predict_route(lifecycle: Lifecycle, answer: Callable[[Request], Awaitable[Re
         _check_name(lifecycle, request.path_params["model_name"])
         return await answer(request)
 
-    return Route(PREDICT, predict, methods=["POST"])
+    return Route(f"{MODEL}:predict", predict, methods=["POST"])
 
 
 def add_model_routes(app: FastAPI, lifecycle: Lifecycle) -> None:
@@ -41,7 +53,7 @@ def add_model_routes(app: FastAPI, lifecycle: Lifecycle) -> None:
         return {"models": [lifecycle.settings.model_name]}
 
     @app.get(
-        "/v1/models/{model_name}",
+        MODEL,
         tags=["models"],
         response_model=None,
         responses={
@@ -49,7 +61,7 @@ def add_model_routes(app: FastAPI, lifecycle: Lifecycle) -> None:
             **fails(errors.ModelNotLoaded, errors.NotReady),
         },
     )
-    async def model_ready(model_name: str) -> dict[str, object]:
+    async def model_ready(model_name: Annotated[str, NAME]) -> dict[str, object]:
         """Say whether the model can answer now, as /ping does."""
         _check_name(lifecycle, model_name)
         if not lifecycle.ping():
