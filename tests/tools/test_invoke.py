@@ -164,3 +164,15 @@ def test_async_needs_an_endpoint_without_a_variant(arguments: list[str]) -> None
     done = run_tool("invoke", *QUESTION, *arguments)
     assert done.returncode == 2
     assert "--async needs --endpoint, and no --variant" in done.stderr
+
+
+def test_an_api_key_is_sent(demo_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("first-key-of-the-tests\nsecond-key-of-the-tests\n")
+    (tmp_path / "none").write_text("\n")
+    with LocalServer(demo_dir, {"API_KEY_FILE": str(tmp_path / "keys"), "PRECISIONS": "INT8"}) as server:
+        with_key = run_tool("invoke", *QUESTION, "--url", server.url, "--api-key-file", tmp_path / "keys")
+        without = run_tool("invoke", *QUESTION, "--url", server.url)
+    assert "[Zoë Müller]" in with_key.stdout, with_key.stderr
+    assert "answers 401: this request has no API key" in error_of(without)
+    for file in (tmp_path / "none", tmp_path / "missing"):
+        assert f"{file}: cannot read an API key" in error_of(run_tool("invoke", *QUESTION, "--api-key-file", file))

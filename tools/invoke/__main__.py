@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -51,7 +52,17 @@ def main() -> None:
 def _client(given: argparse.Namespace) -> Ask:
     if given.async_folder is not None:
         return AsyncEndpointClient(given.endpoint, given.async_folder, given.region)
-    return EndpointClient(given.endpoint, given.region, given.variant) if given.endpoint else ServerClient(given.url)
+    if given.endpoint:
+        return EndpointClient(given.endpoint, given.region, given.variant)
+    return ServerClient(given.url, _api_key(given.api_key_file) if given.api_key_file else "")
+
+
+def _api_key(file: Path) -> str:
+    try:
+        key, *_ = file.read_text("ascii").split()
+    except (OSError, ValueError) as error:
+        raise ToolError(f"{file}: cannot read an API key ({error}); its first line must be the key") from None
+    return key
 
 
 def _ask(given: argparse.Namespace, ask: Ask, example: Example) -> None:

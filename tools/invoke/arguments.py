@@ -25,6 +25,12 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
         "--context-file", type=Path, metavar="FILE", help="a file with that text, in UTF-8; it is sent as it is"
     )
     add_source(parser, default_url=DEFAULT_URL)
+    add(
+        "--api-key-file",
+        type=Path,
+        metavar="FILE",
+        help="the first line of this file is the API key of the server at --url (default: no key is sent)",
+    )
     add("--variant", help="the endpoint's variant to ask (default: chosen by the traffic's weights)")
     add(
         "--async",
