@@ -3,6 +3,7 @@
 import sys
 import urllib.request
 
+from container.access.api_keys import read_keys
 from container.settings import Settings
 
 TIMEOUT_SECONDS = 2  # SageMaker waits this long for an answer to /ping.
@@ -10,8 +11,12 @@ TIMEOUT_SECONDS = 2  # SageMaker waits this long for an answer to /ping.
 
 def main() -> int:
     """Send one request to /ping and return the exit code."""
+    settings = Settings.from_env()
+    request = urllib.request.Request(f"http://127.0.0.1:{settings.port}/ping")
+    if settings.api_key_file and not settings.ping_without_key:
+        request.add_header("Authorization", f"Bearer {read_keys(settings)[0].decode()}")
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{Settings.from_env().port}/ping", timeout=TIMEOUT_SECONDS):
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):
             return 0
     except OSError:  # No server listens on the port, or the status is not 200.
         return 1

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from container import contract
+from container.access.settings import AccessSettings
 from container.precision import Precision
 from container.validation import environment, values
 
@@ -17,7 +18,7 @@ LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidat
 AUTO = BeforeValidator(values.none_if_auto)
 
 
-class Settings(BaseSettings):
+class Settings(AccessSettings):
     """The server's settings. The server reads them from environment variables once, when it starts."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
@@ -33,7 +34,7 @@ class Settings(BaseSettings):
         contract.PORT,
         ge=1,
         le=65535,
-        validation_alias=AliasChoices("SAGEMAKER_BIND_TO_PORT", "PORT"),
+        validation_alias=AliasChoices("SAGEMAKER_BIND_TO_PORT", "AIP_HTTP_PORT", "PORT"),
         description="The server listens on this port.",
     )
     precisions: Annotated[tuple[Precision, ...] | None, NoDecode, BeforeValidator(values.split_precisions)] = Field(

@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from container import contract, cpu, gunicorn_conf, log_config, model_dir, privileges
+from container.access.api_keys import ApiKeys, read_api_keys
 from container.cpu import Cpu, CpuUnsupported
 from container.settings import Settings
 from container.validation.environment import SettingsError
@@ -28,6 +29,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = Settings.from_env()
+        keys = read_api_keys(settings)  # while this process may still run as root: only root need be able to read them
         gunicorn_conf.check_address(settings)
     except SettingsError as error:
         log_config.configure("INFO")
@@ -52,10 +54,10 @@ def main() -> int:
     except ModelLoadError as error:
         log.error("cannot start: %s", error)
         return contract.EXIT_ARTIFACT
-    return _run_gunicorn(settings, model, box)
+    return _run_gunicorn(settings, keys, model, box)
 
 
-def _run_gunicorn(settings: Settings, model: Artifact | None, box: Cpu) -> int:
+def _run_gunicorn(settings: Settings, keys: ApiKeys | None, model: Artifact | None, box: Cpu) -> int:
     from gunicorn.app.base import BaseApplication
     from gunicorn.arbiter import Arbiter
 
@@ -74,9 +76,9 @@ def _run_gunicorn(settings: Settings, model: Artifact | None, box: Cpu) -> int:
             from serve.multi_model.registry import ModelRegistry
 
             if model is None:
-                return create_multi_model_app(ModelRegistry(settings, box))
+                return create_multi_model_app(ModelRegistry(settings, box), keys)
             try:
-                return create_app(Lifecycle(settings, model, box))
+                return create_app(Lifecycle(settings, model, box), keys)
             except ModelLoadError as error:
                 log.error("cannot start: %s", error)
                 sys.exit(Arbiter.WORKER_BOOT_ERROR)

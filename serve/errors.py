@@ -8,6 +8,7 @@ RequestError
  x UriTooLong             the URL is longer than the limit
  x RequestHeaderFieldsTooLarge  the headers are larger than the limit
  x RequestTimeout         the head or the body of the request arrived too slowly
+ x NotAuthenticated       the request has none of the API keys that the server accepts
  x NotFound               the server has no route with this path
  x MethodNotAllowed       the route has no such method
  x MalformedBody          the body is not JSON, or not UTF-8
@@ -49,6 +50,14 @@ class RequestHeaderFieldsTooLarge(RequestError):
 
 class RequestTimeout(RequestError):
     """The head or the body of the request arrived too slowly."""
+
+
+class NotAuthenticated(RequestError):
+    """The request has none of the API keys that the server accepts. `challenge` says how to send one."""
+
+    def __init__(self, message: str, challenge: str) -> None:
+        super().__init__(message)
+        self.challenge = challenge
 
 
 class NotFound(RequestError):

@@ -14,6 +14,7 @@ from uvicorn_worker import UvicornWorker
 from container import cgroup, contract
 from serve.http.body_budget import BodyBudget
 from serve.http.connections import Connections
+from serve.http.cross_origin import allow_origins
 from serve.http.limits import Limits, bodies_mib
 from serve.http.protocol import HttpProtocol
 from serve.lifecycle import Lifecycle, Servable, State
@@ -44,7 +45,7 @@ class HttpWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships n
     async def _serve(self) -> None:
         end_with_parent(self.ppid)  # without gunicorn's master, nobody would stop or replace this worker
         servable: Servable = self.wsgi.state.lifecycle
-        self.config.app = self.wsgi
+        self.config.app = allow_origins(self.wsgi, servable.settings.cors_allow_origins)
         server = _DrainingServer(self.config, servable)
         self.config.http = functools.partial(HttpProtocol, server.connections)
         self._install_sigquit_handler()
@@ -86,7 +87,8 @@ def _connections(server: Server, servable: Servable) -> Connections:
     budget = BodyBudget(budget_bytes, settings.max_payload_mb * 2**20 or None)
     # On a multi-model endpoint each model has its metrics, and a request that cannot be read belongs to none of them.
     metrics = servable.metrics if isinstance(servable, Lifecycle) else Metrics()
-    return Connections(server.server_state.connections, Limits.from_settings(settings), budget, metrics)  # type: ignore[arg-type]
+    limits, origins = Limits.from_settings(settings), settings.cors_allow_origins
+    return Connections(server.server_state.connections, limits, budget, metrics, origins)  # type: ignore[arg-type]
 
 
 async def _stop_on_failure(server: Server, servable: Servable) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -14,11 +14,15 @@ from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from container import contract
+from container.access.api_keys import ApiKeys
+from container.validation.routes import ANSWERING_ROUTES, HEALTH_ROUTES
 from serve.api import info as report
+from serve.api.access.api_key import ApiKeyCheck
 from serve.api.error_handlers import ErrorHandlers
 from serve.api.invocation import Invocation
 from serve.api.openapi import operations
 from serve.api.openapi.description import describe
+from serve.api.platforms import kserve
 from serve.lifecycle import Lifecycle, Servable
 from serve.page.routes import page_routes
 
@@ -26,14 +30,14 @@ METRICS_MEDIA_TYPE = "text/plain; version=0.0.4"
 
 
 class AnsweringApp:
-    """The ASGI application: it answers the one busy route itself, and passes every other request on to FastAPI.
+    """The ASGI application: it answers the busy routes itself, and passes every other request on to FastAPI.
 
-    FastAPI's routing and middleware would cost the busy route CPU time (docs/decisions/0010). FastAPI has the route as
-    well, to answer other methods with 405 and to describe the API.
+    FastAPI's routing and middleware would cost the busy routes CPU time (docs/decisions/0010). FastAPI has these routes
+    as well, to answer other methods with 405 and to describe the API.
     """
 
-    def __init__(self, fastapi: FastAPI, answering: Route) -> None:
-        """answering: the route that answers questions.
+    def __init__(self, fastapi: FastAPI, answering: Sequence[Route], keys: ApiKeys | None) -> None:
+        """answering: the routes that answer questions, the busiest first. keys: None if every client may ask.
 
         Every other route must have been added. The last steps are taken here: the API is described, every route with
         GET gets HEAD, and errors get their handlers.
@@ -41,29 +45,39 @@ class AnsweringApp:
         self.fastapi = fastapi
         self.state = fastapi.state
         self._answering = answering
-        describe(fastapi)
+        lifecycle = fastapi.state.lifecycle
+        self._key_check = ApiKeyCheck(keys, lifecycle.settings) if keys else None
+        describe(fastapi, self._key_check.exempt if self._key_check else None)
         _add_head(fastapi)
-        self._errors = ErrorHandlers(fastapi.state.lifecycle.metrics)
+        self._errors = ErrorHandlers(lifecycle.metrics)
         self._errors.install(fastapi)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
         if scope["type"] == "http":
-            match, matched_scope = self._answering.matches(scope)
-            if match is Match.FULL:
-                scope.update(matched_scope)
-                request = Request(scope, receive, send)
-                try:
-                    response = await self._answering.endpoint(request)
-                except Exception as error:
-                    response = await self._errors.handle(request, error)
+            if self._key_check and (refusal := self._key_check.refusal(scope)):
+                response = await self._errors.handle(Request(scope, receive, send), refusal)
                 await response(scope, receive, send)
                 return
+            for route in self._answering:
+                match, matched_scope = route.matches(scope)
+                if match is Match.FULL:
+                    scope.update(matched_scope)
+                    await self._answer(route, scope, receive, send)
+                    return
         await self.fastapi(scope, receive, send)
 
+    async def _answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        try:
+            response = await route.endpoint(request)
+        except Exception as error:
+            response = await self._errors.handle(request, error)
+        await response(scope, receive, send)
 
-def create_app(lifecycle: Lifecycle) -> AnsweringApp:
-    """Create the application for one model."""
+
+def create_app(lifecycle: Lifecycle, keys: ApiKeys | None = None) -> AnsweringApp:
+    """Create the application for one model. keys: None if every client may ask."""
 
     async def invocations(request: Request) -> Response:
         """Answer questions about texts. The request has one of four forms, and the answer has the same form."""
@@ -74,8 +88,16 @@ def create_app(lifecycle: Lifecycle) -> AnsweringApp:
         return lifecycle.metrics.exposition()
 
     title = "BERT question answering on CPU"
-    answering = Route("/invocations", invocations, methods=["POST"])
+    answering = [
+        Route("/invocations", invocations, methods=["POST"]),
+        Route("/", invocations, methods=["POST"], name="root"),  # Hugging Face's clients send to a base URL
+        kserve.predict_route(lifecycle, invocations),
+    ]
+    path = lifecycle.settings.predict_route
+    if path and path not in ANSWERING_ROUTES:
+        answering.append(Route(path, invocations, methods=["POST"], name="platform"))
     app = new_app(title, lifecycle, answering, lambda: report.info(lifecycle), metrics_body)
+    kserve.add_model_routes(app, lifecycle)
 
     @app.get(
         "/execution-parameters",
@@ -89,19 +111,19 @@ def create_app(lifecycle: Lifecycle) -> AnsweringApp:
 
     if lifecycle.settings.page:
         app.routes.extend(page_routes())
-    return AnsweringApp(app, answering)
+    return AnsweringApp(app, answering, keys)
 
 
 def new_app(
     title: str,
     servable: Servable,
-    answering: Route,
+    answering: Sequence[Route],
     info_body: Callable[[], dict[str, object]],
     metrics_body: Callable[[], bytes],
 ) -> FastAPI:
     """Create an application that starts and closes a servable, with the routes that one model and many have in common.
 
-    answering: the route that answers questions. info_body, metrics_body: return the bodies of /info and /metrics.
+    answering: the routes that answer questions. info_body, metrics_body: return the bodies of /info and /metrics.
     """
 
     @asynccontextmanager
@@ -114,7 +136,7 @@ def new_app(
         await servable.close()
 
     app = FastAPIOffline(
-        routes=[answering],
+        routes=list(answering),
         title=title,
         version=contract.VERSION,
         redoc_url=None,
@@ -123,17 +145,10 @@ def new_app(
     )
     app.state.lifecycle = servable
 
-    @app.post(
-        "/ping",
-        tags=["health"],
-        operation_id="ping_by_post",
-        response_class=Response,
-        responses=operations.PING_RESPONSES,
-    )
-    @app.get("/ping", tags=["health"], response_class=Response, responses=operations.PING_RESPONSES)
-    async def ping() -> Response:
-        """Return 200 if the server can answer now, otherwise 503. The length of the queue does not matter."""
-        return Response(status_code=200 if servable.ping() else 503)
+    for path in HEALTH_ROUTES:
+        _add_health_check(app, servable, path, ("GET", "POST"))
+    if servable.settings.health_route not in ("", *HEALTH_ROUTES):
+        _add_health_check(app, servable, servable.settings.health_route, ("GET",))
 
     @app.get("/info", tags=["health"], response_model=None, responses=operations.INFO_RESPONSES)
     async def info() -> dict[str, object]:
@@ -146,6 +161,25 @@ def new_app(
         return Response(metrics_body(), media_type=METRICS_MEDIA_TYPE)
 
     return app
+
+
+def _add_health_check(app: FastAPI, servable: Servable, path: str, methods: tuple[str, ...]) -> None:
+    """Add a route that says whether the server can answer now. POST and the alias /health are for other platforms."""
+
+    async def ping() -> Response:
+        """Return 200 if the server can answer now, otherwise 503. The length of the queue does not matter."""
+        return Response(status_code=200 if servable.ping() else 503)
+
+    for method in methods:
+        app.add_api_route(
+            path,
+            ping,
+            methods=[method],
+            tags=["health"],
+            operation_id=f"ping_by_{method.lower()}_{path.strip('/')}",
+            response_class=Response,
+            responses=operations.PING_RESPONSES,
+        )
 
 
 def _add_head(app: FastAPI) -> None:

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve.api import custom_attributes
@@ -34,7 +34,7 @@ class ErrorHandlers:
     async def handle(self, request: Request, error: Exception) -> Response:
         """Return the response to a request that ended with an error."""
         record = RequestRecord.begin(request.headers, None)
-        record.route = getattr(request.scope.get("route"), "path", None)
+        record.route = _declared_path(request.scope.get("route"))
         if isinstance(error, ClientDisconnect):
             response = Response(status_code=CLIENT_GONE)
             record.write(self._metrics, CLIENT_GONE, "client_gone")
@@ -92,8 +92,13 @@ def _of_router(error: HTTPException, scope: Scope) -> Exception:
 
 def _paths(routes: Iterable[BaseRoute]) -> str:
     """Return the paths of all routes that the API describes, and of its own documentation."""
-    paths = {getattr(route, "path", "") for route in routes if getattr(route, "include_in_schema", False)}
-    return ", ".join(sorted({*paths, "/docs"}))
+    paths = {_declared_path(route) for route in routes if getattr(route, "include_in_schema", False)}
+    return ", ".join(sorted({*filter(None, paths), "/docs"}))
+
+
+def _declared_path(route: BaseRoute | None) -> str | None:
+    """Return the path of a route with the names of its parameters, or None if it has none."""
+    return route.path_format if isinstance(route, Route) else getattr(route, "path", None)
 
 
 def _methods(route: BaseRoute, scope: Scope) -> frozenset[str]:

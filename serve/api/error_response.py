@@ -8,12 +8,13 @@ from starlette.responses import Response
 from container import contract
 from serve import errors
 from serve.api.media_type import JSON
-from serve.errors import MethodNotAllowed, Overloaded, RequestError
+from serve.errors import MethodNotAllowed, NotAuthenticated, Overloaded, RequestError
 
 ERROR_STATUS: dict[type[RequestError], int] = {
     errors.MalformedRequest: 400,
     errors.MalformedBody: 400,
     errors.ModelUnusable: 400,
+    errors.NotAuthenticated: 401,
     errors.NotFound: 404,
     errors.ModelNotLoaded: 404,
     errors.ModelNotFound: 404,
@@ -71,6 +72,8 @@ def error_response(error: Exception, request_id: str) -> Response:
         headers["retry-after"] = str(error.retry_after_seconds)
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = ", ".join(sorted(error.allowed))
+    if isinstance(error, NotAuthenticated):
+        headers["www-authenticate"] = error.challenge
     return Response(orjson.dumps(error_body(error, request_id)), status, media_type=JSON, headers=headers)
 
 

@@ -1,6 +1,6 @@
-"""The wire format of the routes under /models. See docs/batch-and-multi-model.md."""
+"""The wire format of the routes under /models (docs/batch-and-multi-model.md) and /v1/models (docs/platforms.md)."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -33,3 +33,20 @@ class ModelPage(BaseModel):
 
     models: list[ModelEntry]
     nextPageToken: str = ""
+
+
+class ModelNames(BaseModel):
+    """The name of the model that the server has, in a list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    models: list[str]
+
+
+class ReadyModel(BaseModel):
+    """A model that can answer now."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    ready: Literal[True]

@@ -7,9 +7,13 @@ from collections.abc import Collection
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from starlette.types import ASGIApp
+
 from serve.errors import NotReady, Overloaded
 from serve.http.body_budget import BodyBudget
+from serve.http.cross_origin import allow_origins
 from serve.http.limits import Limits
+from serve.http.refusal import Refusal
 from serve.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -29,12 +33,21 @@ class Connections:
     """
 
     def __init__(
-        self, open_connections: "Collection[HttpProtocol]", limits: Limits, budget: BodyBudget, metrics: Metrics
+        self,
+        open_connections: "Collection[HttpProtocol]",
+        limits: Limits,
+        budget: BodyBudget,
+        metrics: Metrics,
+        origins: tuple[str, ...] = (),
     ) -> None:
-        """open_connections: uvicorn's set of connections. metrics: count the requests that are refused here."""
+        """open_connections: uvicorn's set of connections. metrics: count the requests that are refused here.
+
+        origins: those whose pages may read what is refused here.
+        """
         self.limits = limits
         self.budget = budget
         self.metrics = metrics
+        self._origins = origins
         self._open = open_connections
 
     async def watch(self) -> None:
@@ -85,6 +98,10 @@ class Connections:
         """Let the request in work of each connection fail, and close the connections."""
         for connection in list(self._open):
             connection.give_way(NotReady(reason))
+
+    def refusal(self, error: Exception) -> ASGIApp:
+        """Return an application that answers with an error what never reaches the server's own application."""
+        return allow_origins(Refusal(error, self.metrics), self._origins)
 
     @staticmethod
     def overloaded(reason: str) -> Overloaded:

@@ -7,7 +7,6 @@ from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from serve.http.connections import Connections
-from serve.http.refusal import Refusal
 
 # Go's net/http closes the connection too if more than this is left of a body that the application did not read.
 UNREAD_BYTES = 262_144
@@ -84,4 +83,4 @@ class RequestCycle(RequestResponseCycle):
     async def send_500_response(self) -> None:
         """Answer with the body that all errors have."""
         if not self.disconnected:
-            await Refusal(RuntimeError(), self._shared.metrics)(self.scope, self.receive, self.send)  # type: ignore[arg-type]
+            await self._shared.refusal(RuntimeError())(self.scope, self.receive, self.send)  # type: ignore[arg-type]

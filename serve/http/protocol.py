@@ -18,7 +18,6 @@ from serve.http.body_budget import SMALL_BYTES
 from serve.http.connection import BODY, DEAF, HEAD, WAITING, Connection
 from serve.http.connections import NEVER
 from serve.http.cycle import RequestCycle
-from serve.http.refusal import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +221,7 @@ class HttpProtocol(Connection):
         self.due = NEVER
         self.expect_100_continue = False
         self.scope = {"type": "http", "method": "GET", "http_version": "1.1", "headers": self.headers}  # type: ignore[typeddict-item]
-        cycle = self._new_cycle(Refusal(error, self._shared.metrics), 0, keep_alive=False)
+        cycle = self._new_cycle(self._shared.refusal(error), 0, keep_alive=False)
         cycle.more_body = False
         self.accept(cycle)
 

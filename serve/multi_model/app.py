@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from container.access.api_keys import ApiKeys
 from serve.api.app import AnsweringApp, new_app
 from serve.api.body.parse import parse_as
 from serve.api.body.read import read
@@ -22,8 +23,8 @@ LOAD_EXAMPLE = '{"model_name": "...", "url": "/opt/ml/models/.../model"}'
 LOAD_BYTES = 65_536  # of the body of a load, which holds a name and a path
 
 
-def create_multi_model_app(models: ModelRegistry) -> AnsweringApp:
-    """Create the application of a multi-model endpoint."""
+def create_multi_model_app(models: ModelRegistry, keys: ApiKeys | None = None) -> AnsweringApp:
+    """Create the application of a multi-model endpoint. keys: None if every client may load models and ask."""
 
     async def invoke(request: Request) -> Response:
         """Answer questions with one model, as /invocations does on an endpoint with one model only."""
@@ -32,7 +33,7 @@ def create_multi_model_app(models: ModelRegistry) -> AnsweringApp:
             return await Invocation(lifecycle, request, name).respond()
 
     title = "BERT question answering on CPU: many models"
-    answering = Route("/models/{model_name}/invoke", invoke, methods=["POST"])
+    answering = [Route("/models/{model_name}/invoke", invoke, methods=["POST"])]
     app = new_app(title, models, answering, lambda: report.info(models), lambda: report.exposition(models))
 
     @app.post(
@@ -65,7 +66,7 @@ def create_multi_model_app(models: ModelRegistry) -> AnsweringApp:
         await models.unload(model_name)
         return Response()
 
-    return AnsweringApp(app, answering)
+    return AnsweringApp(app, answering, keys)
 
 
 def _check_media_type(request: Request) -> None:

@@ -13,13 +13,18 @@ EXAMPLES = ROOT / "deploy" / "examples"
 INSTALL_SECONDS = 300
 
 
+def environment_of(requirements: Path) -> Path:
+    """Return the folder of the environment with these requirements, whether it has been made or not."""
+    digest = sha256(requirements.read_bytes()).hexdigest()[:12]
+    return ROOT / "build" / "examples" / f"{requirements.parent.name}-{requirements.stem}-{digest}"
+
+
 def python_with(requirements: Path) -> Path:
     """Return the Python of an environment in build/examples with these requirements. The environment is made once.
 
     The test is skipped if the packages cannot be installed, for example without a connection to a package index.
     """
-    digest = sha256(requirements.read_bytes()).hexdigest()[:12]
-    folder = ROOT / "build" / "examples" / f"{requirements.parent.name}-{requirements.stem}-{digest}"
+    folder = environment_of(requirements)
     python, ready = folder / "bin" / "python", folder / "ready"
     if ready.is_file():
         return python

@@ -12,7 +12,7 @@ def test_every_setting_has_its_row_with_names_default_and_meaning() -> None:
     del documented["variable"]
     for name, field in Settings.model_fields.items():
         names = ", ".join(f"`{variable}`" for variable in variable_names(name))
-        default = "auto" if field.default is None else str(field.default)
+        default = {None: "auto", (): ""}.get(field.default, str(field.default))
         row = f"| {names} | `{default}` | {field.description} |"
         assert names in documented, f"missing in docs/settings.md: {row}"
         assert documented[names][0].strip("`").lower() == default.lower(), row

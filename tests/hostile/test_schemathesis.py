@@ -25,6 +25,10 @@ CONFIG = """
 [[operations]]
 include-path = "/models/{model_name}/invoke"
 parameters = { "path.model_name" = "first" }  # a random name would only get 404
+
+[[operations]]
+include-path = "/v1/models/{model_name}:predict"
+parameters = { "path.model_name" = "bert-qa" }
 """
 METHODS = {"get", "put", "post", "delete", "patch"}
 OPTIONS = [

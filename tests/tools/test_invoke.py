@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 
 from tests.tools.command import command_line, error_of, run_tool
@@ -101,3 +103,76 @@ def test_a_terminal_that_cannot_show_a_character_shows_another_one(server: Local
     done = run_tool("invoke", *QUESTION, "--url", server.url, environment={"PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0, done.stderr
     assert "[Zo? M?ller]" in done.stdout
+
+
+@pytest.fixture
+def bucket(account: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """S3 with a bucket called `mine`, in an account in which every endpoint is the server."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="mine", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    return s3
+
+
+def keys(s3: Any) -> list[str]:
+    return [one["Key"] for one in s3.list_objects_v2(Bucket="mine").get("Contents", [])]
+
+
+def create_endpoint(**config: Any) -> None:
+    """Create the endpoint `bert-qa`."""
+    sagemaker = boto3.client("sagemaker")
+    container = {"Image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/bert-qa:1"}
+    role = "arn:aws:iam::123456789012:role/execution"
+    sagemaker.create_model(ModelName="bert-qa", PrimaryContainer=container, ExecutionRoleArn=role)
+    variant = {"VariantName": "AllTraffic", "ModelName": "bert-qa", "InstanceType": "ml.c5.2xlarge"}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="bert-qa", ProductionVariants=[{**variant, "InitialInstanceCount": 1}], **config
+    )
+    sagemaker.create_endpoint(EndpointName="bert-qa", EndpointConfigName="bert-qa")
+
+
+def test_an_asynchronous_endpoint_is_asked_through_s3(bucket: Any) -> None:
+    done = run_tool("invoke", *QUESTION, "--endpoint", "bert-qa", "--async", "s3://mine/questions/")
+    assert done.returncode == 0, done.stderr
+    assert "In 1871 the engineer [Zoë Müller] built it." in done.stdout
+    assert sum(key.startswith("questions/") for key in keys(bucket)) == 1
+
+
+def test_the_questions_go_beside_the_results_of_the_endpoint(bucket: Any) -> None:
+    create_endpoint(AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": "s3://mine/bert-qa/output/"}})
+    done = run_tool("invoke", "--data", HELD_OUT, "--limit", 2, "--endpoint", "bert-qa", "--async", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2
+    assert sum(key.startswith("bert-qa/output/questions/") for key in keys(bucket)) == 2
+
+
+def test_the_failure_of_an_asynchronous_request_is_shown(bucket: Any) -> None:
+    done = run_tool("invoke", "--question", "", "--context", "a", "--endpoint", "bert-qa", "--async", "s3://mine/q")
+    assert "bert-qa answers 422: question: must contain more than white space" in error_of(done)
+
+
+def test_an_endpoint_that_is_not_asynchronous_is_named(bucket: Any) -> None:
+    create_endpoint()
+    error = error_of(run_tool("invoke", *QUESTION, "--endpoint", "bert-qa", "--async"))
+    assert "the endpoint bert-qa is not asynchronous" in error
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--async"], ["--async", "--url", "http://a"], ["--async", "--endpoint", "a", "--variant", "b"]]
+)
+def test_async_needs_an_endpoint_without_a_variant(arguments: list[str]) -> None:
+    done = run_tool("invoke", *QUESTION, *arguments)
+    assert done.returncode == 2
+    assert "--async needs --endpoint, and no --variant" in done.stderr
+
+
+def test_an_api_key_is_sent(demo_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("first-key-of-the-tests\nsecond-key-of-the-tests\n")
+    (tmp_path / "none").write_text("\n")
+    with LocalServer(demo_dir, {"API_KEY_FILE": str(tmp_path / "keys"), "PRECISIONS": "INT8"}) as server:
+        with_key = run_tool("invoke", *QUESTION, "--url", server.url, "--api-key-file", tmp_path / "keys")
+        without = run_tool("invoke", *QUESTION, "--url", server.url)
+    assert "[Zoë Müller]" in with_key.stdout, with_key.stderr
+    assert "answers 401: this request has no API key" in error_of(without)
+    for file in (tmp_path / "none", tmp_path / "missing"):
+        assert f"{file}: cannot read an API key" in error_of(run_tool("invoke", *QUESTION, "--api-key-file", file))

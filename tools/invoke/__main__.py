@@ -2,6 +2,7 @@
 
 python -m tools.invoke --question "Who built it?" --context "Zoë Müller built it." --precision FP32
 python -m tools.invoke --data models/demo/held_out.json --limit 5 --endpoint bert-qa
+python -m tools.invoke --data models/demo/held_out.json --limit 5 --endpoint bert-qa --async
 
 If some questions of a file are refused, the others are asked, and the exit code is 3.
 """
@@ -12,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +22,7 @@ from tools.answers.source import Ask
 from tools.errors import RequestRefused, ToolError, run
 from tools.invoke.answer_text import show
 from tools.invoke.arguments import parse_arguments
+from tools.remote.async_client import AsyncEndpointClient
 from tools.remote.client import EndpointClient, ServerClient
 from tools.squad.examples import Example, read_examples
 
@@ -31,9 +34,7 @@ EXIT_SOME_REFUSED = 3
 def main() -> None:
     """Ask each question, and print its answer. Of a file, a question that is refused does not end the run."""
     given = parse_arguments(sys.argv[1:], __doc__)
-    ask: Ask = (
-        EndpointClient(given.endpoint, given.region, given.variant) if given.endpoint else ServerClient(given.url)
-    )
+    ask = _client(given)
     questions = _questions(given)
     refused: dict[str, int] = {}
     for example in questions:
@@ -46,6 +47,22 @@ def main() -> None:
             _show_refusal(given, example, refusal)
     if refused:
         _end(refused, len(questions))
+
+
+def _client(given: argparse.Namespace) -> Ask:
+    if given.async_folder is not None:
+        return AsyncEndpointClient(given.endpoint, given.async_folder, given.region)
+    if given.endpoint:
+        return EndpointClient(given.endpoint, given.region, given.variant)
+    return ServerClient(given.url, _api_key(given.api_key_file) if given.api_key_file else "")
+
+
+def _api_key(file: Path) -> str:
+    try:
+        key, *_ = file.read_text("ascii").split()
+    except (OSError, ValueError) as error:
+        raise ToolError(f"{file}: cannot read an API key ({error}); its first line must be the key") from None
+    return key
 
 
 def _ask(given: argparse.Namespace, ask: Ask, example: Example) -> None:

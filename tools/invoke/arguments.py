@@ -25,7 +25,22 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
         "--context-file", type=Path, metavar="FILE", help="a file with that text, in UTF-8; it is sent as it is"
     )
     add_source(parser, default_url=DEFAULT_URL)
+    add(
+        "--api-key-file",
+        type=Path,
+        metavar="FILE",
+        help="the first line of this file is the API key of the server at --url (default: no key is sent)",
+    )
     add("--variant", help="the endpoint's variant to ask (default: chosen by the traffic's weights)")
+    add(
+        "--async",
+        dest="async_folder",
+        nargs="?",
+        const="",
+        metavar="S3_URI",
+        help="the endpoint is asynchronous: store each question in this folder of S3, such as s3://bucket/folder, and\n"
+        "wait for its answer (default: a folder beside the endpoint's results); nothing is deleted afterwards",
+    )
     add("--precision", type=str.upper, choices=PRECISIONS, help="the precision to ask for (default: the fastest)")
     add("--top-k", type=whole_number, default=1, metavar="N", help="how many answers to return (default: 1)")
     add_limit(parser)
@@ -33,4 +48,6 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
     given = parser.parse_args(arguments)
     if given.question is not None and given.context is None and given.context_file is None:
         parser.error("--question needs --context or --context-file")
+    if given.async_folder is not None and (given.variant or not given.endpoint):
+        parser.error("--async needs --endpoint, and no --variant")
     return given

@@ -26,9 +26,10 @@ _RUNTIME = "sagemaker-runtime"
 class ServerClient:
     """A client of one server."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, api_key: str = "") -> None:
         self.url = url.rstrip("/")
-        self._client = httpx.Client(timeout=TIMEOUT_SECONDS)
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._client = httpx.Client(timeout=TIMEOUT_SECONDS, headers=headers)
 
     def __call__(self, body: bytes) -> bytes:
         """Send a request body to /invocations and return the response body. Try again while the server is busy.

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from serve import errors
 from serve.api import model_schemas, schemas
+from serve.api.error_response import ERROR_STATUS
 from serve.api.openapi.operations import (
     ANSWERING_BODY,
     ANSWERING_RESPONSES,
@@ -18,34 +19,55 @@ from serve.api.openapi.operations import (
     fails,
 )
 
+API_KEY = "api_key"
 STATUS_OF_FASTAPI = "422"  # FastAPI adds its own form of this error to each operation with a parameter
 TEXTS_OF_FASTAPI = ("HTTPValidationError", "ValidationError")
-SCHEMAS = (
+SCHEMAS: tuple[type[BaseModel], ...] = (
     model_schemas.LoadRequest,
     model_schemas.ModelEntry,
     model_schemas.ModelPage,
+    model_schemas.ModelNames,
+    model_schemas.ReadyModel,
     schemas.ExecutionParameters,
     schemas.ErrorBody,
 )
 
 
-def describe(app: FastAPI) -> None:
+def describe(app: FastAPI, without_key: frozenset[str] | None) -> None:
     """Complete the description of an application, after its last route has been added.
 
     FastAPI describes its own routes. This function adds starlette's routes, which answer questions, and the schemas
     that all routes refer to.
+
+    without_key: the paths that need no API key; None if none needs one.
     """
     description = app.openapi()
     for route in app.routes:
         if type(route) is Route and route.include_in_schema:
             operation = _answering_operation(route)
-            description["paths"][route.path_format] = {method.lower(): operation for method in route.methods or ()}
+            described = description["paths"].setdefault(route.path_format, {})
+            described.update({method.lower(): operation for method in route.methods or ()})
+    if without_key is not None:
+        _require_keys(description, without_key)
     _remove_errors_of_fastapi(description)
     models: list[type[BaseModel]] = [*REQUESTS, *ANSWERS, *SCHEMAS]
     _, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template=f"{SCHEMA_PREFIX}{{model}}"
     )
     description.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+
+
+def _require_keys(description: dict[str, Any], without_key: frozenset[str]) -> None:
+    """Describe the API key, and the error of a request that has none."""
+    scheme = {"type": "http", "scheme": "bearer", "description": "one of the keys in API_KEY_FILE"}
+    description.setdefault("components", {})["securitySchemes"] = {API_KEY: scheme}
+    status = ERROR_STATUS[errors.NotAuthenticated]
+    refusal = {str(status): fails(errors.NotAuthenticated)[status]}
+    for path, operations in description["paths"].items():
+        if path not in without_key:
+            for operation in operations.values():
+                operation["security"] = [{API_KEY: []}]
+                operation["responses"] = {**operation["responses"], **refusal}
 
 
 def _remove_errors_of_fastapi(description: dict[str, Any]) -> None:
@@ -69,8 +91,8 @@ def _answering_operation(route: Route) -> dict[str, Any]:
         "description": route.endpoint.__doc__,
         "operationId": route.name,
         "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in route.param_convertors
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{part.regex}$"}}
+            for name, part in route.param_convertors.items()
         ],
         "requestBody": ANSWERING_BODY,
         "responses": {str(status): response for status, response in sorted(responses.items())},

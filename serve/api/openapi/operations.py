@@ -33,6 +33,7 @@ RETRY_AFTER = {
     "required": True,
     "schema": {"type": "integer", "minimum": 1},
 }
+WWW_AUTHENTICATE = {"description": "how to send an API key", "required": True, "schema": {"type": "string"}}
 # Headers that every answer to questions, and every error, has.
 HEADERS = {
     "X-Request-Id": {"description": "the request id", "required": True, "schema": {"type": "string"}},
@@ -65,6 +66,8 @@ def fails(*kinds: type[RequestError]) -> Responses:
         headers: Mapping[str, Any] = HEADERS
         if status == ERROR_STATUS[errors.Overloaded]:
             headers = {**HEADERS, "Retry-After": RETRY_AFTER}
+        if status == ERROR_STATUS[errors.NotAuthenticated]:
+            headers = {**HEADERS, "WWW-Authenticate": WWW_AUTHENTICATE}
         described[status] = {"description": ", ".join(sorted(names[status])), "headers": headers, "content": content}
     return described
 

@@ -4,6 +4,7 @@ import http.server
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """Answers /ping with the server's status, and every other path with 404."""
 
     def do_GET(self) -> None:
+        self.server.authorization = self.headers["Authorization"]  # type: ignore[attr-defined]
         self.send_response(self.server.ping_status if self.path == "/ping" else 404)  # type: ignore[attr-defined]
         self.end_headers()
 
@@ -45,3 +47,19 @@ def test_the_exit_code_is_1_if_nothing_listens(monkeypatch: pytest.MonkeyPatch) 
         bound.bind(("127.0.0.1", 0))
         monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", str(bound.getsockname()[1]))
         assert healthcheck.main() == 1
+
+
+@pytest.mark.parametrize(("is_exempt", "authorization"), [("true", None), ("false", "Bearer first-of-two-keys")])
+def test_a_ping_that_needs_a_key_gets_one(
+    server: http.server.HTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    is_exempt: str,
+    authorization: str | None,
+) -> None:
+    (tmp_path / "keys").write_text("first-of-two-keys\nsecond-of-two-keys\n")
+    monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "keys"))
+    monkeypatch.setenv("PING_WITHOUT_KEY", is_exempt)
+    server.ping_status = 200  # type: ignore[attr-defined]
+    assert healthcheck.main() == 0
+    assert server.authorization == authorization  # type: ignore[attr-defined]

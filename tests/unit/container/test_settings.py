@@ -16,6 +16,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("MODEL_DIR", "/models/mine", "model_dir", Path("/models/mine")),
     ("HOST", "127.0.0.1", "host", "127.0.0.1"),
     ("SAGEMAKER_BIND_TO_PORT", "9001", "port", 9001),
+    ("AIP_HTTP_PORT", "9003", "port", 9003),
     ("PORT", "9002", "port", 9002),
     ("PRECISIONS", "FP32", "precisions", ("FP32",)),
     ("REQUEST_TIMEOUT_SECONDS", "2.5", "request_timeout_seconds", 2.5),
@@ -44,6 +45,13 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("MAX_SPOOL_MB", "8", "max_spool_mb", 8),
     ("MAX_CONNECTIONS", "50", "max_connections", 50),
     ("KEEP_ALIVE_SECONDS", "3.5", "keep_alive_seconds", 3.5),
+    ("API_KEY_FILE", "/keys", "api_key_file", "/keys"),
+    ("PING_WITHOUT_KEY", "false", "ping_without_key", False),
+    ("METRICS_WITHOUT_KEY", "false", "metrics_without_key", False),
+    ("CORS_ALLOW_ORIGINS", "https://a.example", "cors_allow_origins", ("https://a.example",)),
+    ("MODEL_NAME", "squad-2", "model_name", "squad-2"),
+    ("AIP_HEALTH_ROUTE", "/v1/endpoints/1/deployedModels/2", "health_route", "/v1/endpoints/1/deployedModels/2"),
+    ("AIP_PREDICT_ROUTE", "/v1/endpoints/1:predict", "predict_route", "/v1/endpoints/1:predict"),
     ("LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
     ("SAGEMAKER_CONTAINER_LOG_LEVEL", "ERROR", "log_level", "ERROR"),
     ("ONEDNN_MAX_CPU_ISA", "AVX2", "onednn_max_cpu_isa", "AVX2"),
@@ -51,7 +59,8 @@ GOOD: list[tuple[str, str, str, Any]] = [
 
 # The variable that wins if both are set, and the one that loses.
 PRECEDENCE = [
-    ("SAGEMAKER_BIND_TO_PORT", "PORT"),
+    ("SAGEMAKER_BIND_TO_PORT", "AIP_HTTP_PORT"),
+    ("AIP_HTTP_PORT", "PORT"),
     ("REQUEST_TIMEOUT_SECONDS", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS"),
     ("REQUEST_TIMEOUT_SECONDS", "SAGEMAKER_MODEL_SERVER_TIMEOUT"),
     ("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "SAGEMAKER_MODEL_SERVER_TIMEOUT"),
@@ -97,6 +106,30 @@ BAD = [
     ("MAX_SPOOL_MB", "0"),
     ("MAX_CONNECTIONS", "0"),
     ("KEEP_ALIVE_SECONDS", "0"),
+    ("PING_WITHOUT_KEY", "perhaps"),
+    ("METRICS_WITHOUT_KEY", "perhaps"),
+    *(
+        ("CORS_ALLOW_ORIGINS", origins)
+        for origins in (
+            "a.example",
+            "https://a.example/",
+            "https://",
+            "*,https://a.example",
+            "https://a.example,",
+            "null",
+        )
+    ),
+    ("MODEL_NAME", "a/b"),
+    ("MODEL_NAME", "a:predict"),
+    ("MODEL_NAME", "m" * 64),
+    *(
+        ("AIP_HEALTH_ROUTE", path)
+        for path in ("health", "/a?b", "/{a}", "/%41", "/invocations", "/", "/info", "/docs", "/v1/models/a", "/models")
+    ),
+    *(
+        ("AIP_PREDICT_ROUTE", path)
+        for path in ("predict", "/a b", "/ping", "/health", "/metrics", "/openapi.json", "/v1/models/a:predict")
+    ),
     ("LOG_LEVEL", "loud"),
     ("LOG_LEVEL", "15"),
     ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud"),
@@ -151,7 +184,7 @@ def test_one_of_two_names_for_a_setting_wins(monkeypatch: pytest.MonkeyPatch, wi
 
 
 def test_the_order_of_a_settings_names_is_the_order_of_precedence() -> None:
-    assert variable_names("port") == ["SAGEMAKER_BIND_TO_PORT", "PORT"]
+    assert variable_names("port") == ["SAGEMAKER_BIND_TO_PORT", "AIP_HTTP_PORT", "PORT"]
     assert variable_names("host") == ["HOST"]
 
 
@@ -172,6 +205,31 @@ def test_precisions_are_auto_or_a_list_in_order_of_preference(
 ) -> None:
     monkeypatch.setenv("PRECISIONS", text)
     assert Settings.from_env().precisions == precisions
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("*", ("*",)),
+        (" * ", ("*",)),
+        ("https://A.example, http://localhost:3000", ("https://a.example", "http://localhost:3000")),
+        ("http://[::1]:8000,app://local", ("http://[::1]:8000", "app://local")),
+    ],
+)
+def test_origins_are_a_list_or_all(monkeypatch: pytest.MonkeyPatch, text: str, origins: tuple[str, ...]) -> None:
+    monkeypatch.setenv("CORS_ALLOW_ORIGINS", text)
+    assert Settings.from_env().cors_allow_origins == origins
+
+
+@pytest.mark.parametrize(
+    ("variable", "path"),
+    [("AIP_HEALTH_ROUTE", "/ping"), ("AIP_HEALTH_ROUTE", "/health"), ("AIP_PREDICT_ROUTE", "/invocations")],
+)
+def test_a_platform_may_choose_a_route_that_the_server_has(
+    monkeypatch: pytest.MonkeyPatch, variable: str, path: str
+) -> None:
+    monkeypatch.setenv(variable, path)
+    assert path in (Settings.from_env().health_route, Settings.from_env().predict_route)
 
 
 @pytest.mark.parametrize("variable", ["LOG_LEVEL", "SAGEMAKER_CONTAINER_LOG_LEVEL"])

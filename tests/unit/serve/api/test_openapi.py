@@ -11,7 +11,9 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from container import cpu
+from container.access.api_keys import ApiKeys
 from container.settings import Settings
+from container.validation.routes import ANSWERING_ROUTES, HEALTH_ROUTES, health_route, predict_route
 from model_loader.artifact import open_artifact
 from serve.api import schemas
 from serve.api.app import create_app
@@ -20,16 +22,18 @@ from serve.multi_model.app import create_multi_model_app
 from serve.multi_model.registry import ModelRegistry
 from tests.described_responses import check
 
-ANSWERING = {"/invocations", "/models/{model_name}/invoke"}
+OF_ONE_MODEL = {"/invocations", "/", "/v1/models/{model_name}:predict"}
+ANSWERING = {*OF_ONE_MODEL, "/models/{model_name}/invoke"}
 
 
-@pytest.fixture(params=["one model", "many models"])
+@pytest.fixture(params=["one model", "many models", "one model with a key", "many models with a key"])
 def app(request: pytest.FixtureRequest, demo_dir: Path) -> Starlette:
     """An application that has not been started."""
     box = cpu.detect("DEFAULT")
-    if request.param == "many models":
-        return create_multi_model_app(ModelRegistry(Settings(), box)).fastapi
-    return create_app(Lifecycle(Settings(), open_artifact(demo_dir, ("FP32",), box), box)).fastapi
+    keys = ApiKeys([b"a-key-that-is-never-sent"]) if "key" in request.param else None
+    if request.param.startswith("many models"):
+        return create_multi_model_app(ModelRegistry(Settings(), box), keys).fastapi
+    return create_app(Lifecycle(Settings(), open_artifact(demo_dir, ("FP32",), box), box), keys).fastapi
 
 
 def description(app: Starlette) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
@@ -49,7 +53,7 @@ def test_every_route_is_served_once_and_described(app: Starlette) -> None:
     described = {(path, method) for path, methods in description(app)["paths"].items() for method in methods}
     assert len(routes) == len(set(routes))
     assert set(routes) == described
-    assert len(ANSWERING & {path for path, _ in routes}) == 1
+    assert ANSWERING & {path for path, _ in routes} in (OF_ONE_MODEL, ANSWERING - OF_ONE_MODEL)
 
 
 def test_every_reference_leads_to_a_schema(app: Starlette) -> None:
@@ -72,13 +76,37 @@ def test_every_reference_leads_to_a_schema(app: Starlette) -> None:
 
 
 def test_the_path_of_a_model_is_described_with_its_parameter(app: Starlette) -> None:
-    [(path, operation)] = [
-        (path, methods["post"]) for path, methods in description(app)["paths"].items() if path in ANSWERING
-    ]
-    names = [parameter["name"] for parameter in operation["parameters"]]  # type: ignore[attr-defined]
-    assert path.count("{") == len(names)
-    assert all(f"{{{name}}}" in path for name in names)
-    assert ("404" in operation["responses"]) == bool(names)  # type: ignore[operator]
+    for path, methods in description(app)["paths"].items():
+        if path not in ANSWERING:
+            continue
+        operation = methods["post"]
+        names = [parameter["name"] for parameter in operation["parameters"]]  # type: ignore[attr-defined]
+        assert path.count("{") == len(names)
+        assert all(f"{{{name}}}" in path for name in names)
+        assert ("404" in operation["responses"]) == bool(names)  # type: ignore[operator]
+
+
+def test_every_operation_has_an_id_of_its_own(app: Starlette) -> None:
+    ids = [each["operationId"] for methods in description(app)["paths"].values() for each in methods.values()]
+    assert len(ids) == len(set(map(str, ids)))
+
+
+def test_only_a_server_with_keys_describes_them(app: Starlette, request: pytest.FixtureRequest) -> None:
+    shown = description(app)
+    has_keys = "key" in request.node.callspec.params["app"]
+    assert ("securitySchemes" in shown["components"]) == has_keys
+    refused = {
+        path for path, methods in shown["paths"].items() for each in methods.values() if "401" in each["responses"]
+    }  # type: ignore[operator]
+    assert refused == (set(shown["paths"]) - {"/ping", "/health", "/metrics"} if has_keys else set())
+
+
+def test_no_platform_can_choose_a_route_that_the_server_uses_otherwise(app: Starlette) -> None:
+    paths = {route.path_format if isinstance(route, Route) else "/static-offline-docs" for route in app.routes}
+    for path in sorted(paths - {*HEALTH_ROUTES, *ANSWERING_ROUTES}):
+        for check_route in (health_route, predict_route):
+            with pytest.raises(ValueError, match="must be a path"):
+                check_route(path.replace("{model_name}", "m"))
 
 
 def test_the_description_is_valid(app: Starlette) -> None:

@@ -1,0 +1,55 @@
+"""The settings that say who may use the server, and under which names the platforms reach it.
+
+container/settings.py reads them from the environment, together with all others.
+"""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode
+
+from container.validation import routes, values
+
+
+class AccessSettings(BaseSettings):
+    """A part of the server's settings."""
+
+    api_key_file: str = Field(
+        "",
+        validation_alias="API_KEY_FILE",
+        description="With the path of a file, a request needs the header `Authorization: Bearer KEY` with one of the "
+        "keys in the file, which has one key on each line. Without it, the server does not authenticate its clients. "
+        "SageMaker and Vertex AI authenticate callers themselves and cannot send a key.",
+    )
+    ping_without_key: bool = Field(
+        True,
+        validation_alias="PING_WITHOUT_KEY",
+        description="Lets `/ping`, `/health` and the route in `AIP_HEALTH_ROUTE` answer without an API key, because "
+        "load balancers and probes often cannot send one.",
+    )
+    metrics_without_key: bool = Field(
+        True,
+        validation_alias="METRICS_WITHOUT_KEY",
+        description="Lets `/metrics` answer without an API key.",
+    )
+    cors_allow_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.split_origins)] = Field(
+        (),
+        validation_alias="CORS_ALLOW_ORIGINS",
+        description="Web pages of these origins may read the answers of the server: a list such as "
+        "`https://a.example,http://localhost:3000`, or `*` for all. Without it, browsers let no other page read them.",
+    )
+    model_name: Annotated[str, AfterValidator(values.model_name)] = Field(
+        "bert-qa",
+        validation_alias="MODEL_NAME",
+        description="The model has this name under `/v1/models`. In KServe, it is the name of the InferenceService.",
+    )
+    health_route: Annotated[str, AfterValidator(routes.health_route)] = Field(
+        "",
+        validation_alias="AIP_HEALTH_ROUTE",
+        description="The server answers this path like `/ping`. Vertex AI sets it.",
+    )
+    predict_route: Annotated[str, AfterValidator(routes.predict_route)] = Field(
+        "",
+        validation_alias="AIP_PREDICT_ROUTE",
+        description="The server answers this path like `/invocations`. Vertex AI sets it.",
+    )

@@ -1,0 +1,29 @@
+"""Check the paths that a platform chooses for the routes of the server."""
+
+import re
+
+# RFC 3986, section 3.3, without percent-encoding: a request's path is decoded before it is compared.
+PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*")
+HEALTH_ROUTES = ("/ping", "/health")
+ANSWERING_ROUTES = ("/invocations", "/")
+OTHER_ROUTES = ("/info", "/metrics", "/execution-parameters", "/docs", "/openapi.json")
+OTHER_FOLDERS = ("/v1/models", "/models", "/docs/", "/static-offline-docs")  # and everything below
+RULE = "must be a path such as {example}, without a query, of which the server makes no other use"
+
+
+def health_route(path: str) -> str:
+    """Check the path of a health check. It can be one that the server has for this purpose."""
+    return _checked(path, ANSWERING_ROUTES, RULE.format(example="/health"))
+
+
+def predict_route(path: str) -> str:
+    """Check the path that answers questions. It can be one that the server has for this purpose."""
+    return _checked(path, HEALTH_ROUTES, RULE.format(example="/predict"))
+
+
+def _checked(path: str, taken: tuple[str, ...], rule: str) -> str:
+    """Return a path that can be used, or "", which stands for no path."""
+    is_free = PATH.fullmatch(path) and path not in (*taken, *OTHER_ROUTES) and not path.startswith(OTHER_FOLDERS)
+    if path and not is_free:
+        raise ValueError(rule)
+    return path
