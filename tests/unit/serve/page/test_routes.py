@@ -83,14 +83,18 @@ def test_a_file_names_no_other_host_and_never_writes_html(file: Path) -> None:
 
 
 def test_the_page_is_not_a_part_of_the_api(client: httpx.Client) -> None:
-    assert not {path for path in client.get("/openapi.json").json()["paths"] if path == "/" or "page" in path}
+    paths = client.get("/openapi.json").json()["paths"]
+    assert set(paths["/"]) == {"post"}  # questions that clients send to a base URL
+    assert not {path for path in paths if "page" in path}
 
 
-@pytest.mark.parametrize("path", ["/", "/page/page.js"])
-def test_without_the_page_its_paths_are_unknown(demo_dir: Path, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status", "error_type"), [("/", 405, "method_not_allowed"), ("/page/page.js", 404, "not_found")]
+)
+def test_without_the_page_its_paths_are_refused(demo_dir: Path, path: str, status: int, error_type: str) -> None:
     assert get(application(demo_dir, Settings(page=True)), path).status_code == 200
-    response = get(application(demo_dir, Settings(page=False)), path)
-    assert (response.status_code, response.json()["error_type"]) == (404, "not_found")
+    response = get(application(demo_dir, Settings(page=False)), path)  # POST / answers questions
+    assert (response.status_code, response.json()["error_type"]) == (status, error_type)
 
 
 def test_info_has_the_limits_that_the_page_names(server: LocalServer) -> None:
