@@ -1,4 +1,4 @@
-"""Write a checkpoint with random weights, of base size or smaller. It is as fast as a trained one and needs no download.
+"""Write a checkpoint with random weights: as fast as a trained one, and without a download.
 
 python -m benchmarks.random_checkpoint build/bert-base-checkpoint
 python -m benchmarks.random_checkpoint build/roberta-base-checkpoint --architecture roberta
