@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from model_loader.model_io import ModelInput
 from serve.errors import InvalidRequest
 from serve.qa.document import Document, PackedTokens, Passage, Tokens
-from serve.qa.tokenizer.cuts import PIECE_CHARS, cuts_for, piece_end
+from serve.qa.tokenizer.cuts import PIECE_CHARS, NoCuts, cuts_for, piece_end
 from serve.qa.tokenizer.pairs import pair_frame
 from serve.qa.tokenizer.tokenized_text import encode, text_tokenizer
 
@@ -94,6 +94,11 @@ class Featurizer:
         self.frame = pair_frame(self._tokenizer)
         self._texts = text_tokenizer(self._tokenizer)
         self._cuts = cuts_for(self._tokenizer, self._texts)
+
+    @property
+    def knows_cuts(self) -> bool:
+        """Whether long texts can be tokenized in pieces that have the tokens of the whole text."""
+        return not isinstance(self._cuts, NoCuts)
 
     def token_ids(self) -> dict[str, int]:
         """Return the id of every token: of the vocabulary, of the added tokens, and of the tokens that frame a pair."""

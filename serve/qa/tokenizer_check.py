@@ -5,6 +5,7 @@ replaced. The checks here find the rest: a tokenizer that never fitted the model
 library that writes other ids with the same file.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from model_loader.errors import ArtifactInvalid
 from model_loader.file_hash import verify_file
 from model_loader.manifest import GoldenExample, Manifest
 from serve.qa.features import Featurizer, WindowLimits
+from serve.qa.tokenizer.cuts import RUN_CHARS
+
+log = logging.getLogger(__name__)
 
 
 def open_featurizer(artifact: Artifact) -> Featurizer:
@@ -28,6 +32,12 @@ def open_featurizer(artifact: Artifact) -> Featurizer:
     if manifest:
         check_token_ids(path, featurizer.token_ids(), manifest.embedding_rows)
         _check_golden_texts(path, featurizer, manifest)
+    if not featurizer.knows_cuts:
+        log.warning(
+            "%s: it is not known where texts for this tokenizer can be cut without changing a token. Texts of more "
+            "than %d characters are cut there all the same, and the tokens at such a cut may differ",
+            *(path, RUN_CHARS),
+        )
     return featurizer
 
 

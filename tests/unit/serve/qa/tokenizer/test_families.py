@@ -234,6 +234,7 @@ def test_a_tokenizer_whose_tokens_lie_across_spaces_is_cut_nowhere(tmp_path: Pat
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     featurizer = Featurizer(tmp_path / "tokenizer.json")
     assert isinstance(featurizer._cuts, NoCuts)
+    assert not featurizer.knows_cuts
     text = "word and word " * 2000  # longer than the documented limit, where it is cut all the same
     document = featurizer.encode_context(text)
     assert len(document._pieces) == 2
