@@ -10,7 +10,6 @@ TORCH_INDEX_URL ?=
 VENV := .venv
 READY := $(VENV)/ready
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
-PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 DEMO := build/demo/manifest.json
 
 IMAGE ?= bert-qa
@@ -27,7 +26,7 @@ BUILD_OPTIONS = $(if $(findstring podman,$(shell $(CONTAINER_ENGINE) --version 2
   $(if $(filter environment command,$(firstword $(origin TORCH_INDEX_URL))),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check format quantize evaluate benchmark invoke deploy undeploy image run test-image soak soak-server audit clean
+.PHONY: help setup doctor serve test test-fast check format quantize evaluate benchmark invoke deploy undeploy image run test-image soak soak-server audit clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -35,11 +34,10 @@ help: ## show this list
 setup: $(READY) ## create .venv from the pinned requirements, if it is missing or outdated
 
 $(READY): container/requirements.txt container/requirements-torch.txt container/requirements-dev.txt container/constraints.txt
-	@PYTHON="$(PYTHON)" bash container/check_platform.sh
-	$(PYTHON) -m venv --clear $(VENV)
-	$(PIP) $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) $$(grep ^torch container/requirements-torch.txt)
-	$(PIP) -r container/requirements-torch.txt -r container/requirements.txt -r container/requirements-dev.txt -c container/constraints.txt
-	@touch $@
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH_INDEX_URL="$(TORCH_INDEX_URL)" sh container/setup.sh
+
+doctor: ## say what this machine has and lacks; a bug report should contain it
+	@PYTHON="$(PYTHON)" python3 container/doctor.py
 
 $(DEMO): $(READY) $(wildcard models/demo/*) $(wildcard tools/quantize/*.py) $(wildcard tools/checkpoint/*.py) model_loader/manifest.py
 	$(MAKE) quantize
@@ -49,6 +47,9 @@ serve: $(READY) $(if $(filter build/demo,$(MODEL_DIR)),$(DEMO)) ## start the ser
 
 test: check $(DEMO) ## run the static checks and all tests except those of the image
 	$(VENV)/bin/python -m pytest --ignore tests/image
+
+test-fast: check ## run the static checks and the unit tests that need neither the demo model nor a server; takes two minutes
+	$(VENV)/bin/python -m pytest tests/unit --fast
 
 check: $(READY) ## run ruff, mypy and import-linter
 	$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check .

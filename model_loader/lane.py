@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Mapping, Set
+from dataclasses import asdict
 
 import torch
 
@@ -60,7 +61,7 @@ def warm(body: bytes, models: LoadedModels) -> bytes:
     except WarmupFailed as error:
         return wire.json_frame(FrameKind.FAILED, error=str(error))
     memory.give_back()
-    return wire.json_frame(FrameKind.WARMED, cost_ms=warmed.cost_ms, fused_groups=warmed.fused_groups)
+    return wire.json_frame(FrameKind.WARMED, **asdict(warmed))
 
 
 def answer(kind: FrameKind, body: bytes, models: LoadedModels) -> bytes:

@@ -33,9 +33,13 @@ Logits = tuple[np.ndarray, np.ndarray]  # start logits and end logits
 
 @dataclass(frozen=True)
 class WarmRung:
-    """The measurements from warming one shape. cost_ms: the milliseconds of one call."""
+    """The measurements from warming one shape.
+
+    cost_ms, cpu_ms: milliseconds of one call, on the clock and on the CPUs.
+    """
 
     cost_ms: float
+    cpu_ms: float
     fused_groups: int
 
 
@@ -93,9 +97,9 @@ class QAModel:
                 self._is_fused = True
             # If the graph has fused groups, the first pass compiles them for this shape, and the second shows the cost.
             for _ in range(2 if self.file.fused_groups != 0 else 1):
-                start = time.perf_counter()
+                start, cpu_start = time.perf_counter(), time.process_time()
                 logits = self.forward_batch(batch, rung)
-                cost_ms = (time.perf_counter() - start) * 1000
+                cost_ms, cpu_ms = ((time.perf_counter() - start) * 1000, (time.process_time() - cpu_start) * 1000)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise WarmupFailed(f"{self.file.precision} cannot run {_described(rung, windows)}: {reason}") from error
@@ -114,7 +118,7 @@ class QAModel:
             self.warm_rungs.add(rung)
         else:
             self.warm_batches.add(Batch(rung, windows))
-        return WarmRung(cost_ms, fused_groups)
+        return WarmRung(cost_ms, cpu_ms, fused_groups)
 
     def forget_warm(self) -> None:
         """Note that nothing is warm: compiled shapes belong to a number of threads, which is about to change."""

@@ -42,7 +42,7 @@ class FrameKind(IntEnum):
     RUN = 1  # to a lane: windows of one precision and rung
     LOGITS = 2  # from a lane: the windows' logits, and the milliseconds of the call
     WARM = 3  # to a lane or the zygote: JSON precision, rung, windows
-    WARMED = 4  # the reply: JSON cost_ms, fused_groups
+    WARMED = 4  # the reply: JSON cost_ms, cpu_ms, fused_groups
     FAILED = 5  # the reply when a pass fails: JSON error
     LOAD = 6  # to the zygote: JSON model file
     LOADED = 7  # the reply: JSON load_ms, or error and error_kind, a key of LOAD_ERRORS
@@ -65,6 +65,13 @@ class RunResult(NamedTuple):
 
     logits: Sequence[WindowLogits]
     cost_ms: float
+
+
+class Warmed(NamedTuple):
+    """The milliseconds of one call of a shape that is warm now, on the clock and on the CPUs."""
+
+    cost_ms: float
+    cpu_ms: float
 
 
 def frame(kind: FrameKind, body: bytes) -> bytes:
@@ -135,6 +142,12 @@ def warm_frame(step: WarmStep) -> bytes:
 def parse_warm(body: bytes) -> WarmStep:
     """Read the body of a WARM frame."""
     return WarmStep(**json.loads(body))
+
+
+def parse_warmed(body: bytes) -> Warmed:
+    """Read the body of a WARMED frame."""
+    fields = json.loads(body)
+    return Warmed(fields["cost_ms"], fields["cpu_ms"])
 
 
 def load_frame(file: ModelFile) -> bytes:

@@ -5,7 +5,7 @@ container/settings.py reads them from the environment, together with all others.
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
 from container.validation import routes, values
@@ -48,8 +48,16 @@ class AccessSettings(BaseSettings):
         validation_alias="AIP_HEALTH_ROUTE",
         description="The server answers this path like `/ping`. Vertex AI sets it.",
     )
-    predict_route: Annotated[str, AfterValidator(routes.predict_route)] = Field(
+    predict_route: str = Field(
         "",
         validation_alias="AIP_PREDICT_ROUTE",
         description="The server answers this path like `/invocations`. Vertex AI sets it.",
     )
+
+    @field_validator("predict_route")
+    @classmethod
+    def _check_predict_route(cls, path: str, info: ValidationInfo) -> str:
+        """Check the path after the fields above. The path of health checks may be open, and this one must not be."""
+        if path and path == info.data.get("health_route"):
+            raise ValueError("must be another path than AIP_HEALTH_ROUTE")
+        return routes.predict_route(path, info.data.get("model_name", ""))

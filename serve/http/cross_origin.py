@@ -10,7 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serve.api import custom_attributes
 from serve.api.request_log import INFERENCE_ID
 
-METHODS = ("GET", "HEAD", "POST")  # a page may ask questions, but not unload a model
+METHODS = ("GET", "HEAD", "POST")  # a page may ask questions, but not unload a model with DELETE
+MODELS = "/models"  # nor load one with POST: a model is code (docs/security.md)
 REQUEST_HEADERS = ("authorization", INFERENCE_ID, custom_attributes.HEADER)
 RESPONSE_HEADERS = ("X-Request-Id", "Retry-After", "WWW-Authenticate", custom_attributes.HEADER)
 REFUSED = 400  # starlette's status for a preflight that cannot be allowed
@@ -25,7 +26,7 @@ class CrossOrigin(CORSMiddleware):
             headers = Headers(scope=scope)
             if "origin" in headers and "access-control-request-method" in headers:
                 response = self.preflight_response(headers)
-                if response.status_code == REFUSED:
+                if response.status_code == REFUSED or scope["path"] == MODELS:
                     await self.simple_response(scope, receive, send, headers)
                 else:
                     await response(scope, receive, send)

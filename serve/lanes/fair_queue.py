@@ -37,6 +37,8 @@ class Job:
     result: asyncio.Future[WindowLogits]
     priority: Priority = Priority.FOREGROUND
     attempts: int = 0
+    lanes_lost: int = 0  # while they ran this window
+    runs_alone: bool = False  # because a call with this window has failed
     submitted_at: float = 0.0
     started_at: float = 0.0
     rung: int = 0
@@ -67,7 +69,7 @@ class FairQueue:
         self._length += 1
 
     def put_back(self, ticket: Ticket, job: Job) -> None:
-        """Queue a window again, before all other windows: that of a lost lane, or one that was not used."""
+        """Queue the window of a lost lane again, before all other windows."""
         self._ring.setdefault(ticket, deque()).appendleft(job)
         self._ring.move_to_end(ticket, last=False)
         self._length += 1
@@ -76,12 +78,25 @@ class FairQueue:
         """Remove and return the next window that can run.
 
         A request goes to the end of the ring when its turn is over. A request that is skipped keeps its place.
-        among: how many requests are considered; None means all.
         """
-        considered = itertools.islice(self._ring.items(), among)
-        ticket = next((ticket for ticket, jobs in considered if can_run(jobs[0])), None)
-        if ticket is None:
-            return None
+        ticket = next((ticket for ticket, jobs in self._ring.items() if can_run(jobs[0])), None)
+        return None if ticket is None else (ticket, self.take(ticket))
+
+    def look(self, can_run: Callable[[Job], bool], most: int, among: int) -> list[tuple[Ticket, Job]]:
+        """Return the next windows that can run, and leave them in the queue. `take` removes them in the same order.
+
+        most: how many windows. among: how many requests are considered, each with the rest of its turn.
+        """
+        found: list[tuple[Ticket, Job]] = []
+        for ticket, jobs in itertools.islice(self._ring.items(), among):
+            for job in itertools.islice(jobs, self._quantum - self._served[ticket]):
+                if len(found) == most or not can_run(job):
+                    break
+                found.append((ticket, job))
+        return found
+
+    def take(self, ticket: Ticket) -> Job:
+        """Remove and return the next window of a request."""
         job = self._ring[ticket].popleft()
         self._length -= 1
         self._served[ticket] += 1
@@ -90,7 +105,7 @@ class FairQueue:
         elif self._served[ticket] == self._quantum:
             del self._served[ticket]
             self._ring.move_to_end(ticket)
-        return ticket, job
+        return job
 
     def drop(self, ticket: Ticket, jobs: Collection[Job]) -> None:
         """Remove the windows of this request that still wait, because nobody needs their answer any more."""

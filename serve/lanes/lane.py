@@ -12,7 +12,7 @@ from container.precision import Precision
 from model_loader import ladder, wire
 from model_loader.ladder import Batch, WarmStep
 from model_loader.model_io import ModelInput
-from model_loader.wire import HEADER, FrameKind, Run, RunResult
+from model_loader.wire import HEADER, FrameKind, Run, RunResult, Warmed
 from serve.lanes.fair_queue import Job, Ticket
 from serve.lanes.plan import LaneSpec
 from serve.processes.child import Activity, ChildProcess, Lifeline
@@ -46,8 +46,8 @@ class LaneReplies(Protocol):
     def on_result(self, process: LaneProcess, result: RunResult) -> None:
         """A call of the model has returned; the result has the logits of each window of the call."""
 
-    def on_warm(self, process: LaneProcess, cost_ms: float) -> None:
-        """A shape is warm, and one call takes `cost_ms` milliseconds."""
+    def on_warm(self, process: LaneProcess, warmed: Warmed) -> None:
+        """A shape is warm."""
 
     def on_failure(self, process: LaneProcess, reason: str) -> None:
         """A call of the model or a warm-up raised an error. The process keeps running."""
@@ -237,6 +237,6 @@ class LaneConnection(asyncio.Protocol):
         elif kind is FrameKind.LOGITS:
             self._replies.on_result(self, wire.parse_logits(body))
         elif kind is FrameKind.WARMED:
-            self._replies.on_warm(self, json.loads(body)["cost_ms"])
+            self._replies.on_warm(self, wire.parse_warmed(body))
         else:
             self._replies.on_failure(self, json.loads(body)["error"])

@@ -125,30 +125,26 @@ class LaneChoice:
     def _batch(self, lane: Lane, queue: FairQueue, first: tuple[Ticket, Job]) -> Call | None:
         """Return a call with the first window and others that wait, in the order of the queue; None if none pays.
 
-        Each lane takes its share of what waits, so that an idle server runs single windows. A window whose lane was
-        lost runs alone, because it may be what the lane was lost to.
+        Each lane takes its share of what waits, so that an idle server runs single windows. A window whose call has
+        failed runs alone, because the window may be the cause.
         """
         job = first[1]
-        if lane.spec.kind is LaneKind.GUARD or job.attempts or not len(queue):
+        if lane.spec.kind is LaneKind.GUARD or job.runs_alone or not len(queue):
             return None
         share = math.ceil((len(queue) + 1) / self._lanes_of_one_core)
         warm = lane.warm_batches.get(job.precision, ())
         shapes = self._batches.for_window(job.precision, len(job.input.input_ids), warm, share)
         if not shapes:
             return None
-        rung = shapes[0].rung
-        windows = [first]
-        while len(windows) < shapes[0].windows and (
-            found := queue.pop(lambda other: self._may_join(other, job, rung), BATCH_LOOKAHEAD)
-        ):
-            windows.append(found)
-        size = next((each.windows for each in shapes if self._pays(each, windows)), 1)
-        for ticket, unused in reversed(windows[size:]):
-            queue.put_back(ticket, unused)
-        return Call(windows[:size], rung) if size > 1 else None
+        rung, most = shapes[0].rung, shapes[0].windows
+        windows = [first, *queue.look(lambda other: self._may_join(other, job, rung), most - 1, BATCH_LOOKAHEAD)]
+        batch = next((each for each in shapes if self._pays(each, windows)), None)
+        if batch is None:
+            return None
+        return Call([first, *((ticket, queue.take(ticket)) for ticket, _ in windows[1 : batch.windows])], rung)
 
     def _may_join(self, job: Job, first: Job, rung: int) -> bool:
-        is_alike = job.precision == first.precision and not job.attempts
+        is_alike = job.precision == first.precision and not job.runs_alone
         return is_alike and self._batches.holds(rung, len(job.input.input_ids))
 
     def _pays(self, batch: Batch, windows: Sequence[tuple[Ticket, Job]]) -> bool:

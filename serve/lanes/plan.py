@@ -20,7 +20,7 @@ RUNG_STEPS = (16, 32, 64, 128)  # tokens; multiples of 16 pad SQuAD by 4.3 %, of
 FIXED_MB = 650  # HTTP process, and torch in the zygote
 WEIGHTS = {"INT8": 2.0, "BF16": 2.0, "FP32": 1.3}  # in the zygote: weights, packed weights and the longest rung
 RUNG = {"INT8": 0.05, "BF16": 0.02, "FP32": 0.01}  # each further rung
-BATCH_RUNGS = 2  # a shape of several windows takes at most as much as this many rungs
+BATCH_RUNGS = 2  # a shape of up to four windows takes as much as this many rungs; one of 8 or 16 in proportion
 MAX_BATCH_SHAPES = 12  # batches of 2 and 4 windows at six rungs; IPEX keeps about 87 compiled shapes for a thread
 LANE_MB = 60
 LANE = {"INT8": 0.25, "BF16": 0.25, "FP32": 0.1}  # what a lane of one core does not share with the zygote
@@ -69,6 +69,7 @@ class Plan:
     memory_mb: the expected proportional set size of all processes, in megabytes, without batches.
     max_batch_windows: the largest number of windows in one call; None leaves it to the measurement.
     batch_shapes: how many shapes of several windows may be warmed for each precision.
+    batch_mb: the memory that these shapes and their measurement take at most.
     """
 
     lanes: tuple[LaneSpec, ...]
@@ -76,6 +77,7 @@ class Plan:
     memory_mb: int
     max_batch_windows: int | None = 1
     batch_shapes: int = 0
+    batch_mb: int = 0
 
     @property
     def parallel(self) -> int:
@@ -93,11 +95,20 @@ def make_plan(
     for plan in _from_best_to_smallest(cpu, choices, file_mb, max_seq_len):
         if memory_mb is None or plan.memory_mb <= memory_mb:
             break
-    shapes = MAX_BATCH_SHAPES
-    if memory_mb is not None:
-        shape_mb = BATCH_RUNGS * sum(size * RUNG[precision] for precision, size in file_mb.items())
-        shapes = min(shapes, max(0, math.floor((memory_mb - plan.memory_mb) / shape_mb)))
-    return replace(plan, max_batch_windows=choices.max_batch_windows, batch_shapes=shapes)
+    free_mb = math.inf if memory_mb is None else memory_mb - plan.memory_mb
+    return _with_batches(plan, choices.max_batch_windows, file_mb, free_mb)
+
+
+def _with_batches(plan: Plan, max_windows: int | None, file_mb: dict[Precision, float], free_mb: float) -> Plan:
+    """Return the plan with as many shapes of several windows as the free memory holds, beside a lane that measures."""
+    if max_windows == 1:
+        return plan
+    rungs_of_shape = max(BATCH_RUNGS, (max_windows or 0) / 2)
+    shape_mb = rungs_of_shape * sum(size * RUNG[precision] for precision, size in file_mb.items())
+    measuring_mb = LANE_MB + sum(size * LANE[precision] for precision, size in file_mb.items()) + 2 * shape_mb
+    shapes = math.floor(min(MAX_BATCH_SHAPES, max(0.0, (free_mb - measuring_mb) / shape_mb)))
+    batch_mb = round(shapes * shape_mb + measuring_mb) if shapes else 0
+    return replace(plan, max_batch_windows=max_windows, batch_shapes=shapes, batch_mb=batch_mb)
 
 
 def _from_best_to_smallest(

@@ -13,7 +13,7 @@ from model_loader import ladder
 from model_loader.ladder import Batch, WarmStep
 from model_loader.model_file import ModelFile
 from model_loader.model_io import ModelInput
-from model_loader.wire import RunResult
+from model_loader.wire import RunResult, Warmed
 from serve.errors import InferenceFailed, PrecisionUnavailable
 from serve.lanes.batches.batches import Batches
 from serve.lanes.core_arbiter import CoreArbiter
@@ -28,7 +28,7 @@ from serve.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 2  # the first loss of a lane may be the lane's fault, a second one is the window's
+MAX_LANES_LOST = 2  # the first loss of a lane may be the lane's fault, a second one is the window's
 
 
 class LanePool:
@@ -114,11 +114,18 @@ class LanePool:
             _fail(job, PrecisionUnavailable(f"precision: {precision} is no longer served"))
 
     def put_back(self, lane: Lane) -> None:
-        """Queue the windows of a lost or failed call again; a window that has lost two lanes fails."""
+        """Queue the windows of a lost lane again; a window that has lost two lanes fails."""
+        for job in lane.jobs:
+            job.lanes_lost += 1
+        self._run_again(lane)
+
+    def _run_again(self, lane: Lane) -> None:
+        """Queue the windows of a lost or failed call again, each in a call of its own."""
         tickets = lane.tickets
         jobs, _ = lane.release()
         for ticket, job in reversed(list(zip(tickets, jobs, strict=True))):
-            if job.attempts >= MAX_ATTEMPTS:
+            job.runs_alone = True
+            if job.lanes_lost >= MAX_LANES_LOST:
                 _fail(job, InferenceFailed("two lanes were lost while they ran the same window"))
             elif not job.result.done():
                 self._queues[job.priority].put_back(ticket, job)
@@ -188,11 +195,10 @@ class LanePool:
         if len(jobs) == 1:
             self.costs.observe(lane.spec.width, precision, rung, cost_ms)
         else:
-            self.batches.observe(precision, Batch(rung, len(jobs)), cost_ms)
             self._metrics.batches.labels(str(len(jobs))).inc()
         self.busy.add(cost_ms * lane.spec.width)
 
-    def on_warm(self, process: LaneProcess, cost_ms: float) -> None:
+    def on_warm(self, process: LaneProcess, warmed: Warmed) -> None:
         """Use the rung from now on."""
         lane = self.lane_of(process)
         if lane is None:
@@ -200,7 +206,7 @@ class LanePool:
         _, step = lane.release()
         assert step is not None
         lane.warm[step.precision] = ladder.with_rung(lane.warm.get(step.precision, ()), step.rung)
-        self.costs.observe(lane.spec.width, step.precision, step.rung, cost_ms)
+        self.costs.observe(lane.spec.width, step.precision, step.rung, warmed.cost_ms)
         self._go_on(lane)
 
     def on_failure(self, process: LaneProcess, reason: str) -> None:
@@ -213,7 +219,8 @@ class LanePool:
         else:
             log.error("lane %s could not run a window: %s", lane.spec.name, reason)
         if len(lane.jobs) > 1:  # each runs alone now, and only the one that raised the error fails
-            self.put_back(lane)
+            self.batches.note_failure(lane.jobs[0].precision, Batch(lane.jobs[0].rung, len(lane.jobs)))
+            self._run_again(lane)
         for job in lane.release()[0]:
             _fail(job, InferenceFailed("the model raised an error"))
         self._go_on(lane)

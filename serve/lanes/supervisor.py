@@ -79,7 +79,8 @@ class LaneSupervisor:
         """The process ids of all lanes."""
         lanes = self._pool.lanes
         successors = [lane.successor.process for lane in lanes if lane.successor]
-        return [process.pid for process in (*(lane.process for lane in lanes if lane.process), *successors)]
+        measuring = [self._ladder.measuring] if self._ladder.measuring else []
+        return [process.pid for process in (*(lane.process for lane in lanes if lane.process), *successors, *measuring)]
 
     async def bring_up(self, file: ModelFile, check: Check, attempts: int = MAX_ZYGOTES_LOST) -> None:
         """Load a precision, fork lanes that can run it, check its answers, and accept it for requests.
@@ -189,7 +190,8 @@ class LaneSupervisor:
         lanes = [each.process for each in self._pool.lanes if each.process]
         successors = [each.successor.process for each in self._pool.lanes if each.successor]
         zygote = self._zygote.process
-        return [*lanes, *successors, *([zygote] if zygote else [])]
+        measuring = self._ladder.measuring
+        return [*lanes, *successors, *([zygote] if zygote else []), *([measuring] if measuring else [])]
 
     def _after_beat(self) -> None:
         if self._is_complete and not self._zygote.is_alive and not self._is_reviving:

@@ -188,7 +188,7 @@ class ModelRegistry:
         free_mb = self._free_mb()
         extra_mb = max(artifact.file_mb.values())  # while a model loads, its largest file is in memory twice
         plan = self._plan(artifact, None if self._living else free_mb + HTTP_MB - extra_mb)
-        own_mb = plan.memory_mb - HTTP_MB - LIBRARIES_MB
+        own_mb = plan.memory_mb + plan.batch_mb - HTTP_MB - LIBRARIES_MB
         needed_mb = own_mb + extra_mb + (0 if self._living else LIBRARIES_MB)
         if needed_mb > free_mb:
             raise NotEnoughMemory(

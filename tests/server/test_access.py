@@ -159,6 +159,7 @@ def test_a_preflight_of_an_allowed_origin_needs_no_key(asking: httpx.Client) -> 
 def test_a_preflight_that_is_not_allowed_is_answered_like_any_options(
     asking: httpx.Client, headers: dict[str, str]
 ) -> None:
+    assert asking.options("/invocations", headers=headers).status_code == 401  # browsers send no key with a preflight
     response = asking.options("/invocations", headers={**headers, **WITH_KEY})
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
     assert "access-control-allow-methods" not in response.headers
@@ -215,6 +216,7 @@ def test_a_multi_model_endpoint_has_keys_and_cors_too(open_to_all: LocalServer, 
         assert answered.json()["answer"] == ANSWER
         assert answered.headers["access-control-allow-origin"] == "*"
         assert client.options("/models/first/invoke", headers=PREFLIGHT).status_code == 200
+        assert client.options("/models", headers={**PREFLIGHT, **WITH_KEY}).status_code == 405  # no page may load one
         unload = {**PREFLIGHT, "Access-Control-Request-Method": "DELETE", **WITH_KEY}
         assert client.options("/models/first", headers=unload).status_code == 405
         assert client.get("/health").status_code == client.get("/ping").status_code == 200

@@ -174,5 +174,6 @@ def test_an_api_key_is_sent(demo_dir: Path, tmp_path: Path) -> None:
         without = run_tool("invoke", *QUESTION, "--url", server.url)
     assert "[Zoë Müller]" in with_key.stdout, with_key.stderr
     assert "answers 401: this request has no API key" in error_of(without)
-    for file in (tmp_path / "none", tmp_path / "missing"):
-        assert f"{file}: cannot read an API key" in error_of(run_tool("invoke", *QUESTION, "--api-key-file", file))
+    for name, reason in (("none", "holds no API key"), ("missing", "cannot read an API key")):
+        file = tmp_path / name
+        assert f"{file}: {reason}" in error_of(run_tool("invoke", *QUESTION, "--api-key-file", file))

@@ -59,10 +59,12 @@ def _client(given: argparse.Namespace) -> Ask:
 
 def _api_key(file: Path) -> str:
     try:
-        key, *_ = file.read_text("ascii").split()
+        keys = file.read_text("ascii").split()
     except (OSError, ValueError) as error:
         raise ToolError(f"{file}: cannot read an API key ({error}); its first line must be the key") from None
-    return key
+    if not keys:
+        raise ToolError(f"{file}: holds no API key; its first line must be the key")
+    return keys[0]
 
 
 def _ask(given: argparse.Namespace, ask: Ask, example: Example) -> None:

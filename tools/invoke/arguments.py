@@ -50,4 +50,6 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
         parser.error("--question needs --context or --context-file")
     if given.async_folder is not None and (given.variant or not given.endpoint):
         parser.error("--async needs --endpoint, and no --variant")
+    if given.api_key_file is not None and given.endpoint:
+        parser.error("--api-key-file is for a server at --url; an endpoint authenticates its callers itself")
     return given

@@ -4,7 +4,7 @@ from starlette.types import Scope
 
 from container.access.api_keys import ApiKeys
 from container.settings import Settings
-from container.validation.routes import HEALTH_ROUTES
+from container.validation.routes import ANSWERING_ROUTES, HEALTH_ROUTES
 from serve.errors import NotAuthenticated
 
 AUTHORIZATION = b"authorization"
@@ -24,7 +24,7 @@ class ApiKeyCheck:
         exempt = {"/metrics"} if settings.metrics_without_key else set()
         if settings.ping_without_key:
             exempt |= {*HEALTH_ROUTES, settings.health_route}
-        self.exempt = frozenset(exempt)
+        self.exempt = frozenset(exempt) - {*ANSWERING_ROUTES, settings.predict_route}
 
     def refusal(self, scope: Scope) -> NotAuthenticated | None:
         """Return the error of a request that has no key and needs one. A request with two of the headers has none."""

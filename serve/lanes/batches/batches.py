@@ -2,22 +2,23 @@
 
 A call of the model streams all weights through the core's caches once, whatever the number of its windows. Where that
 takes a large part of the time, several short windows in one call take less time than one after the other
-(docs/benchmarks.md). How much less depends on the CPU and the model, so it is measured after the warm-up (measure.py),
-and again by each call.
+(docs/decisions/0013). How much less depends on the CPU and the model, so it is measured after the warm-up (measure.py).
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from container.precision import Precision
 from model_loader.ladder import Batch
-from serve.lanes.cost import SMOOTHING, CostTable
+from serve.lanes.cost import CostTable
 
 AUTO_WINDOWS = 4  # 8 windows in one call gained little more on any CPU
 MIN_GAIN = 1.1  # a smaller gain is not worth the memory of the compiled shape, and is near the noise of a measurement
 LONGEST_RUNG = 192  # in tokens; beyond it, batches gain little on any CPU
 LONGEST_PASSES = 2  # a call may take as long as this many windows of the longest rung, so that others wait no longer
+MAX_FAILURES = 3  # calls of a shape that raised an error; then the shape is used no more
 
-Costs = Mapping[Batch, float]  # milliseconds of one call
+Gains = Mapping[Batch, float]  # how many times as fast windows are in one call as one after the other
 
 
 class Batches:
@@ -29,7 +30,8 @@ class Batches:
         self._costs = costs
         self._max_windows = max_windows or AUTO_WINDOWS
         self._max_shapes = max_shapes
-        self._cost_ms: dict[Precision, dict[Batch, float]] = {}  # of the shapes that are in use
+        self._gains: dict[Precision, dict[Batch, float]] = {}  # of the shapes that are in use
+        self._failures: Counter[tuple[Precision, Batch]] = Counter()
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -45,44 +47,41 @@ class Batches:
 
     def chosen(self, precision: Precision) -> list[Batch]:
         """Return the shapes that are in use, the one that gains most first."""
-        return sorted(self._cost_ms.get(precision, ()), key=lambda batch: -self.gain(precision, batch))
+        gains = self._gains.get(precision, {})
+        return sorted(gains, key=lambda batch: -gains[batch])
 
-    def choose(self, precision: Precision, measured: Costs, single_ms: Mapping[int, float]) -> None:
-        """Use the shapes that gain enough, and of these the ones that gain most.
-
-        measured: milliseconds of one call with several windows. single_ms: of one window, by rung, measured beside.
-        """
-        gains = {batch: batch.windows * single_ms[batch.rung] / cost_ms for batch, cost_ms in measured.items()}
+    def choose(self, precision: Precision, gains: Gains) -> None:
+        """Use the shapes that gain enough, and of these the ones that gain most."""
         is_better = [
             batch
             for batch, gain in gains.items()
             if gain >= MIN_GAIN
-            and measured[batch] <= self._longest_ms(precision)
+            and self._single_ms(precision, batch) / gain <= self._longest_ms(precision)
             # A larger call that does not beat a smaller one only holds its core longer.
             and all(
                 gain > gains[other] for other in gains if other.rung == batch.rung and other.windows < batch.windows
             )
         ]
         kept = sorted(is_better, key=lambda batch: -gains[batch])[: self._max_shapes]
-        self._cost_ms[precision] = {batch: measured[batch] for batch in kept}
+        self._gains[precision] = {batch: gains[batch] for batch in kept}
 
     def drop(self, precision: Precision, batch: Batch) -> None:
         """Use this shape no more."""
-        self._cost_ms[precision].pop(batch, None)
+        self._gains[precision].pop(batch, None)
 
-    def observe(self, precision: Precision, batch: Batch, cost_ms: float) -> None:
-        """Record the milliseconds of a call of a request's windows."""
-        row = self._cost_ms.setdefault(precision, {})
-        known = row.get(batch, cost_ms)
-        row[batch] = known + SMOOTHING * (cost_ms - known)
-
-    def cost_ms(self, precision: Precision, batch: Batch) -> float:
-        """Return the expected milliseconds of one call."""
-        return self._cost_ms[precision][batch]
+    def note_failure(self, precision: Precision, batch: Batch) -> None:
+        """Note that a call of this shape has raised an error. After a few, the shape is used no more."""
+        self._failures[precision, batch] += 1
+        if self._failures[precision, batch] == MAX_FAILURES:
+            self.drop(precision, batch)
 
     def gain(self, precision: Precision, batch: Batch) -> float:
         """Return how many times as fast the windows are in one call, if none of them needs padding."""
-        return batch.windows * self._costs.cost_ms(1, precision, batch.rung) / self.cost_ms(precision, batch)
+        return self._gains[precision][batch]
+
+    def cost_ms(self, precision: Precision, batch: Batch) -> float:
+        """Return the expected milliseconds of one call: it becomes slower or faster as single windows do."""
+        return self._single_ms(precision, batch) / self._gains[precision][batch]
 
     def for_window(self, precision: Precision, tokens: int, warm: Collection[Batch], most: int) -> list[Batch]:
         """Return the shapes in which a window may share a call, those with most windows first.
@@ -90,7 +89,7 @@ class Batches:
         All of them have the same rung, the shortest one that holds the window. warm: the shapes of the lane.
         most: the largest number of windows.
         """
-        in_use = self._cost_ms.get(precision, {})
+        in_use = self._gains.get(precision, {})
         found = [each for each in warm if each in in_use and each.windows <= most and self.holds(each.rung, tokens)]
         return sorted(found, key=lambda batch: -batch.windows)
 
@@ -103,6 +102,10 @@ class Batches:
     def pays(self, precision: Precision, batch: Batch, single_ms: Sequence[float]) -> bool:
         """Whether a call gains enough, also after padding. single_ms: what each of its windows costs alone."""
         return sum(single_ms) >= MIN_GAIN * self.cost_ms(precision, batch)
+
+    def _single_ms(self, precision: Precision, batch: Batch) -> float:
+        """Return the milliseconds of the windows of a batch if they run one after the other."""
+        return batch.windows * self._costs.cost_ms(1, precision, batch.rung)
 
     def _longest_ms(self, precision: Precision) -> float:
         return LONGEST_PASSES * self._costs.cost_ms(1, precision, self._rungs[-1])

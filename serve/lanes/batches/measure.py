@@ -1,7 +1,8 @@
 """Measure whether several windows in one call of the model take less time than one after the other.
 
-The measurement runs in a lane of its own, which ends afterwards: the shapes that turn out not to be worth their memory
-end with it.
+Each rung is measured in a lane of its own, which ends afterwards: so the memory of the shapes that turn out not to pay
+is free again, and at no time are there more than those of one rung. Time of the CPU counts, and not of the clock,
+because the server answers requests meanwhile, and a long call is interrupted more often than a short one.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from dataclasses import replace
 from container.precision import Precision
 from model_loader.errors import WarmupFailed
 from model_loader.ladder import Batch, WarmStep
-from model_loader.wire import RunResult
+from model_loader.wire import RunResult, Warmed
 from serve.lanes.batches.batches import MIN_GAIN, Batches
 from serve.lanes.lane import ForkedLane, LaneProcess, LaneReplies, OnEnd
 from serve.lanes.plan import LaneSpec
@@ -20,64 +21,67 @@ from serve.lanes.plan import LaneSpec
 log = logging.getLogger(__name__)
 
 ROUNDS = 3  # of all sizes in turn; the shortest time counts, because whatever else runs only makes a call longer
-LIMIT_SECONDS = 30  # of one call
+LIMIT_SECONDS = 60  # of one call
 FIRST_RUNGS = (64, 128)  # tokens; if batches gain nothing at the rungs nearest to these, nothing else is measured
 
 Fork = Callable[[LaneSpec, LaneReplies, OnEnd], Awaitable[ForkedLane]]
 
 
-async def measure_batches(batches: Batches, precision: Precision, fork: Fork, spec: LaneSpec) -> None:
-    """Measure the gain of each candidate on this CPU, and let `batches` choose.
+class BatchMeasurement:
+    """Measures the batches of one model, on the core of one of its narrow lanes."""
 
-    spec: a lane of one core, on whose core the measurement runs.
+    def __init__(self, batches: Batches, fork: Fork, spec: LaneSpec) -> None:
+        """spec: the lane whose core is used."""
+        self._batches = batches
+        self._fork = fork
+        self._spec = replace(spec, name="batch-measurement")
+        self.process: LaneProcess | None = None  # while a rung is measured
 
-    Raises: ModelLoadError, TimeoutError, OSError.
-    """
-    rungs = batches.candidate_rungs
-    if not rungs:
-        return
-    timer = _CallTimer()
-    timer.process = (await fork(replace(spec, name="batch-measurement"), timer, timer.on_end)).process
-    try:
-        single_ms: dict[int, float] = {}
-        batch_ms: dict[Batch, float] = {}
-        first = sorted({min(rungs, key=lambda rung: abs(rung - near)) for near in FIRST_RUNGS})
-        for number, rung in enumerate([*first, *(each for each in rungs if each not in first)]):
-            best = await _time_rung(timer, precision, rung, batches.sizes)
-            single_ms[rung] = best[1]
-            batch_ms.update({Batch(rung, windows): best[windows] for windows in batches.sizes})
-            gains = [batch.windows * single_ms[batch.rung] / cost_ms for batch, cost_ms in batch_ms.items()]
-            if number + 1 == len(first) and max(gains) < MIN_GAIN:
-                break
-    finally:
-        timer.process.kill()
-    batches.choose(precision, batch_ms, single_ms)
-    _log_choice(batches, precision, single_ms, batch_ms)
+    async def run(self, precision: Precision) -> None:
+        """Measure the gain of each candidate, let the batches choose, and log what was chosen.
+
+        Raises: ModelLoadError, TimeoutError, OSError.
+        """
+        gains: dict[Batch, float] = {}
+        first = (
+            sorted({min(self._rungs, key=lambda rung: abs(rung - near)) for near in FIRST_RUNGS}) if self._rungs else []
+        )
+        for rung in first:
+            gains.update(await self._gains(precision, rung))
+        if max(gains.values(), default=0) >= MIN_GAIN:
+            for rung in self._rungs:
+                if rung not in first:
+                    gains.update(await self._gains(precision, rung))
+        if gains:
+            self._batches.choose(precision, gains)
+            _log_choice(precision, gains, len(self._batches.chosen(precision)))
+
+    @property
+    def _rungs(self) -> tuple[int, ...]:
+        return self._batches.candidate_rungs
+
+    async def _gains(self, precision: Precision, rung: int) -> dict[Batch, float]:
+        """Fork a lane, measure one rung in it, and end the lane."""
+        timer = _CallTimer()
+        self.process = timer.process = (await self._fork(self._spec, timer, timer.on_end)).process
+        try:
+            best: dict[int, float] = {}
+            for _ in range(ROUNDS):
+                for windows in (1, *self._batches.sizes):
+                    cpu_ms = await timer.time(WarmStep(precision, rung, windows))
+                    best[windows] = min(cpu_ms, best.get(windows, cpu_ms))
+        finally:
+            self.process = None
+            timer.process.kill()
+        return {Batch(rung, windows): windows * best[1] / best[windows] for windows in self._batches.sizes}
 
 
-async def _time_rung(timer: "_CallTimer", precision: Precision, rung: int, sizes: tuple[int, ...]) -> dict[int, float]:
-    """Return the shortest time of a call in milliseconds, by its number of windows."""
-    best: dict[int, float] = {}
-    for _ in range(ROUNDS):
-        for windows in (1, *sizes):
-            cost_ms = await timer.time(WarmStep(precision, rung, windows))
-            best[windows] = min(cost_ms, best.get(windows, cost_ms))
-    return best
-
-
-def _log_choice(
-    batches: Batches, precision: Precision, single_ms: dict[int, float], batch_ms: dict[Batch, float]
-) -> None:
-    gains = ", ".join(
-        f"{batch.windows} x {batch.rung} tokens {batch.windows * single_ms[batch.rung] / cost_ms:.2f}"
-        for batch, cost_ms in sorted(batch_ms.items())
-    )
-    chosen = batches.chosen(precision)
+def _log_choice(precision: Precision, gains: dict[Batch, float], shapes: int) -> None:
     log.info(
         "%s runs %s. Speed of several windows in one call, as a multiple of one at a time: %s",
         precision,
-        f"waiting windows together, in {len(chosen)} shapes" if chosen else "one window at a time",
-        gains,
+        f"waiting windows together, in {shapes} shapes" if shapes else "one window at a time",
+        ", ".join(f"{batch.windows} x {batch.rung} tokens {gain:.2f}" for batch, gain in sorted(gains.items())),
     )
 
 
@@ -87,24 +91,24 @@ class _CallTimer:
     process: LaneProcess
 
     def __init__(self) -> None:
-        self._cost_ms: asyncio.Future[float] | None = None
+        self._cpu_ms: asyncio.Future[float] | None = None
         self._has_ended = False
 
     async def time(self, step: WarmStep) -> float:
-        """Run one shape, and return the milliseconds of a call.
+        """Run one shape, and return the milliseconds of CPU time of a call.
 
         Raises: WarmupFailed, TimeoutError.
         """
-        self._cost_ms = asyncio.get_running_loop().create_future()
+        self._cpu_ms = asyncio.get_running_loop().create_future()
         if self._has_ended:
             raise WarmupFailed("the lane that measured batches has ended")
         self.process.warm(step)
         async with asyncio.timeout(LIMIT_SECONDS):
-            return await self._cost_ms
+            return await self._cpu_ms
 
-    def on_warm(self, _: LaneProcess, cost_ms: float) -> None:
-        if self._cost_ms and not self._cost_ms.done():
-            self._cost_ms.set_result(cost_ms)
+    def on_warm(self, _: LaneProcess, warmed: Warmed) -> None:
+        if self._cpu_ms and not self._cpu_ms.done():
+            self._cpu_ms.set_result(warmed.cpu_ms)
 
     def on_failure(self, _: LaneProcess, reason: str) -> None:
         self._fail(reason)
@@ -117,5 +121,5 @@ class _CallTimer:
         self._fail("the lane that measured batches has ended")
 
     def _fail(self, reason: str) -> None:
-        if self._cost_ms and not self._cost_ms.done():
-            self._cost_ms.set_exception(WarmupFailed(reason))
+        if self._cpu_ms and not self._cpu_ms.done():
+            self._cpu_ms.set_exception(WarmupFailed(reason))

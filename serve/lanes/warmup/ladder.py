@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from model_loader.errors import ModelLoadError, WarmupFailed
 from model_loader.ladder import WarmStep
-from serve.lanes.batches.measure import measure_batches
-from serve.lanes.lane import Lane
+from serve.lanes.batches.measure import BatchMeasurement
+from serve.lanes.lane import Lane, LaneProcess
 from serve.lanes.plan import LaneKind
 from serve.lanes.pool import LanePool
 from serve.lanes.warmup.zygote import WarmZygote
@@ -29,6 +29,8 @@ class LadderWarmer:
         self._pool = pool
         self._zygote = zygote
         self._renew = renew
+        core = next(lane.spec for lane in pool.lanes if lane.spec.kind is LaneKind.NARROW)
+        self._measurement = BatchMeasurement(pool.batches, zygote.fork, core)
         self._fresh = 0  # shapes warmed in the zygote since the lanes of one core were renewed
         self._has_measured = False  # whether batches pay
 
@@ -37,6 +39,11 @@ class LadderWarmer:
         """Whether every planned rung and every batch that pays is warm on every lane."""
         return self._has_all_rungs and self._has_measured and all(map(self._has_batches, self._pool.lanes))
 
+    @property
+    def measuring(self) -> LaneProcess | None:
+        """The process that measures batches now, if there is one."""
+        return self._measurement.process
+
     async def run(self) -> None:
         """Warm shape after shape until all are warm on every lane."""
         lost = 0
@@ -44,10 +51,11 @@ class LadderWarmer:
             try:
                 if step:
                     await self._warm(step)
-                elif self._has_all_rungs and not self._has_measured:
+                elif not self._has_measured:
                     await self._measure()
-                else:  # the wide lanes warm their own rungs when no window waits
+                else:  # the wide lanes warm their own rungs when no window waits; a lane that was lost comes back
                     await asyncio.sleep(WARM_POLL_SECONDS)
+                    await self._renew()
             except ZygoteEnded as error:
                 lost += 1
                 if lost == MAX_ZYGOTES_LOST:
@@ -81,10 +89,9 @@ class LadderWarmer:
 
         Raises: ZygoteEnded.
         """
-        spec = next(lane.spec for lane in self._pool.lanes if lane.spec.kind is LaneKind.NARROW)
         for precision in self._pool.precisions.accepted:
             try:
-                await measure_batches(self._pool.batches, precision, self._zygote.fork, spec)
+                await self._measurement.run(precision)
             except ZygoteEnded:
                 raise
             except (ModelLoadError, TimeoutError, OSError) as error:

@@ -74,6 +74,7 @@ async function answer(question, context, signal) {
   let served;
   try {
     served = await describeServer(signal);
+    if (served.precisions.length === 0) throw Object.assign(new Error("no precision is served"), { type: "not_ready" });
   } catch (error) {
     const failed = new AnswerCard(question, ["No answer"], hooks);
     byId("answers").prepend(failed.root);

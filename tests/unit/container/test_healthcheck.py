@@ -49,6 +49,14 @@ def test_the_exit_code_is_1_if_nothing_listens(monkeypatch: pytest.MonkeyPatch) 
         assert healthcheck.main() == 1
 
 
+def test_no_proxy_is_asked(server: http.server.HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.ping_status = 200  # type: ignore[attr-defined]
+    with socket.socket() as bound:  # nothing listens at the proxy
+        bound.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{bound.getsockname()[1]}")
+        assert healthcheck.main() == 0
+
+
 @pytest.mark.parametrize(("is_exempt", "authorization"), [("true", None), ("false", "Bearer first-of-two-keys")])
 def test_a_ping_that_needs_a_key_gets_one(
     server: http.server.HTTPServer,

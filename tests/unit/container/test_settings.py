@@ -170,6 +170,23 @@ def test_a_variable_sets_its_field_and_no_other(
     assert value != defaults[field]
 
 
+def test_the_open_path_of_health_checks_cannot_answer_questions_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("AIP_HEALTH_ROUTE", "AIP_PREDICT_ROUTE"):
+        monkeypatch.setenv(variable, "/v1/endpoints/7")
+    with pytest.raises(
+        SettingsError, match="AIP_PREDICT_ROUTE='/v1/endpoints/7': must be another path than AIP_HEALTH_ROUTE"
+    ):
+        Settings.from_env()
+
+
+@pytest.mark.parametrize("path", ["/v1/models/bert-qa:predict", "/modelserver", "/documents"])
+def test_a_platform_may_choose_a_path_that_the_server_has_for_this_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setenv("AIP_PREDICT_ROUTE", path)
+    assert Settings.from_env().predict_route == path
+
+
 def test_every_variable_has_a_row_in_these_tests() -> None:
     assert {row[0] for row in GOOD} == {name for field in Settings.model_fields for name in variable_names(field)}
 

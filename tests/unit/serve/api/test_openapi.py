@@ -104,9 +104,11 @@ def test_only_a_server_with_keys_describes_them(app: Starlette, request: pytest.
 def test_no_platform_can_choose_a_route_that_the_server_uses_otherwise(app: Starlette) -> None:
     paths = {route.path_format if isinstance(route, Route) else "/static-offline-docs" for route in app.routes}
     for path in sorted(paths - {*HEALTH_ROUTES, *ANSWERING_ROUTES}):
-        for check_route in (health_route, predict_route):
-            with pytest.raises(ValueError, match="must be a path"):
-                check_route(path.replace("{model_name}", "m"))
+        named = path.replace("{model_name}", "m").replace("{path:path}", "page.js")
+        with pytest.raises(ValueError, match="must be a path"):
+            health_route(named)
+        with pytest.raises(ValueError, match="must be a path"):
+            predict_route(named, model_name="another")
 
 
 def test_the_description_is_valid(app: Starlette) -> None:

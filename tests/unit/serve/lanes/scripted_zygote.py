@@ -77,7 +77,8 @@ def warmed(body: bytes, cold: set[str]) -> bytes:
     step = wire.parse_warm(body)
     if step.precision in cold and step.rung == COLD_RUNG:
         return wire.json_frame(FrameKind.FAILED, error=f"{step.precision} cannot run {step.rung} tokens")
-    return wire.json_frame(FrameKind.WARMED, cost_ms=call_ms(step.windows), fused_groups=0)
+    cost_ms = call_ms(step.windows)
+    return wire.json_frame(FrameKind.WARMED, cost_ms=cost_ms, cpu_ms=cost_ms, fused_groups=0)
 
 
 def call_ms(windows: int) -> float:

@@ -36,6 +36,32 @@ def test_two_cores_have_a_lane_each_and_a_wide_one_over_both() -> None:
     assert (made.parallel, made.rung_step) == (2, 16)
 
 
+def test_all_batches_fit_into_enough_memory() -> None:
+    made = plan(box(2))
+    assert (made.max_batch_windows, made.batch_shapes) == (None, 12)
+    assert made.batch_mb > 0
+
+
+def test_batches_get_the_memory_that_the_lanes_leave() -> None:
+    least = plan(box(2)).memory_mb
+    shapes = [plan(box(2), least + more).batch_shapes for more in (0, 200, 400, 600, 2000)]
+    assert shapes[0] == 0
+    assert shapes == sorted(shapes)
+    assert shapes[-1] == 12
+    for more in (200, 400, 600):
+        made = plan(box(2), least + more)
+        assert made.memory_mb + made.batch_mb <= least + more
+
+
+def test_a_plan_without_batches_needs_no_memory_for_them() -> None:
+    made = plan(box(2), max_batch_windows=1)
+    assert (made.max_batch_windows, made.batch_shapes, made.batch_mb) == (1, 0, 0)
+
+
+def test_larger_batches_take_more_memory() -> None:
+    assert plan(box(2), max_batch_windows=16).batch_mb > 2 * plan(box(2), max_batch_windows=4).batch_mb
+
+
 def test_eight_cores_have_eight_narrow_lanes_and_one_wide() -> None:
     made = plan(box(8))
     assert made.parallel == 8

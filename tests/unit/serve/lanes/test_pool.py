@@ -185,14 +185,15 @@ def test_a_window_that_kills_two_lanes_fails_and_harms_no_other(play: Play) -> N
 
 def test_a_lane_that_hangs_is_replaced_and_its_window_tried_once_more(play: Play) -> None:
     async def scenario(lanes: Lanes) -> None:
-        (job,) = lanes.pool.submit(Ticket(), "INT8", [window(HANG)])
+        ticket = Ticket()
+        (job,) = lanes.pool.submit(ticket, "INT8", [window(HANG)])
         hung = next(each for each in lanes.pool.lanes if each.jobs)
         assert hung.process is not None
         pid = hung.process.pid
         await until(lambda: job.attempts == 2)
         await until(lambda: hung.process is not None and hung.process.pid != pid)
         await until(lambda: not os.path.exists(f"/proc/{pid}"))
-        lanes.pool.drop(hung.tickets[0], {job})
+        lanes.pool.drop(ticket, {job})
 
     play(scenario, NARROW)
 

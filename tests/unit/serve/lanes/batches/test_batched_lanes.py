@@ -6,14 +6,13 @@ On these lanes, each further window of a call takes a quarter of the time of the
 import asyncio
 import os
 import signal
-from dataclasses import replace
 
 import pytest
 
 from container.precision import Precision
 from model_loader.ladder import Batch
 from serve.errors import InferenceFailed
-from serve.lanes.batches.measure import measure_batches
+from serve.lanes.batches.measure import BatchMeasurement
 from serve.lanes.core_arbiter import CoreArbiter
 from serve.lanes.fair_queue import Job, Ticket
 from serve.lanes.plan import LaneSpec, Plan
@@ -140,13 +139,42 @@ def test_wide_lanes_and_the_guard_take_single_windows() -> None:
     play(scenario, *NARROW, WIDE, GUARD)
 
 
+def test_a_long_window_waits_for_a_turn_of_each_other_request_and_no_longer() -> None:
+    async def scenario(lanes: Lanes) -> None:
+        (slow,) = submit(lanes.pool, SLOW)
+        many = lanes.pool.submit(Ticket(), "INT8", [window(*[each] * 20) for each in range(1, 41)])
+        (long,) = submit(lanes.pool, 50, tokens=64)
+        await results([slow, *many, long])
+        assert sum(job.started_at < long.started_at for job in many) <= 8  # a turn of 4, and those that share its calls
+
+    play(scenario, *ONE)
+
+
+def test_a_window_is_not_overtaken_for_ever_by_batches_of_later_requests() -> None:
+    async def scenario(lanes: Lanes) -> None:
+        (slow,) = submit(lanes.pool, SLOW)
+        first = submit(lanes.pool, 1, 2, 3)
+        (long,) = submit(lanes.pool, 50, tokens=64)
+        waiting = set(first)
+        number = 100
+        while not long.result.done():
+            done, _ = await asyncio.wait([job.result for job in waiting], return_when=asyncio.FIRST_COMPLETED)
+            waiting = {job for job in waiting if job.result not in done}
+            waiting |= set(submit(lanes.pool, *range(number, number + len(done))))
+            number += len(done)
+            assert number < 120
+        await results([slow, *waiting])
+
+    play(scenario, *ONE)
+
+
 def test_windows_of_a_lost_lane_run_again_and_alone() -> None:
     async def scenario(lanes: Lanes) -> None:
         slow, *jobs = submit(lanes.pool, SLOW, 1, CRASH, 2, 3)
         assert await results([slow, jobs[0], *jobs[2:]]) == [SLOW, 1, 2, 3]
         with pytest.raises(InferenceFailed, match="two lanes were lost while they ran the same window"):
             await jobs[1].result
-        assert [job.attempts for job in jobs] == [2, 2, 2, 2]
+        assert [(job.attempts, job.lanes_lost) for job in jobs] == [(2, 1), (2, 2), (2, 1), (2, 1)]
         assert calls_of(lanes) == {}  # no call with several windows has ended
 
     play(scenario, *ONE)
@@ -221,9 +249,33 @@ def test_a_precision_that_cannot_be_measured_runs_one_window_at_a_time(caplog: p
             await lanes.bring_up(model_file(path=COLD_FILE))
             fork = lanes.supervisor._zygote.fork
             with pytest.raises(Exception, match="INT8 cannot run 32 tokens"):
-                await measure_batches(lanes.pool.batches, "INT8", fork, replace(ONE[0]))
+                await BatchMeasurement(lanes.pool.batches, fork, ONE[0]).run("INT8")
             assert lanes.pool.batches.chosen("INT8") == []
         finally:
+            await lanes.supervisor.close()
+
+    asyncio.run(scene())
+
+
+def test_a_server_that_is_busy_from_its_start_measures_batches_all_the_same() -> None:
+    async def ask_on(pool: LanePool) -> None:
+        while True:
+            (job,) = submit(pool, 1)
+            await job.result
+
+    async def scene() -> None:
+        lanes = batched(*NARROW, WIDE)
+        lanes.pool.open()
+        clients = []
+        try:
+            async with asyncio.timeout(30):
+                await lanes.bring_up(model_file())
+                clients = [asyncio.create_task(ask_on(lanes.pool)) for _ in range(6)]
+                lanes.supervisor.complete()
+                await until(lambda: bool(calls_of(lanes)))
+        finally:
+            for each in clients:
+                each.cancel()
             await lanes.supervisor.close()
 
     asyncio.run(scene())

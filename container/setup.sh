@@ -1,0 +1,29 @@
+#!/bin/sh
+# Creates the virtual environment VENV from the pinned requirements. It says first what it will download, and goes on
+# where an interrupted run has stopped. `make setup` runs it with PYTHON, VENV and TORCH_INDEX_URL.
+set -eu
+cd "$(dirname "$0")/.."
+sh container/check_platform.sh
+
+if [ -n "${TORCH_INDEX_URL:-}" ]; then
+  echo "Set-up, once: torch comes from $TORCH_INDEX_URL."
+else
+  echo "Set-up, once: downloads about 4.2 GB, and $VENV will take 8 GB, because torch brings CUDA's libraries."
+  echo "PyTorch's CPU wheels work as well and save 6 GB. To use them, stop with Ctrl-C and add to the command:"
+  echo "  TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu"
+fi
+
+# Changed requirements need a new environment. One that an interruption has left incomplete is completed.
+if [ -e "$VENV/ready" ]; then
+  rm -r "$VENV"
+fi
+"$PYTHON" -m venv "$VENV"
+pip="$VENV/bin/python -m pip install --disable-pip-version-check"
+
+echo "Step 1 of 2: torch"
+$pip ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "$(grep ^torch container/requirements-torch.txt)"
+echo "Step 2 of 2: everything else"
+$pip -r container/requirements-torch.txt -r container/requirements.txt -r container/requirements-dev.txt \
+  -c container/constraints.txt
+touch "$VENV/ready"
+echo "Set-up is complete."
