@@ -31,9 +31,9 @@ EXIT_SOME_REFUSED = 3
 def main() -> None:
     """Ask each question, and print its answer. Of a file, a question that is refused does not end the run."""
     given = parse_arguments(sys.argv[1:], __doc__)
-    ask: Ask = (
-        EndpointClient(given.endpoint, given.region, given.variant) if given.endpoint else ServerClient(given.url)
-    )
+    ask: Ask = ServerClient(given.url)
+    if given.endpoint:
+        ask = EndpointClient(given.endpoint, given.region, given.variant).for_model(given.target_model)
     questions = _questions(given)
     refused: dict[str, int] = {}
     for example in questions:

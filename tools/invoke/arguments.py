@@ -26,6 +26,12 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
     )
     add_source(parser, default_url=DEFAULT_URL)
     add("--variant", help="the endpoint's variant to ask (default: chosen by the traffic's weights)")
+    add(
+        "--target-model",
+        default="",
+        metavar="NAME",
+        help="the artifact to ask on a multi-model endpoint, such as demo-0123456789ab.tar.gz",
+    )
     add("--precision", type=str.upper, choices=PRECISIONS, help="the precision to ask for (default: the fastest)")
     add("--top-k", type=whole_number, default=1, metavar="N", help="how many answers to return (default: 1)")
     add_limit(parser)
@@ -33,4 +39,6 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
     given = parser.parse_args(arguments)
     if given.question is not None and given.context is None and given.context_file is None:
         parser.error("--question needs --context or --context-file")
+    if given.target_model and not given.endpoint:
+        parser.error("--target-model needs --endpoint, because only an endpoint of SageMaker has several artifacts")
     return given
