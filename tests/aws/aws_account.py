@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,6 +37,8 @@ from tools.remote.aws import Aws
 from tools.remote.client import instance_types_of
 
 INSTANCE = "ml.c5.2xlarge"  # moto does not know ml.c6i
+BATCH_BUCKETS = ("questions", "answers")  # the user's own, for the files of a batch job
+BATCH = {"mode": "batch", "batch_input": "s3://questions/x", "batch_output": "s3://answers/y"}
 SCALED = {"max_instances": 3, "scale_target": 700, "rollback_alarm": True}
 _REGISTER = ApplicationAutoScalingResponse.register_scalable_target
 _CREATE_MODEL = SageMakerResponse.create_model
@@ -121,9 +123,9 @@ def _update_endpoint(self: Any) -> ActionResult:
     return ActionResult({"EndpointArn": endpoint.arn})
 
 
-def _check_variants(self: Any, production_variants: list[dict[str, Any]]) -> None:
-    """Check the variants of CreateEndpointConfig. moto does not know instance pools."""
-    _CHECK_VARIANTS(self, [variant for variant in production_variants if "InstancePools" not in variant])
+def _check_variants(self: Any, production_variants: list[dict[str, Any]] | None) -> None:
+    """Check the variants of CreateEndpointConfig, which CloudFormation may leave out. moto knows no instance pools."""
+    _CHECK_VARIANTS(self, [variant for variant in production_variants or () if "InstancePools" not in variant])
 
 
 def _register(self: Any) -> str:
@@ -193,13 +195,13 @@ def enter(moto: str, runtime: str, patch: pytest.MonkeyPatch) -> None:
 
 
 def inventory() -> dict[str, list[str]]:
-    """List the names of everything in the account."""
+    """List the names of everything in the account, except for the user's own files of a batch job."""
 
     def client(name: str) -> Any:
         return boto3.client(name, REGION)
 
     sagemaker, s3 = client("sagemaker"), client("s3")
-    buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    buckets = [one["Name"] for one in s3.list_buckets()["Buckets"] if one["Name"] not in BATCH_BUCKETS]
     objects = [one["Key"] for name in buckets for one in s3.list_objects_v2(Bucket=name).get("Contents", [])]
     targets = client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")
     return {
@@ -231,8 +233,7 @@ def make_deployment(
 
     The caller has the permissions of the guide, and AWS's refusals are those of refusals.py.
     """
-    defaults = {"region": REGION, "model_dir": artifact, "engine": "engine", "instance": INSTANCE}
-    config = DeploymentConfig(**{**defaults, **values})
+    config = DeploymentConfig(**complete_values(artifact, values))
     report = (lines if lines is not None else []).append
     statements = statements_for(config)
 
@@ -243,6 +244,20 @@ def make_deployment(
     session = session or boto3.Session(region_name=REGION)
     watched = watch(session, see)
     return Deployment(Aws(REGION, config.overrides, watched), config, report)
+
+
+def complete_values(artifact: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a configuration with those that all tests share. A batch job gets its files."""
+    defaults = {"region": REGION, "model_dir": artifact, "engine": "engine", "instance": INSTANCE}
+    if "instance_pools" in values or values.get("mode") == "serverless":
+        del defaults["instance"]
+    if values.get("mode") == "batch":
+        s3 = boto3.client("s3", REGION)
+        for bucket in BATCH_BUCKETS:
+            with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+                s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_object(Bucket="questions", Key="x/1.jsonl", Body=b"{}")
+    return {**defaults, **values}
 
 
 def remove_all(deployment: Deployment) -> None:

@@ -12,7 +12,10 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text()
 (_POLICY, *_FURTHER) = re.findall(r"```json\n(.*?)```", GUIDE, re.DOTALL)
 # The placeholder in a further statement of the guide, and the field of the configuration that replaces it.
 # A statement about EC2 has none.
-OPTIONS = {"MY-BUCKET": "bucket", "MY-KEY-ARN": "kms_key", "ec2:DescribeSubnets": "subnets"}
+OPTIONS = {
+    "MY-BUCKET": "bucket", "MY-KEY-ARN": "kms_key", "ec2:DescribeSubnets": "subnets", "MY-ROLE-ARN": "role_arn",
+    "INPUT-BUCKET": "batch_input", "OUTPUT-BUCKET": "batch_output",
+}  # fmt: skip
 
 
 def main_statements() -> list[dict[str, Any]]:
@@ -36,9 +39,14 @@ def statements_for(config: DeploymentConfig) -> list[dict[str, Any]]:
     for further in further_statements():
         text = json.dumps(further).replace("111122223333", ACCOUNT).replace("bert-qa", config.name)
         options = [option for option in OPTIONS if option in text]
-        values = [str(getattr(config, OPTIONS[option])) for option in options]
+        values = [_value(str(getattr(config, OPTIONS[option]))) for option in options]
         if all(values):
             for option, value in zip(options, values, strict=True):
                 text = text if option.startswith("ec2:") else text.replace(option, value)
             statements.append(json.loads(text))
     return statements
+
+
+def _value(text: str) -> str:
+    """Return what replaces a placeholder: of a prefix in S3, the bucket."""
+    return text.removeprefix("s3://").partition("/")[0] if text.startswith("s3://") else text

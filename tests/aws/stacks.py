@@ -114,7 +114,9 @@ def make_config(model_dir: Path, **values: Any) -> DeploymentConfig:
     (model_dir / "tokenizer.json").write_text("{}")
     (model_dir / "model_int8.pt").write_bytes(b"int8")
     uri = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/bert-qa:{contract.VERSION}"
-    fixed = {"region": REGION, "instance": INSTANCE, "bucket": "models", "image_uri": uri, "model_dir": model_dir}
+    fixed = {"region": REGION, "bucket": "models", "image_uri": uri, "model_dir": model_dir}
+    if "instance_pools" not in values:
+        fixed["instance"] = INSTANCE
     return DeploymentConfig(**{**fixed, "environment": {"PRECISIONS": "INT8"}, **values})
 
 

@@ -193,6 +193,25 @@ def test_the_packaging_commands_give_the_same_bytes_and_a_valid_key(tmp_path: Pa
     assert {"./model_int8.pt", "./tokenizer.json"} <= set(listed.stdout.split())
 
 
+def test_the_push_commands_take_the_name_of_the_repository_from_ecr(tmp_path: Path) -> None:
+    """`aws configure get region` prints nothing if only an environment variable names the region."""
+    uri = "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn/bert-qa"
+    (tmp_path / "bin").mkdir()
+    for command, line in (
+        ("aws", f"case $* in *describe-repositories*) echo {uri} ;; esac"),
+        ("docker", ""),
+        ("make", ""),
+    ):
+        (tmp_path / "bin" / command).write_text(f'#!/bin/sh\necho "{command} $@" >> {tmp_path}/calls\n{line}\n')
+        (tmp_path / "bin" / command).chmod(0o755)
+    push = [line for line in commands_in_comment(STACK) if "ecr" in line or "REPOSITORY" in line]
+    environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-euc", "\n".join(push)], env=environment, check=True)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert calls[-2:] == [f"make image IMAGE={uri}:0.1.0 CONTAINER_ENGINE=docker", f"docker push {uri}:0.1.0"]
+    assert f"docker login --username AWS --password-stdin {uri.partition('/')[0]}" in calls
+
+
 def test_the_deploy_command_gives_every_parameter_without_a_default() -> None:
     (deploy,) = (line for line in commands_in_comment(STACK) if line.startswith("aws cloudformation deploy"))
     given = re.findall(r"(\w+)=", deploy.partition("--parameter-overrides")[2])

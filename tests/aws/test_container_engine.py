@@ -63,7 +63,7 @@ def test_a_pushed_image_can_be_pulled_by_its_digest(engine: ContainerEngine, reg
     assert registry.tags("bert-qa") == ["one"]
     pushed = f"{registry.host}/bert-qa@{registry.digest('bert-qa', 'one')}"
     image_id = engine.image_id(image)
-    command(engine, "rmi", f"{registry.host}/bert-qa:one", image)
+    command(engine, "rmi", image)
     with temporary_login(registry.host, USER, PASSWORD) as environment:
         subprocess.run([engine.command, "pull", pushed], capture_output=True, check=True, env=environment)
     assert engine.image_id(pushed) == image_id
@@ -105,6 +105,32 @@ def test_make_image_uses_the_options_that_the_engine_has(
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert expected in " ".join(done.stdout.split())
+
+
+def test_a_push_leaves_no_further_name_on_the_image(engine: ContainerEngine, registry: Registry, image: str) -> None:
+    uri, before = f"{registry.host}/bert-qa:one", engine._names(image)
+    engine.push(image, uri, user=USER, password=PASSWORD)
+    assert engine._names(image) == before
+    with pytest.raises(ToolError, match=r"push .* failed"):
+        engine.push(image, uri, user=USER, password="wrong horse")
+    assert engine._names(image) == before
+
+
+def test_a_push_to_a_registry_that_does_not_answer_leaves_no_further_name(engine: ContainerEngine, image: str) -> None:
+    before = engine._names(image)
+    assert len(before) == 1
+    with pytest.raises(ToolError, match=r"push .* failed"):
+        engine.push(image, "localhost:1/bert-qa:one")
+    assert engine._names(image) == before
+
+
+def test_a_push_keeps_an_image_without_another_name(engine: ContainerEngine, registry: Registry, image: str) -> None:
+    identifier = engine.image_id(image)
+    command(engine, "tag", image, f"{registry.host}/bert-qa:named")
+    command(engine, "rmi", image)
+    engine.push(identifier, f"{registry.host}/bert-qa:named", user=USER, password=PASSWORD)
+    assert engine.image_id(identifier) == identifier
+    command(engine, "rmi", f"{registry.host}/bert-qa:named")
 
 
 def test_a_second_push_changes_nothing(engine: ContainerEngine, registry: Registry, image: str) -> None:

@@ -154,7 +154,7 @@ def test_up_refuses_a_name_that_somebody_else_uses(artifact: Path) -> None:
         {"mode": "serverless"},
         {"traffic": "INT8=90,FP32=10", "max_instances": 2, "scale_by": "concurrency", "scale_target": 4},
         {"uncompressed": True, "tags": {"team": "search"}},
-        {"mode": "batch", "batch_input": "s3://in/x", "batch_output": "s3://out/y"},
+        {"mode": "batch", "batch_input": "s3://questions/x", "batch_output": "s3://answers/y"},
         {"overrides": {"CreateEndpointConfig": {"MetricsConfig": {"EnableEnhancedMetrics": True}}}},
     ],
     ids=["async", "serverless", "two variants", "uncompressed", "batch", "overrides"],

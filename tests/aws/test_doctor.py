@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from tests.aws import aws_account, scripted_aws
-from tests.aws.aws_account import INSTANCE, REGION, make_deployment
+from tests.aws.aws_account import INSTANCE, REGION, complete_values, make_deployment
 from tests.aws.guide_policy import statements_for
 from tests.aws.iam import Need, is_allowed
 from tools.deploy import __main__ as command
@@ -80,8 +80,7 @@ def examine(
     with scripted_aws.running(answers) as (url, received):
         patch.setenv("AWS_ENDPOINT_URL", url)
         session = boto3.Session(region_name=REGION)
-        defaults = {"region": REGION, "model_dir": artifact, "engine": "engine", "instance": INSTANCE}
-        config = DeploymentConfig(**{**defaults, **values})
+        config = DeploymentConfig(**complete_values(artifact, values))
         command.doctor(Deployment(Aws(REGION, session=session), config, print))
     return received
 
@@ -154,6 +153,8 @@ def test_doctor_says_what_it_cannot_know_if_aws_does_not_answer_it(
     shown = capsys.readouterr().out
     assert "No check failed" in shown
     assert "Traceback" not in shown
+    assert shown.count("the answer was not one of AWS. Is AWS_ENDPOINT_URL set") == 2
+    assert "<html" not in shown.lower()
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_doctor_says_what_it_cannot_know_if_aws_does_not_answer_it(
         {},
         {"mode": "async", "scale_to_zero": True, "scale_target": 5},
         {"mode": "serverless"},
-        {"mode": "batch", "batch_input": "s3://in/x", "batch_output": "s3://out/y"},
+        {"mode": "batch", "batch_input": "s3://questions/x", "batch_output": "s3://answers/y"},
         {"rollback_alarm": True, "max_instances": 3, "scale_target": 700},
         {"subnets": "subnet-1,subnet-2", "security_groups": "sg-1"},
         {"bucket": "theirs"},

@@ -1,5 +1,6 @@
 """A multi-model endpoint: its models are added, asked by name, and removed, with a real server behind it."""
 
+import shlex
 from pathlib import Path
 
 import boto3
@@ -7,10 +8,12 @@ import pytest
 
 from tests.aws import aws_account, multi_model_runtime
 from tests.aws.aws_account import REGION, inventory, make_deployment, remove_all
+from tools.deploy import __main__ as command
 from tools.deploy import commands
-from tools.deploy.__main__ import status
 from tools.deploy.config import read_config
+from tools.deploy.output import question_command
 from tools.errors import ToolError
+from tools.invoke.__main__ import main as ask
 from tools.local_server import LocalServer
 
 
@@ -45,10 +48,18 @@ def test_models_are_added_asked_and_removed(
         container = boto3.client("sagemaker", REGION).describe_model(ModelName=model)["PrimaryContainer"]
         assert container["ModelDataUrl"].endswith("/bert-qa/models/")
 
-        status(second)
+        monkeypatch.setattr("sys.argv", ["invoke", *shlex.split(question_command(first))[3:]])
+        ask()
+        assert "[Zoë Müller]" in capsys.readouterr().out
+        assert runtime.targets == [*names, names[0]]
+
+        without_mode = make_deployment(other)
+        command.status(without_mode)
         shown = capsys.readouterr().out
-        assert all(f"model {name}" in shown for name in names)
-        commands.remove_model(second, names[0])
+        assert all(f"artifact {name}" in shown for name in names)
+        assert f"SageMaker model {model}" in shown
+        command.remove_model(without_mode, names[0])
+        assert f"{names[0]} is removed from S3. Instances" in capsys.readouterr().out
         assert [key.rpartition("/")[2] for key in inventory()["objects"]] == [names[1]]
         with pytest.raises(ToolError, match=f"name one of {names[1]} with --target-model"):
             commands.remove_model(second, "nothing.tar.gz")

@@ -98,7 +98,7 @@ def test_subnets_in_one_zone_are_refused_before_anything_is_created(artifact: Pa
 
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(
-    "values", [{"mode": "async"}, {"mode": "batch", "batch_input": "s3://i/x", "batch_output": "s3://o"}]
+    "values", [{"mode": "async"}, {"mode": "batch", "batch_input": "s3://questions/x", "batch_output": "s3://answers"}]
 )
 def test_a_key_encrypts_the_answers_in_s3(artifact: Path, values: dict[str, str]) -> None:
     key = boto3.client("kms", REGION).create_key()["KeyMetadata"]["Arn"]
@@ -119,14 +119,14 @@ def test_a_key_encrypts_the_answers_in_s3(artifact: Path, values: dict[str, str]
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"subnets": "subnet-1,subnet-2"}, "both subnets and security_groups"),
+        ({"subnets": "subnet-1,subnet-2"}, "both --subnets and --security-groups"),
         ({"subnets": "subnet-1", "security_groups": "sg-1"}, "at least two subnets"),
         ({"mode": "serverless", "kms_key": KEY}, "serverless"),
         ({"mode": "serverless", "subnets": "a,b", "security_groups": "c"}, "serverless"),
         ({"mode": "async", "capture_percent": 5}, "realtime"),
         ({"kms_key": KEY, "instance": "ml.c6id.large"}, "local disk"),
         ({"kms_key": KEY, "instance": "ml.m5d.large"}, "local disk"),
-        ({"kms_key": "alias/mine"}, "kms_key"),
+        ({"kms_key": "alias/mine"}, "--kms-key alias/mine: must be the ARN of a key.*describe-key"),
     ],
 )
 def test_values_that_aws_refuses_are_refused_first(values: dict[str, Any], words: str) -> None:

@@ -42,7 +42,7 @@ MODES: list[dict[str, Any]] = [
     {"traffic": "INT8=50,FP32=50", **SCALED},
     {"mode": "async", "scale_to_zero": True, "scale_target": 5},
     {"mode": "serverless"},
-    {"mode": "batch", "batch_input": "s3://in/x", "batch_output": "s3://out/y"},
+    {"mode": "batch", "batch_input": "s3://questions/x", "batch_output": "s3://answers/y"},
     {"bucket": "models-of-the-team"},
 ]
 
@@ -98,7 +98,11 @@ def test_the_policy_grants_nothing_on_names_that_do_not_begin_like_those_of_the_
     for statement in further_statements():
         actions = as_list(statement["Action"])
         if ANY in as_list(statement["Resource"]):  # AWS defines these actions without resources
-            assert set(actions) == {"ec2:DescribeSubnets", "ec2:DescribeNetworkInterfaces"}
+            assert set(actions) == {
+                "ec2:DescribeSubnets",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeNetworkInterfaces",
+            }
 
 
 @pytest.mark.usefixtures("account")

@@ -5,8 +5,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.sagemaker.models import FakeEndpointConfig
 
-from tests.aws import refusals
+from tests.aws import aws_account, refusals
 from tests.aws.aws_account import REGION
 from tests.aws.recording import watch
 
@@ -73,3 +74,8 @@ def test_a_request_that_aws_refuses_is_refused(
     client = watch(boto3.Session("x", "y"), refusals.check).client(service, REGION)
     with pytest.raises(ClientError, match=words):
         getattr(client, operation)(**parameters)
+
+
+def test_a_configuration_without_variants_passes_the_check_of_instance_pools() -> None:
+    """CloudFormation gives None for what a template leaves out."""
+    aws_account._check_variants(FakeEndpointConfig.__new__(FakeEndpointConfig), None)

@@ -8,6 +8,7 @@ import pytest
 from moto.sagemaker.models import sagemaker_backends
 
 from tests.aws.aws_account import (
+    BATCH,
     REGION,
     SCALED,
     Recorder,
@@ -57,7 +58,7 @@ def test_another_mode_is_refused_before_anything_changes(artifact: Path) -> None
     commands.up(make_deployment(artifact))
     before = inventory()
     for mode in ("async", "serverless", "batch"):
-        other = make_deployment(artifact, mode=mode, batch_input="s3://in/x", batch_output="s3://out/y")
+        other = make_deployment(artifact, **(BATCH if mode == "batch" else {"mode": mode}))
         with pytest.raises(ToolError, match=f"bert-qa is realtime, and AWS cannot change that to {mode}"):
             commands.planned_changes(other)
         with pytest.raises(ToolError, match="step 1 of .*choose another --name"):
@@ -180,7 +181,7 @@ def test_the_role_keeps_the_permissions_that_a_rollback_needs(artifact: Path) ->
 def test_up_repeats_a_failed_batch_job_and_down_stops_a_running_one(
     artifact: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    values = {"mode": "batch", "batch_input": "s3://in/x", "batch_output": "s3://out/y"}
+    values = {"mode": "batch", "batch_input": "s3://questions/x", "batch_output": "s3://answers/y"}
     jobs = sagemaker_backends["123456789012"][REGION].transform_jobs
     commands.up(make_deployment(artifact, **values))
     commands.up(make_deployment(artifact, **values))
@@ -209,7 +210,7 @@ def test_a_role_can_have_a_path_which_stays(artifact: Path) -> None:
     assert model["ExecutionRoleArn"] == role["Arn"]
     assert {change for _, change in commands.planned_changes(deployment)} == {None, "ask the endpoint one question"}
     without_path = deployment.config.model_copy(update={"role_path": "/"})
-    with pytest.raises(ToolError, match="has the path /ml/qa/, which AWS cannot change to /: set role_path"):
+    with pytest.raises(ToolError, match="has the path /ml/qa/, which AWS cannot change to /: give --role-path /ml/qa/"):
         commands.planned_changes(Deployment(Aws(REGION), without_path, print))
     remove_all(deployment)
     assert inventory()["roles"] == []

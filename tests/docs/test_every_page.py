@@ -59,3 +59,11 @@ def test_commands_that_run_tests_select_some(page: Path) -> None:
             [sys.executable, "-m", *arguments, "--collect-only", "-q"], cwd=pages.ROOT, capture_output=True
         )
         assert run.returncode == 0, f"{command}: {run.stdout.decode()}"
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=pages.name_of)
+def test_rows_of_tables_stand_in_a_table(page: Path) -> None:
+    """A row after a paragraph is shown as text."""
+    lines = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL).splitlines()
+    for before, line in zip(["", *lines], lines, strict=False):
+        assert not line.startswith("| ") or not before.strip() or before.startswith("| "), line

@@ -163,7 +163,7 @@ def test_an_endpoint_that_is_not_asynchronous_is_named(bucket: Any) -> None:
 def test_async_needs_an_endpoint_without_a_variant(arguments: list[str]) -> None:
     done = run_tool("invoke", *QUESTION, *arguments)
     assert done.returncode == 2
-    assert "--async needs --endpoint, and no --variant" in done.stderr
+    assert "--async needs --endpoint, and neither --variant nor --target-model" in done.stderr
 
 
 def test_an_api_key_is_sent(demo_dir: Path, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ python -m tools.deploy doctor --config deploy.toml # says what would fail; chang
 python -m tools.deploy plan --config deploy.toml   # shows what up would change, and the price; changes nothing
 python -m tools.deploy up --config deploy.toml     # creates or updates the endpoint; after a failure, run it again
 python -m tools.deploy rollback                    # returns to the configuration before the present one
-python -m tools.deploy remove-model                # removes a model from a multi-model endpoint
-python -m tools.deploy status                      # lists what exists
+python -m tools.deploy remove-model                # removes an artifact from a multi-model endpoint
+python -m tools.deploy status                      # lists what exists, and all batch jobs
 python -m tools.deploy down                        # lists what up created, asks, and removes it
 """
 
@@ -15,19 +15,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from tools.deploy import commands
 from tools.deploy.config import TABLES, DeploymentConfig, example_config, read_config
 from tools.deploy.deployment import Deployment
 from tools.deploy.doctor.checks import run_checks
 from tools.deploy.hourly_cost import describe_cost
+from tools.deploy.output import CONSOLE, print_table, question_command
+from tools.deploy.steps.serving.first_question import FirstQuestionStep
 from tools.deploy.tags import OWNER_TAG
 from tools.errors import ToolError, run
 from tools.remote.aws import Aws
-
-CONSOLE = Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def main() -> None:
@@ -36,7 +33,8 @@ def main() -> None:
     if arguments.command == "example":
         print(example_config(), end="")
         return
-    config = read_config(arguments.config, _flags(arguments))
+    is_partial = arguments.command not in ("doctor", "plan", "up")
+    config = read_config(arguments.config, _flags(arguments), is_partial=is_partial)
     aws = Aws(config.region or None, config.overrides)
     config = config.model_copy(update={"region": aws.region})
     deployment = Deployment(aws, config, CONSOLE.print)
@@ -44,7 +42,7 @@ def main() -> None:
         case "down":
             down(deployment, is_confirmed=arguments.yes)
         case "remove-model":
-            commands.remove_model(deployment, arguments.target_model)
+            remove_model(deployment, arguments.target_model)
         case command:
             _COMMANDS[command](deployment)
 
@@ -54,49 +52,58 @@ def doctor(deployment: Deployment) -> None:
 
     Raises: ToolError if `up` would fail.
     """
-    table = Table("check", "result", "finding", title=f"{deployment.config.name} in {deployment.config.region}")
     findings = run_checks(deployment)
-    for finding in findings:
-        table.add_row(finding.check, finding.result, finding.text)
-    CONSOLE.print(table)
+    rows = [(finding.check, finding.result, finding.text) for finding in findings]
+    print_table(f"{deployment.config.name} in {deployment.config.region}", ("check", "result", "finding"), rows)
     if failed := [finding.check for finding in findings if finding.result == "fails"]:
         raise ToolError(f"`up` would fail: {', '.join(failed)}")
-    CONSOLE.print("No check failed.")
+    unknown = sum(finding.result == "unknown" for finding in findings)
+    CONSOLE.print(f"No check failed{f', and {unknown} could not be made' if unknown else ''}.")
 
 
 def plan(deployment: Deployment) -> None:
     """Print what `up` would change, and the price of an hour."""
     config = deployment.config
-    table = Table("step", "change", title=f"{config.name} in {config.region}, account {deployment.account}")
-    for title, change in commands.planned_changes(deployment):
-        table.add_row(title, change or "none")
-    CONSOLE.print(table)
+    changes = commands.planned_changes(deployment)
+    title = f"{config.name} in {config.region}, account {deployment.account}"
+    print_table(title, ("step", "change"), [(step, change or "none") for step, change in changes])
     CONSOLE.print(f"Cost: {describe_cost(config)}")
+    if not any(change for step, change in changes if step != FirstQuestionStep.title):
+        only = "; `up` would only ask the first question" if config.has_endpoint else ", and no job would start"
+        CONSOLE.print(f"Nothing would change{only}.")
 
 
 def up(deployment: Deployment) -> None:
-    """Create or update the deployment, and print the price of an hour and how to ask a question."""
+    """Create or update the deployment, and print the price of an hour, how to ask a question, and how to remove it."""
     config = deployment.config
     commands.up(deployment)
-    CONSOLE.print(f"{config.name} is up. Cost: {describe_cost(config)}")
+    if config.has_endpoint:
+        CONSOLE.print(f"{config.name} is up. Cost: {describe_cost(config)}")
+        CONSOLE.print(f"Ask a question: {question_command(deployment)}")
     if config.mode == "multi-model":
-        CONSOLE.print(f"Ask it with TargetModel={deployment.target_model}. `up` with another --model-dir adds a model.")
-    if config.mode in ("realtime", "serverless"):
-        CONSOLE.print(
-            f"Ask a question: python -m tools.invoke --endpoint {config.name} --region {config.region} "
-            "--question ... --context ..."
-        )
+        CONSOLE.print("`up` with another --model-dir adds an artifact.")
+    CONSOLE.print(f"Remove everything: {deployment.down_command}")
+
+
+def remove_model(deployment: Deployment, name: str) -> None:
+    """Remove an artifact from a multi-model endpoint, and say so."""
+    commands.remove_model(deployment, name)
+    CONSOLE.print(f"{name} is removed from S3. Instances that have loaded it may answer for some time.")
 
 
 def rollback(deployment: Deployment) -> None:
     """Return to the configuration before the present one, and say what the next `up` would do."""
     previous = commands.rollback(deployment)
-    CONSOLE.print(f"{deployment.config.name} runs {previous} again. The next `up` moves it to your configuration file.")
+    CONSOLE.print(
+        f"{deployment.config.name} runs {previous} again. Scaling and alarms are not part of a configuration and stay "
+        "as they are: `up` with your earlier file sets them. `up` with the present file moves the endpoint on again."
+    )
 
 
 def status(deployment: Deployment) -> None:
     """Print what exists, and the state of the endpoint or of the batch jobs."""
     resources = commands.existing_resources(deployment)
+    commands.add_notes(deployment, resources)
     if not resources:
         CONSOLE.print(f"No resource has {_owner_tag(deployment)}.")
     for resource in reversed(resources):
@@ -117,11 +124,11 @@ def down(deployment: Deployment, *, is_confirmed: bool) -> None:
             raise ToolError("down asks for confirmation: run it in a terminal, or give --yes")
         if CONSOLE.input("Remove them? [y/N] ").strip().lower() != "y":
             raise ToolError("nothing was removed")
-    commands.down(deployment, resources)
-    CONSOLE.print(
-        "All resources are removed. "
-        f"The logs stay in CloudWatch, in the group /aws/sagemaker/Endpoints/{deployment.config.name}."
-    )
+    groups = commands.log_groups(deployment, resources)
+    kept = commands.down(deployment, resources)
+    CONSOLE.print(f"Removed, except: {'; '.join(kept)}." if kept else "All resources are removed.")
+    if groups:
+        CONSOLE.print(f"The logs stay in CloudWatch, in {' and '.join(groups)}.")
 
 
 def _owner_tag(deployment: Deployment) -> str:
@@ -134,7 +141,9 @@ def _parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("command", choices=("example", *_COMMANDS, "remove-model", "down"))
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration in TOML; `example` prints one")
-    parser.add_argument("--target-model", default="", metavar="X", help="model for remove-model, as `status` lists it")
+    parser.add_argument(
+        "--target-model", default="", metavar="X", help="artifact for remove-model, as `status` lists it"
+    )
     parser.add_argument("--yes", action="store_true", help="down removes without a question")
     for name, field in DeploymentConfig.model_fields.items():
         if name in TABLES:

@@ -8,11 +8,12 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from container.validation.messages import message_of
 from tools.deploy.tags import OWNER_TAG
-from tools.deploy.value_rules import INSTANCE_TYPE, check_values
+from tools.deploy.values import messages, patterns
+from tools.deploy.values.prices import parse_prices
+from tools.deploy.values.rules import check_values
 from tools.deploy.variants import Variant, parse_traffic
 from tools.errors import ToolError
 from tools.remote.instance_prices import DEFAULT_INSTANCE
@@ -27,27 +28,29 @@ Mode = Literal["realtime", "async", "serverless", "batch", "multi-model"]
 class DeploymentConfig(BaseModel):
     """All choices of a deployment. The descriptions appear in `--help` and in the example file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), regex_engine="python-re")
 
     name: str = Field(
         "bert-qa",
-        pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$",
+        pattern=patterns.NAME,
         max_length=32,
         description="name of the deployment and of its endpoint; all other names begin with it",
     )
     region: str = Field("", description="AWS region (default: AWS_REGION, or the region of the AWS profile)")
     model_dir: Path = Field(Path("build/demo"), description="directory of the artifact, which `quantize` wrote")
     image: str = Field("bert-qa", description="local image that is pushed to ECR")
-    image_uri: str = Field("", description="image that is already in ECR; nothing is pushed")
-    engine: str = Field("", description="docker or podman (default: the first one that runs)")
-    role_arn: str = Field("", description="existing execution role; no role is created")
-    role_path: str = Field(
-        "/", pattern=r"^/([\w+=,.@-]+/)*$", description="path of the role that is created, as in /ml/"
+    image_uri: str = Field(
+        "", pattern=patterns.IMAGE_URI, description="image that is already in ECR; nothing is pushed"
     )
-    bucket: str = Field("", description="S3 bucket, created if it is missing (default: NAME-ACCOUNT-REGION)")
+    engine: str = Field("", description="docker or podman (default: the first one that runs)")
+    role_arn: str = Field("", pattern=patterns.ROLE_ARN, description="existing execution role; no role is created")
+    role_path: str = Field("/", pattern=patterns.ROLE_PATH, description="path of the role that is created, as in /ml/")
+    bucket: str = Field(
+        "", pattern=patterns.BUCKET, description="S3 bucket, created if it is missing (default: NAME-ACCOUNT-REGION)"
+    )
 
     mode: Mode = Field("realtime", description="realtime, async, serverless, batch or multi-model")
-    instance: str = Field(DEFAULT_INSTANCE, pattern=INSTANCE_TYPE, description="instance type")
+    instance: str = Field(DEFAULT_INSTANCE, pattern=patterns.INSTANCE_TYPE, description="instance type")
     instance_pools: str = Field(
         "",
         description="instead of instance, two to five types that AWS tries in this order, such as "
@@ -65,10 +68,10 @@ class DeploymentConfig(BaseModel):
         True, description="the container cannot reach any network; not available in serverless mode"
     )
     startup_seconds: int = Field(600, ge=60, le=3600, description="time limit until the container is ready")
-    dollars_per_hour: float | None = Field(
+    dollars_per_hour: str | None = Field(
         None,
-        gt=0,
-        description="price of one instance for an hour, if the default in tools/remote/instance_prices.py is not right",
+        description="price of one instance for an hour, or of each type as in ml.c7i.large=0.11,ml.c6i.large=0.10, "
+        "if the default in tools/remote/instance_prices.py is not right",
     )
 
     max_instances: int = Field(
@@ -93,14 +96,14 @@ class DeploymentConfig(BaseModel):
     # "Memory size in MB per serverless endpoint" is 3072 in a new account, by several public reports.
     memory_mb: int = Field(3072, ge=1024, le=6144, multiple_of=1024, description="memory of a serverless endpoint")
     max_concurrency: int = Field(5, ge=1, le=200, description="concurrent requests of a serverless endpoint")
-    batch_input: str = Field("", pattern=r"^$|^s3://", description="S3 prefix of the JSON Lines files for a batch job")
-    batch_output: str = Field("", pattern=r"^$|^s3://", description="S3 prefix for the answers of a batch job")
+    batch_input: str = Field(
+        "", pattern=patterns.S3_URI, description="S3 prefix of the JSON Lines files for a batch job"
+    )
+    batch_output: str = Field("", pattern=patterns.S3_URI, description="S3 prefix for the answers of a batch job")
 
     subnets: str = Field("", description="subnets of your VPC, two or more in different zones: subnet-1,subnet-2")
     security_groups: str = Field("", description="security groups in the VPC: sg-1,sg-2")
-    kms_key: str = Field(
-        "", pattern=r"^$|^arn:[a-z-]+:kms:.+:key/.+$", description="ARN of the KMS key for disks and stored answers"
-    )
+    kms_key: str = Field("", pattern=patterns.KEY_ARN, description="ARN of the KMS key for disks and stored answers")
     capture_percent: int = Field(
         0, ge=0, le=100, description="share of the requests and answers that AWS stores under s3://BUCKET/NAME/capture/"
     )
@@ -121,6 +124,15 @@ class DeploymentConfig(BaseModel):
         parse_traffic(text)
         return text
 
+    @field_validator("dollars_per_hour", mode="before")
+    @classmethod
+    def _prices_parse(cls, given: object) -> object:
+        if isinstance(given, (int, float)) and not isinstance(given, bool):  # the file may hold a number
+            given = f"{given:g}"
+        if isinstance(given, str):
+            parse_prices(given)
+        return given
+
     @field_validator("tags")
     @classmethod
     def _owner_tag_is_absent(cls, tags: dict[str, str]) -> dict[str, str]:
@@ -129,8 +141,9 @@ class DeploymentConfig(BaseModel):
         return tags
 
     @model_validator(mode="after")
-    def _values_fit_together(self) -> "DeploymentConfig":
-        check_values(self)
+    def _values_fit_together(self, info: ValidationInfo) -> "DeploymentConfig":
+        if not (info.context or {}).get("is_partial"):
+            check_values(self)
         return self
 
     @property
@@ -175,8 +188,11 @@ class DeploymentConfig(BaseModel):
         return self.network_isolation and self.mode != "serverless"
 
 
-def read_config(path: Path | None, flags: dict[str, Any]) -> DeploymentConfig:
+def read_config(path: Path | None, flags: dict[str, Any], *, is_partial: bool = False) -> DeploymentConfig:
     """Read a configuration file. Values in `flags` override those of the file.
+
+    is_partial: the command only looks at what exists, or removes it. It needs the name and the region, and the other
+    values need not fit together.
 
     Raises: ToolError, which names every invalid value.
     """
@@ -187,13 +203,10 @@ def read_config(path: Path | None, flags: dict[str, Any]) -> DeploymentConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ToolError(f"{path} is not a valid TOML file: {error}") from None
     try:
-        return DeploymentConfig.model_validate({**values, **flags})
+        return DeploymentConfig.model_validate({**values, **flags}, context={"is_partial": is_partial})
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in one['loc']) or 'the configuration'}: {message_of(one)}"
-            for one in error.errors()
-        ]
-        raise ToolError("; ".join(problems) + ". `python -m tools.deploy example` explains every value") from None
+        problems = messages.describe(error, list(DeploymentConfig.model_fields), TABLES)
+        raise ToolError(f"{problems}. `python -m tools.deploy example` explains every value") from None
 
 
 def example_config() -> str:
@@ -214,7 +227,7 @@ def example_config() -> str:
 
 
 _VALUE_EXAMPLES: dict[str, float | str] = {
-    "dollars_per_hour": 0.408,
+    "dollars_per_hour": "0.408",
     "scale_target": 600,
     "benchmark": "build/benchmark/benchmark.json",
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 from tools.deploy import package
 from tools.deploy.config import SERVERLESS_DISK_BYTES, DeploymentConfig
@@ -28,6 +29,17 @@ class Deployment:
         self.image = InferenceImage(aws, config, self.names.repository)
         self.tags = deployment_tags(config.name, config.tags)
         self.tag_list = as_tag_list(self.tags)
+
+    def with_values(self, **values: Any) -> "Deployment":
+        """Return the same deployment with other values of the configuration."""
+        return Deployment(self.aws, self.config.model_copy(update=values), self.report)
+
+    @property
+    def down_command(self) -> str:
+        """The command that removes the deployment."""
+        config = self.config
+        bucket = f" --bucket {config.bucket}" if config.bucket else ""
+        return f"python -m tools.deploy down --name {config.name} --region {config.region}{bucket}"
 
     @cached_property
     def artifact(self) -> package.ArtifactContents:

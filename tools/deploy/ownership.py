@@ -8,6 +8,10 @@ from tools.errors import ToolError
 from tools.remote.aws import SAGEMAKER_NOT_FOUND, Aws
 
 
+class ResourceKept(ToolError):
+    """A resource is not removed, because it holds something that the deployment did not create."""
+
+
 class OwnedResource:
     """A resource in the account that belongs to the deployment. `remove` deletes it."""
 

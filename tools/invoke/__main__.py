@@ -53,7 +53,7 @@ def _client(given: argparse.Namespace) -> Ask:
     if given.async_folder is not None:
         return AsyncEndpointClient(given.endpoint, given.async_folder, given.region)
     if given.endpoint:
-        return EndpointClient(given.endpoint, given.region, given.variant)
+        return EndpointClient(given.endpoint, given.region, given.variant).for_model(given.target_model)
     return ServerClient(given.url, _api_key(given.api_key_file) if given.api_key_file else "")
 
 

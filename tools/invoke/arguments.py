@@ -41,6 +41,12 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
         help="the endpoint is asynchronous: store each question in this folder of S3, such as s3://bucket/folder, and\n"
         "wait for its answer (default: a folder beside the endpoint's results); nothing is deleted afterwards",
     )
+    add(
+        "--target-model",
+        default="",
+        metavar="NAME",
+        help="the artifact to ask on a multi-model endpoint, such as demo-0123456789ab.tar.gz",
+    )
     add("--precision", type=str.upper, choices=PRECISIONS, help="the precision to ask for (default: the fastest)")
     add("--top-k", type=whole_number, default=1, metavar="N", help="how many answers to return (default: 1)")
     add_limit(parser)
@@ -48,8 +54,10 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
     given = parser.parse_args(arguments)
     if given.question is not None and given.context is None and given.context_file is None:
         parser.error("--question needs --context or --context-file")
-    if given.async_folder is not None and (given.variant or not given.endpoint):
-        parser.error("--async needs --endpoint, and no --variant")
+    if given.async_folder is not None and (given.variant or given.target_model or not given.endpoint):
+        parser.error("--async needs --endpoint, and neither --variant nor --target-model")
     if given.api_key_file is not None and given.endpoint:
         parser.error("--api-key-file is for a server at --url; an endpoint authenticates its callers itself")
+    if given.target_model and not given.endpoint:
+        parser.error("--target-model needs --endpoint, because only an endpoint of SageMaker has several artifacts")
     return given

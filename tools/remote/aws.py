@@ -21,6 +21,7 @@ try:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
     from botocore.parsers import ResponseParserError
+    from botocore.validate import validate_parameters
 except ImportError:
     raise ToolError("this command needs boto3, which the image does not contain: pip install boto3") from None
 
@@ -29,6 +30,10 @@ READ_TIMEOUT_SECONDS = 70
 UPLOAD_PART_BYTES = 64 * 2**20
 # SageMaker has no error code for a missing resource. It sends a ValidationException with one of these texts.
 SAGEMAKER_NOT_FOUND = ("Could not find", "does not exist", "not found")
+NOT_AWS = (
+    "the answer was not one of AWS. Is AWS_ENDPOINT_URL set to a server that does not have this operation? Otherwise "
+    "try again later"
+)
 _LOGIN = "log in (`aws configure`, `aws login`, `aws sso login`) or set AWS_PROFILE"
 
 
@@ -95,6 +100,16 @@ class Aws:
         with _AwsErrors(operation):
             response: dict[str, Any] = getattr(client, method)(**request)
             return response
+
+    def check(self, service: str, operation: str, /, **parameters: Any) -> None:
+        """Check the names and types of a request's parameters, as before the request, but send nothing.
+
+        Raises: AwsError.
+        """
+        request = merge_overrides(parameters, self._overrides.get(operation, {}))
+        model = self._client(service).meta.service_model.operation_model(operation)
+        with _AwsErrors(operation):
+            validate_parameters(request, model.input_shape)
 
     def find(self, service: str, operation: str, not_found: tuple[str, ...], /, **parameters: Any) -> Any:
         """Send one request and return the response, or None if the resource does not exist.
@@ -176,13 +191,17 @@ class _AwsErrors:
         if isinstance(error, ClientError):
             details = error.response.get("Error", {})
             code, message = str(details.get("Code", "Unknown")), str(details.get("Message", ""))
+            if "<html" in message.lower() or (code.startswith("5") and not message):
+                message = NOT_AWS
             raise AwsError(self._operation, code, message, error.response) from None
         if isinstance(error, ParamValidationError):
             message = f"{error}. Correct the value in the configuration, or under [overrides.{self._operation}]"
             raise AwsError(self._operation, "InvalidParameter", message) from None
         if isinstance(error, NoCredentialsError):
             raise AwsError(self._operation, "NoCredentials", f"no AWS credentials were found: {_LOGIN}") from None
-        if isinstance(error, (BotoCoreError, boto3.exceptions.Boto3Error, ResponseParserError)):
+        if isinstance(error, ResponseParserError):
+            raise AwsError(self._operation, type(error).__name__, NOT_AWS) from None
+        if isinstance(error, (BotoCoreError, boto3.exceptions.Boto3Error)):
             raise AwsError(self._operation, type(error).__name__, str(error)) from None
 
 

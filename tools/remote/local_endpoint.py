@@ -5,7 +5,10 @@
 
 The API has InvokeEndpoint, InvokeEndpointWithResponseStream and InvokeEndpointAsync, with the limits of the platform:
 25 MB and 60 s, or 1 GB and an hour for InvokeEndpointAsync. Like the platform, it removes other request headers and
-reports an error of the container as a ModelError. It accepts every endpoint name and every signature.
+reports an error of the container as a ModelError. It accepts every endpoint name and every signature. It knows no
+configuration of an endpoint: the results of InvokeEndpointAsync go to async-output/ and async-failure/ in the bucket of
+the request, and TargetModel is ignored, because there is one server with one model. Without --folder,
+InvokeEndpointAsync needs AWS credentials, a region and the S3 endpoint of the caller in this terminal.
 """
 
 import argparse

@@ -57,14 +57,26 @@ class ContainerEngine:
     def push(self, image: str, uri: str, *, user: str = "", password: str = "") -> None:
         """Push a local image to a registry, under the name `uri`, with a password if `user` is given.
 
+        Afterwards, also after a failure, the image has only the names that it had before.
+
         Raises: ToolError, which ends with the last line that the engine printed.
         """
+        before = self._names(image)
         self._run("tag", image, uri)
-        if not user:
-            self._run("push", uri, is_shown=True)
-            return
-        with temporary_login(uri.partition("/")[0], user, password) as environment:
-            self._run("push", uri, is_shown=True, environment=environment)
+        try:
+            if not user:
+                self._run("push", uri, is_shown=True)
+                return
+            with temporary_login(uri.partition("/")[0], user, password) as environment:
+                self._run("push", uri, is_shown=True, environment=environment)
+        finally:
+            # Without another name, the engine would remove the image itself.
+            if before and uri not in before:
+                with contextlib.suppress(ToolError):
+                    self._run("rmi", uri)
+
+    def _names(self, image: str) -> list[str]:
+        return self._run("image", "inspect", "--format", '{{join .RepoTags " "}}', image).split()
 
     def _run(self, *arguments: str, is_shown: bool = False, environment: dict[str, str] | None = None) -> str:
         """Run a command of the engine and return its output. `is_shown` sends the output to the terminal instead."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tools.deploy.config import DeploymentConfig
 from tools.deploy.deployment import Deployment
 from tools.deploy.doctor.finding import Finding
+from tools.deploy.doctor.unanswered import reason
 from tools.deploy.names import Names
 from tools.remote.aws import AwsError
 
@@ -71,7 +72,7 @@ def _serving(config: DeploymentConfig, names: Names) -> Iterator[Permission]:
         role = f"arn:{names.partition}:iam::{names.account}:role/aws-service-role/{_SCALING_ROLE}/x"
         yield _permission("iam", "CreateServiceLinkedRole", role, **{"iam:AWSServiceName": _SCALING_ROLE})
     if config.vpc:
-        yield _permission("ec2", "DescribeSubnets DescribeNetworkInterfaces", "*")
+        yield _permission("ec2", "DescribeSubnets DescribeSecurityGroups DescribeNetworkInterfaces", "*")
 
 
 def _permission(service: str, actions: str, resource: str, **context: str) -> Permission:
@@ -97,7 +98,7 @@ def check_permissions(deployment: Deployment, caller_arn: str) -> Finding:
                 ContextEntries=context,
             )
         except AwsError as error:
-            text = f"IAM did not say what you may do ({error.code}). docs/deploy.md lists what you need"
+            text = f"IAM did not say what you may do: {reason(error)}. docs/deploy.md lists what you need"
             return Finding("permissions", "unknown", text)
         denied += [
             f"{result['EvalActionName']} on {permission.resource}"

@@ -3,6 +3,7 @@
 from tools.deploy.config import DeploymentConfig
 from tools.deploy.deployment import Deployment
 from tools.deploy.doctor.finding import Finding
+from tools.deploy.doctor.unanswered import reason
 from tools.deploy.steps.serving.update_policy import further_instances
 from tools.remote.aws import AwsError
 
@@ -14,7 +15,7 @@ def check_quotas(deployment: Deployment) -> Finding:
         listed = deployment.aws.list_all("service-quotas", "ListServiceQuotas", "Quotas", ServiceCode="sagemaker")
         quotas = {quota["QuotaName"]: float(quota["Value"]) for quota in listed if quota["QuotaName"] in needed}
     except AwsError as error:
-        return Finding("quotas", "unknown", f"Service Quotas did not answer ({error.code})")
+        return Finding("quotas", "unknown", f"Service Quotas did not say what you have: {reason(error)}")
     for name, number in needed.items():
         if name not in quotas:
             return Finding("quotas", "unknown", f"Service Quotas has no quota with the name {name!r}")

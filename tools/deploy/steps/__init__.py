@@ -4,6 +4,7 @@ from tools.deploy.deployment import Deployment
 from tools.deploy.steps.outdated_resources import OutdatedResourcesStep
 from tools.deploy.steps.preparation.artifact import ArtifactStep
 from tools.deploy.steps.preparation.bucket import BucketStep
+from tools.deploy.steps.preparation.given_resources import GivenResourcesStep
 from tools.deploy.steps.preparation.image import ImageStep
 from tools.deploy.steps.preparation.mode import ModeStep
 from tools.deploy.steps.preparation.network import NetworkStep
@@ -26,6 +27,7 @@ def all_steps(deployment: Deployment) -> list[Step]:
     steps: list[Step] = [
         ModeStep(deployment),
         NetworkStep(deployment),
+        GivenResourcesStep(deployment),
         BucketStep(deployment),
         ArtifactStep(deployment),
         RepositoryStep(deployment),

@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import Any
 
 from tools.deploy.deployment import Deployment
+from tools.deploy.steps.present_buckets import artifact_uri
 from tools.deploy.steps.serving.endpoint_config import EndpointConfigStep
 from tools.deploy.steps.serving.endpoint_state import describe_endpoint
 from tools.errors import ToolError
@@ -28,15 +29,37 @@ class History:
 
         Raises: ToolError if there is no endpoint, or no older configuration.
         """
-        endpoint = describe_endpoint(self._deployment)
-        present = endpoint["EndpointConfigName"] if endpoint else ""
+        config, present = self._deployment.config, self.present
+        if not present:
+            raise ToolError(
+                f"there is no endpoint {config.name} in {config.region}, so there is nothing to undo. A batch job has "
+                "no rollback: start one with the earlier values by `up`"
+            )
         if present not in self.configs:
-            name = self._deployment.config.name
-            raise ToolError(f"{name} is no endpoint that this tool made: there is nothing to undo")
-        older = self.configs[self.configs.index(present) + 1 :]
-        if not older:
+            raise ToolError(
+                f"the endpoint {config.name} has the configuration {present}, which this tool did not make: there is "
+                "nothing to undo"
+            )
+        if not self.older:
             raise ToolError(f"{present} is the oldest configuration that is left: there is nothing to return to")
-        return older[0]
+        return self.older[0]
+
+    @cached_property
+    def present(self) -> str:
+        """The name of the endpoint's configuration, or "" without an endpoint."""
+        endpoint = describe_endpoint(self._deployment)
+        return str(endpoint["EndpointConfigName"]) if endpoint else ""
+
+    @property
+    def older(self) -> list[str]:
+        """The names of our configurations that are older than the endpoint's, the newest first."""
+        return self.configs[self.configs.index(self.present) + 1 :] if self.present in self.configs else []
+
+    def note(self, config_name: str) -> str:
+        """Return what `status` says beside a configuration: whether it is in use, or the next rollback's."""
+        if config_name == self.present:
+            return "in use"
+        return "next rollback" if self.older[:1] == [config_name] else ""
 
     @cached_property
     def kept(self) -> list[dict[str, Any]]:
@@ -55,10 +78,4 @@ class History:
     def needs_key(self, key: str) -> bool:
         """Return whether a kept model was made of the object with this key."""
         prefix = f"s3://{self._deployment.names.bucket}/"
-        return any(f"{prefix}{key}".startswith(_artifact_uri(model)) for model in self.kept_models)
-
-
-def _artifact_uri(model: dict[str, Any]) -> str:
-    container = model["PrimaryContainer"]
-    source = container.get("ModelDataSource", {}).get("S3DataSource", {})
-    return str(container.get("ModelDataUrl") or source["S3Uri"])
+        return any(f"{prefix}{key}".startswith(artifact_uri(model)) for model in self.kept_models)

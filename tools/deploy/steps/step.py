@@ -11,6 +11,7 @@ class Step(ABC):
     """One part of a deployment, such as the bucket or the endpoint. Every method may raise ToolError."""
 
     title: ClassVar[str]
+    only_checks: ClassVar[bool] = False  # Whether the step creates and changes nothing.
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment

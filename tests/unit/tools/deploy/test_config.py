@@ -9,6 +9,8 @@ import pytest
 from tools.deploy.config import TABLES, DeploymentConfig, example_config, read_config
 from tools.errors import ToolError
 
+KEYS = "arn:aws:kms:eu-west-1:111122223333:key"
+
 
 def test_every_line_of_the_example_may_be_uncommented() -> None:
     text = re.sub(r"^# (\[|\w+ = )", r"\1", example_config(), flags=re.MULTILINE)
@@ -33,18 +35,21 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
         ({"colour": "red"}, "colour"),
         ({"traffic": "INT8"}, "INT8=90,FP32=10"),
         ({"traffic": "INT8=1,int8=2"}, "twice"),
-        ({"max_instances": 3}, "scale_target"),
+        ({"max_instances": 3}, "--max-instances needs --scale-target"),
         ({"mode": "serverless", "max_instances": 3, "scale_target": 1}, "no instances to scale"),
         ({"mode": "async", "max_instances": 3, "benchmark": "x.json"}, "requests that wait per instance"),
-        ({"mode": "batch"}, "batch_input"),
+        ({"mode": "batch"}, "--batch-input"),
         ({"tags": {"bert-qa:deployment": "x"}}, "set from name"),
-        ({"role_path": "ml"}, "role_path"),
+        ({"role_path": "ml"}, "--role-path ml: must begin and end with a slash"),
         ({"instance_pools": "ml.c7i.xlarge"}, "two to 5 different instance types"),
         ({"instance_pools": "ml.c7i.xlarge,ml.c7i.xlarge"}, "two to 5 different instance types"),
         ({"instance_pools": ",".join(f"ml.c{n}i.xlarge" for n in range(6))}, "two to 5"),
         ({"instance_pools": "ml.c7i.xlarge,c6i.xlarge"}, "c6i.xlarge is not an instance type"),
         ({"instance_pools": "ml.c7i.xlarge,ml.c6i.xlarge", "mode": "multi-model"}, "not in multi-model"),
-        ({"instance_pools": "ml.c7i.xlarge,ml.c6id.xlarge", "kms_key": "arn:aws:kms:r:1:key/k"}, "c6id.* local disk"),
+        (
+            {"instance_pools": "ml.c7i.xlarge,ml.c6id.xlarge", "kms_key": f"{KEYS}/k"},
+            "c6id.* local disk",
+        ),
     ],
 )
 def test_an_invalid_value_is_named(values: dict[str, object], words: str) -> None:

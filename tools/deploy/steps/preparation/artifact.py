@@ -5,7 +5,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
-from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+from rich import get_console
+from rich.progress import DownloadColumn, Progress, ProgressColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from tools.deploy import package
 from tools.deploy.deployment import Deployment
@@ -42,7 +43,7 @@ class ArtifactStep(Step):
             files = self._files_by_key(Path(scratch))
             total = sum(files[key].stat().st_size for key in missing)
             columns = (*Progress.get_default_columns()[:2], DownloadColumn(), TransferSpeedColumn())
-            with Progress(*columns, TimeRemainingColumn(), transient=True) as progress:
+            with _progress(*columns, TimeRemainingColumn()) as progress:
                 task = progress.add_task("upload", total=total)
                 for key in missing:
                     self._aws.upload(
@@ -71,23 +72,16 @@ class ArtifactStep(Step):
         ]
 
     def status_lines(self) -> list[str]:
-        """Return one line for each model of a multi-model endpoint."""
-        return [f"model {key.rpartition('/')[2]}" for key in self.our_keys() if self._is_further_model(key)]
+        """Return one line for each artifact of a multi-model endpoint."""
+        return [f"artifact {name}" for name in self.further_models()]
 
     def _is_further_model(self, key: str) -> bool:
-        """Return whether a key is that of a model of a multi-model endpoint, which an update leaves alone."""
+        """Return whether a key is that of an artifact of a multi-model endpoint, which an update leaves alone."""
         return self._config.mode == "multi-model" and key.startswith(self._names.models_prefix)
 
-    def remove_model(self, name: str) -> None:
-        """Delete a model of a multi-model endpoint from S3. Instances that have loaded it may answer for some time.
-
-        Raises: ToolError if there is no such model.
-        """
-        keys = {key.rpartition("/")[2]: key for key in self.our_keys() if self._is_further_model(key)}
-        if name not in keys:
-            known = ", ".join(sorted(keys)) or "none"
-            raise ToolError(f"there is no model {name or 'without a name'}: name one of {known} with --target-model")
-        delete_objects(self._deployment, [keys[name]])
+    def further_models(self) -> dict[str, str]:
+        """Return the keys of the artifacts of a multi-model endpoint, by their names in a request."""
+        return {key.rpartition("/")[2]: key for key in self.our_keys() if self._is_further_model(key)}
 
     def our_keys(self) -> list[str]:
         """List the keys of artifacts under our prefix whose objects carry our tag.
@@ -119,10 +113,15 @@ class ArtifactStep(Step):
         if self._config.uncompressed:
             return dict(zip(keys, (file.path for file in artifact.files), strict=True))
         archive = scratch / "model.tar.gz"
-        with Progress(transient=True) as progress:
+        with _progress() as progress:
             task = progress.add_task("model.tar.gz", total=artifact.size_bytes)
             package.write_archive(artifact, archive, lambda count: progress.advance(task, count))
         return {keys[0]: archive}
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    """Return a progress bar that is shown only in a terminal. Elsewhere it would print empty lines."""
+    return Progress(*columns, transient=True, disable=not get_console().is_terminal)
 
 
 def delete_objects(deployment: Deployment, keys: list[str]) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tools.deploy.deployment import Deployment
-from tools.deploy.ownership import OwnedResource
+from tools.deploy.ownership import OwnedResource, ResourceKept
 from tools.deploy.steps.step import Step
 from tools.errors import ToolError
 from tools.remote.aws import AwsError
@@ -72,9 +72,19 @@ class BucketStep(Step):
         except AwsError as error:
             if error.code != "BucketNotEmpty":
                 raise
-            self._deployment.report(
-                f"S3 bucket {self._names.bucket} is kept: it holds objects that this deployment did not upload"
-            )
+            raise ResourceKept(
+                f"S3 bucket {self._names.bucket}, which holds objects that `up` did not upload{self._example()}"
+            ) from None
+
+    def _example(self) -> str:
+        """Return the key of one object in the bucket, for a message, or nothing if the caller may not list it."""
+        try:
+            listed = self._aws.call("s3", "ListObjectsV2", Bucket=self._names.bucket, MaxKeys=1)
+        except AwsError:
+            return ""
+        key = next((str(one["Key"]) for one in listed.get("Contents", [])), "")
+        is_captured = key.startswith(self._names.capture_prefix)
+        return f", such as {key}{' (captured data)' if is_captured else ''}" if key else ""
 
 
 def bucket_exists(deployment: Deployment) -> bool:

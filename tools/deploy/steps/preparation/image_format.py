@@ -4,6 +4,7 @@ from typing import Any
 
 from tools.deploy.deployment import Deployment
 from tools.errors import ToolError
+from tools.remote.aws import AwsError
 
 # CreateModel answers "Unsupported manifest media type application/vnd.oci.image.manifest.v1+json" to the OCI format:
 # https://github.com/aws/amazon-sagemaker-feedback/issues/180
@@ -33,6 +34,8 @@ def describe_image(deployment: Deployment) -> dict[str, Any] | None:
 
     An image that the configuration names may belong to somebody else, who lets the caller pull but not describe it.
     Then the result is None as well.
+
+    Raises: ToolError if the configuration names an image that ECR does not have.
     """
     if deployment.config.image_uri:
         return _describe_named(deployment, deployment.config.image_uri)
@@ -44,17 +47,26 @@ def describe_image(deployment: Deployment) -> dict[str, Any] | None:
 
 def _describe_named(deployment: Deployment, uri: str) -> dict[str, Any] | None:
     host, _, path = uri.partition("/")
-    account, _, rest = host.partition(".dkr.ecr.")
-    if not rest.startswith(f"{deployment.config.region}."):
-        return None
+    account, region = host.split(".")[0], host.split(".")[3]  # ACCOUNT.dkr.ecr.REGION.amazonaws.com
+    if region != deployment.config.region:
+        raise ToolError(
+            f"{uri} is in {region}, and the deployment in {deployment.config.region}: push the image to ECR there, and "
+            "name that one with --image-uri"
+        )
     repository, _, digest = path.partition("@")
     repository, _, tag = repository.partition(":")
-    response = deployment.aws.find(
-        "ecr",
-        "DescribeImages",
-        (*_NO_IMAGE, "AccessDeniedException"),
-        registryId=account,
-        repositoryName=repository,
-        imageIds=[{"imageDigest": digest} if digest else {"imageTag": tag or "latest"}],
-    )
-    return dict(response["imageDetails"][0]) if response else None
+    try:
+        response = deployment.aws.call(
+            "ecr",
+            "DescribeImages",
+            registryId=account,
+            repositoryName=repository,
+            imageIds=[{"imageDigest": digest} if digest else {"imageTag": tag or "latest"}],
+        )
+    except AwsError as error:
+        if error.code == "AccessDeniedException":
+            return None
+        if error.code not in _NO_IMAGE:
+            raise
+        raise ToolError(f"{uri}: not found in ECR ({error.message}). Correct --image-uri, or push the image") from None
+    return dict(response["imageDetails"][0])

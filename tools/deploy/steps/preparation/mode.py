@@ -1,5 +1,7 @@
 """The step that checks whether AWS can change an existing endpoint as the configuration wants."""
 
+from tools.deploy.config import Mode
+from tools.deploy.deployment import Deployment
 from tools.deploy.steps.serving.endpoint_state import describe_current_config, describe_endpoint, is_foreign
 from tools.deploy.steps.step import Step
 from tools.errors import ToolError
@@ -13,6 +15,7 @@ class ModeStep(Step):
     """
 
     title = "mode"
+    only_checks = True
 
     def change(self) -> str | None:
         """Check the mode and the variants. There is never a change to describe, so the return value is None.
@@ -22,7 +25,7 @@ class ModeStep(Step):
         """
         self._check_instance_type()
         self._check_variants()
-        name, wanted, present = self._config.name, self._config.mode, self._present_mode()
+        name, wanted, present = self._config.name, self._config.mode, present_mode(self._deployment)
         if present in (None, wanted):
             return None
         if not is_foreign(self._deployment, describe_endpoint(self._deployment)):
@@ -70,16 +73,18 @@ class ModeStep(Step):
             "once with --no-rollback-alarm, or choose another --name"
         )
 
-    def _present_mode(self) -> str | None:
-        config = describe_current_config(self._deployment)
-        if config.get("AsyncInferenceConfig"):
-            return "async"
-        variants = config.get("ProductionVariants", [])
-        if any(variant.get("ServerlessConfig") for variant in variants):
-            return "serverless"
-        if not variants:
-            return None
-        name = variants[0]["ModelName"]
-        model = self._aws.find("sagemaker", "DescribeModel", SAGEMAKER_NOT_FOUND, ModelName=name) or {}
-        is_multi_model = model.get("PrimaryContainer", {}).get("Mode") == "MultiModel"
-        return "multi-model" if is_multi_model else "realtime"
+
+def present_mode(deployment: Deployment) -> Mode | None:
+    """Return the mode of the endpoint that exists, or None if there is no endpoint."""
+    config = describe_current_config(deployment)
+    if config.get("AsyncInferenceConfig"):
+        return "async"
+    variants = config.get("ProductionVariants", [])
+    if any(variant.get("ServerlessConfig") for variant in variants):
+        return "serverless"
+    if not variants:
+        return None
+    name = variants[0]["ModelName"]
+    model = deployment.aws.find("sagemaker", "DescribeModel", SAGEMAKER_NOT_FOUND, ModelName=name) or {}
+    is_multi_model = model.get("PrimaryContainer", {}).get("Mode") == "MultiModel"
+    return "multi-model" if is_multi_model else "realtime"

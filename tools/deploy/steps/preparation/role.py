@@ -36,7 +36,7 @@ class RoleStep(Step):
         if role["Path"] != self._config.role_path:
             raise ToolError(
                 f"the IAM role {self._names.role} has the path {role['Path']}, which AWS cannot change to "
-                f"{self._config.role_path}: set role_path to {role['Path']}, or run `down` first"
+                f"{self._config.role_path}: give --role-path {role['Path']}, or run `down` first"
             )
         if role["AssumeRolePolicyDocument"] != self._trust():
             return f"let SageMaker use the IAM role {self._names.role} for this account only"

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from container.contract import BATCH_TIMEOUT_SECONDS
+from tools.deploy.hourly_cost import describe_cost
 from tools.deploy.ownership import OwnedResource
 from tools.deploy.retry import call_with_retry
 from tools.deploy.steps.serving.models import ModelsStep
@@ -13,6 +14,7 @@ from tools.errors import ToolError
 
 STOP_SECONDS = 600
 POLL_SECONDS = 1
+_NO_REPETITION = ("Completed", "InProgress")
 
 
 class BatchTransformStep(Step):
@@ -26,47 +28,59 @@ class BatchTransformStep(Step):
 
     def change(self) -> str | None:
         """Describe the change if no job for this request runs or has completed."""
-        return None if self._has_job() else f"start the job {self._next_name()} on {self._config.batch_input}"
+        return None if self._find_job() else f"start the job {self._next_name()} on {self._config.batch_input}"
 
     def apply(self) -> None:
-        """Start the job. Do not wait for it."""
-        if not self._has_job():
-            request = {
-                "TransformJobName": self._next_name(),
-                **self._request(),
-                "Tags": self._deployment.tag_list,
-            }
-            call_with_retry(self._deployment, "sagemaker", "CreateTransformJob", request)
-        self._deployment.report("The job runs without this command. `status` shows its progress, `down` stops it.")
+        """Start the job, unless one for the same request runs or has completed. Do not wait for it."""
+        if job := self._find_job():
+            self._deployment.report(_describe_found(job))
+            return
+        name = self._next_name()
+        request = {"TransformJobName": name, **self._request(), "Tags": self._deployment.tag_list}
+        call_with_retry(self._deployment, "sagemaker", "CreateTransformJob", request)
+        self._deployment.report(
+            f"The job {name} is started, and runs without this command. Cost: {describe_cost(self._config)}. "
+            "`status` shows its progress, `down` stops it."
+        )
 
     def resources(self) -> list[OwnedResource]:
         """List our jobs that run. AWS keeps a free record of each finished job, which cannot be deleted."""
         return [
             OwnedResource("batch transform", job["TransformJobName"], partial(self._stop, job), "InProgress")
+            for job in self.list_ours("InProgress")
+        ]
+
+    def status_lines(self) -> list[str]:
+        """Return one line for each job of the deployment, whatever the configuration is now, the newest first."""
+        jobs = sorted(self.list_ours(), key=lambda job: str(job["CreationTime"]), reverse=True)
+        return [self._describe(job) for job in jobs]
+
+    def list_ours(self, status: str = "") -> list[dict[str, Any]]:
+        """Return AWS's summaries of our jobs, of all or of those with this status. AWS keeps them also after `down`."""
+        return [
+            job
             for job in self._list_jobs(self._config.name)
-            if job["TransformJobStatus"] == "InProgress"
+            if status in ("", job["TransformJobStatus"])
             and self._names.is_versioned(job["TransformJobName"])
             and self._ownership.is_our_sagemaker_resource(job["TransformJobArn"])
         ]
 
-    def status_lines(self) -> list[str]:
-        """Return one line for each attempt of the configured job."""
-        if self._config.has_endpoint:
-            return []
-        return [
-            f"batch transform {job['TransformJobName']}: "
-            f"{', '.join(filter(None, (job['TransformJobStatus'], job.get('FailureReason'))))}"
-            for job in self._list_jobs(self._name())
-        ]
+    def _describe(self, job: dict[str, Any]) -> str:
+        name = job["TransformJobName"]
+        described = self._aws.call("sagemaker", "DescribeTransformJob", TransformJobName=name)
+        source = described["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
+        target = described["TransformOutput"]["S3OutputPath"]
+        state = ", ".join(filter(None, (job["TransformJobStatus"], described.get("FailureReason"))))
+        return f"batch transform {name}: {state}; from {source} to {target}"
 
     def _list_jobs(self, prefix: str) -> list[dict[str, Any]]:
         jobs = self._aws.list_all("sagemaker", "ListTransformJobs", "TransformJobSummaries", NameContains=prefix)
         return [job for job in jobs if job["TransformJobName"].startswith(prefix)]
 
-    def _has_job(self) -> bool:
-        """Return whether a job for this request runs or has completed. Failed and stopped jobs do not count."""
-        jobs = self._list_jobs(self._name())
-        return any(job["TransformJobStatus"] in ("Completed", "InProgress") for job in jobs)
+    def _find_job(self) -> dict[str, Any] | None:
+        """Return a job for this request that runs or has completed. Failed and stopped jobs do not count."""
+        jobs = [job for job in self._list_jobs(self._name()) if job["TransformJobStatus"] in _NO_REPETITION]
+        return next(iter(jobs), None)
 
     def _stop(self, job: dict[str, Any]) -> None:
         name = job["TransformJobName"]
@@ -105,3 +119,13 @@ class BatchTransformStep(Step):
                 **({"VolumeKmsKeyId": config.kms_key} if config.kms_key else {}),
             },
         }
+
+
+def _describe_found(job: dict[str, Any]) -> str:
+    name = job["TransformJobName"]
+    if job["TransformJobStatus"] == "Completed":
+        when = job.get("TransformEndTime") or job.get("LastModifiedTime") or job["CreationTime"]
+        state = f"completed at {when:%Y-%m-%d %H:%M %Z}".rstrip()
+    else:
+        state = f"is there already, with the status {job['TransformJobStatus']}"
+    return f"The job {name} {state}. Nothing was started. To run it again, change --batch-output."

@@ -49,7 +49,7 @@ class EndpointStep(Step):
             more = further_instances(self._config)
             types = " or ".join(self._config.instance_types)
             price = f"; until the old ones end, {more} more {types} run" if more else ""
-            return f"update {name} from {present} to {wanted}{price}"
+            return f"update {name} from {present} to {wanted}{price}{self._describe_ended_scaling()}"
         return None if status == "InService" else f"wait for {name}, whose status is {status}"
 
     def apply(self) -> None:
@@ -103,6 +103,13 @@ class EndpointStep(Step):
             f"weight {variant.get('CurrentWeight', '-')}"
             for variant in endpoint.get("ProductionVariants", [])
         ]
+
+    def _describe_ended_scaling(self) -> str:
+        """Name the variants whose scaling ends with the update, because the new configuration does not have them."""
+        wanted = {self._names.scaling_target(variant.name) for variant in self._config.variants}
+        ended = [one.name for one in self._scaling.resources() if one.kind == "scaling" and one.name not in wanted]
+        variants = ", ".join(sorted(name.removeprefix(self._names.scaling_prefix) for name in ended))
+        return f"; the scaling of {variants} ends with {'them' if ', ' in variants else 'it'}" if variants else ""
 
     def _wanted_config(self) -> str:
         return self._target or EndpointConfigStep(self._deployment).config_name()

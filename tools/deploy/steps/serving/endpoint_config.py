@@ -19,6 +19,7 @@ class EndpointConfigStep(VersionedStep):
 
     title = "endpoint configuration"
     api_name = "EndpointConfig"
+    kind = "endpoint configuration"
 
     def is_needed(self) -> bool:
         """Return whether the mode has an endpoint."""

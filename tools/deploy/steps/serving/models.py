@@ -11,6 +11,7 @@ class ModelsStep(VersionedStep):
 
     title = "model"
     api_name = "Model"
+    kind = "SageMaker model"
 
     def requests(self) -> dict[str, dict[str, Any]]:
         """Return the parameters of CreateModel for each model, by name."""

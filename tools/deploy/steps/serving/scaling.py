@@ -38,7 +38,8 @@ class ScalingStep(Step):
         """Describe the change if the limits or the target loads differ from the configuration."""
         config, present = self._config, self._present_targets()
         if not config.scales:
-            return "stop scaling" if present else None
+            variants = sorted(target.removeprefix(self._names.scaling_prefix) for target in present)
+            return f"stop scaling {', '.join(variants)}" if present else None
         if present == self._wanted_targets() and self._policies_are_set():
             return None
         loads = [f"{variant.name} at {target_load(config, variant):g}" for variant in config.variants]

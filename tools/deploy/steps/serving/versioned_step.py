@@ -16,14 +16,21 @@ class VersionedStep(Step):
     """Creates a new resource for each new request. Resources that nothing uses any longer are removed at the end."""
 
     api_name: ClassVar[str]  # the name in operations of SageMaker's API, such as Model in CreateModel
+    kind: ClassVar[str]  # the word for one such resource in the output
 
     @abstractmethod
     def requests(self) -> dict[str, dict[str, Any]]:
         """Return the parameters of the operation that creates each resource, by the resource's name."""
 
     def change(self) -> str | None:
-        """Name the resources that are missing."""
-        missing = [name for name in self.requests() if not self._exists(name)]
+        """Name the resources that are missing.
+
+        Raises: AwsError if a request for one of them has parameters that AWS's API does not have.
+        """
+        requests = self.requests()
+        missing = [name for name in requests if not self._exists(name)]
+        for name in missing:
+            self._aws.check("sagemaker", f"Create{self.api_name}", **{f"{self.api_name}Name": name}, **requests[name])
         return f"create {', '.join(missing)}" if missing else None
 
     def apply(self) -> None:
@@ -39,7 +46,7 @@ class VersionedStep(Step):
         allowed to read the tags of others.
         """
         names = [one[f"{self.api_name}Name"] for one in self.list_ours()]
-        return [OwnedResource(self.title, name, partial(self._delete, name)) for name in names]
+        return [OwnedResource(self.kind, name, partial(self._delete, name)) for name in names]
 
     def list_ours(self) -> list[dict[str, Any]]:
         """Return AWS's summaries of all our resources."""
