@@ -4,7 +4,7 @@ image="docker build --platform linux/amd64 -t bert-qa . && docker run --rm --pla
 case "$(uname -sm)" in
   "Linux x86_64") ;;
   *arm64 | *aarch64)
-    echo "bert-qa needs Linux on x86-64, but this machine runs $(uname -sm). Use the image in an emulator with AVX2, such as Rosetta on macOS 15, which is slow but shows everything: $image" >&2
+    echo "bert-qa needs Linux on x86-64, but this machine runs $(uname -sm). Use the image in an emulator with AVX2, such as Rosetta on macOS 15, which is slow, but runs everything: $image" >&2
     exit 1 ;;
   *)
     echo "bert-qa needs Linux on x86-64, but this machine runs $(uname -sm). Use the image instead: $image" >&2

@@ -1,4 +1,4 @@
-"""Say what this machine has and lacks for bert-qa. `make doctor` runs it with any Python 3, before or after set-up.
+"""Say what this machine has and lacks for bert-qa. `make doctor` runs it with Python 3.9 or later, before or after set-up.
 
 A bug report should contain its output. It uses only Python's standard library.
 """
@@ -46,14 +46,13 @@ def machine() -> list[Finding]:
     system = f"{platform.system()} {platform.machine()}"
     is_x86 = system == "Linux x86_64"
     flags = cpu_flags()
-    has = [f"{flag} ({use})" for flag, use in FLAGS.items() if flag in flags]
+    has = ", ".join(f"{flag} ({use})" for flag, use in FLAGS.items() if flag in flags)
+    cpu = f"{os.cpu_count()} cores, {has}" if "avx2" in flags else "no AVX2; the server cannot run on this CPU"
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     disk_gb = shutil.disk_usage(ROOT).free / 2**30
     return [
         Finding("system", is_x86, system if is_x86 else f"{system}; use the image on Linux x86_64", is_needed=True),
-        Finding(
-            "CPU", "avx2" in flags, f"{len(os.sched_getaffinity(0)) if is_x86 else '?'} cores, {', '.join(has)}", True
-        ),
+        Finding("CPU", "avx2" in flags, cpu, is_needed=True),
         Finding("memory", memory_gb >= SERVER_GB, f"{memory_gb:.0f} GB; the demo model needs {SERVER_GB}"),
         Finding("disk", disk_gb >= SETUP_GB, f"{disk_gb:.0f} GB free; set-up needs up to {SETUP_GB}"),
     ]

@@ -9,7 +9,7 @@ if [ -n "${TORCH_INDEX_URL:-}" ]; then
   echo "Set-up, once: torch comes from $TORCH_INDEX_URL."
 else
   echo "Set-up, once: downloads about 4.2 GB, and $VENV will take 8 GB, because torch brings CUDA's libraries."
-  echo "PyTorch's CPU wheels work as well and save 6 GB. To use them, stop with Ctrl-C and add to the command:"
+  echo "PyTorch's CPU wheels work as well and take 6 GB less. To use them, stop with Ctrl-C and add to the command:"
   echo "  TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu"
 fi
 

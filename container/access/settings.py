@@ -17,8 +17,8 @@ class AccessSettings(BaseSettings):
     api_key_file: str = Field(
         "",
         validation_alias="API_KEY_FILE",
-        description="With the path of a file, a request needs the header `Authorization: Bearer KEY` with one of the "
-        "keys in the file, which has one key on each line. Without it, the server does not authenticate its clients. "
+        description="The path of a file with API keys, one on each line. A request then needs the header "
+        "`Authorization: Bearer KEY` with one of these keys. If it is empty, the server does not authenticate its clients. "
         "SageMaker and Vertex AI authenticate callers themselves and cannot send a key.",
     )
     ping_without_key: bool = Field(
@@ -36,7 +36,7 @@ class AccessSettings(BaseSettings):
         (),
         validation_alias="CORS_ALLOW_ORIGINS",
         description="Web pages of these origins may read the answers of the server: a list such as "
-        "`https://a.example,http://localhost:3000`, or `*` for all. Without it, browsers let no other page read them.",
+        "`https://a.example,http://localhost:3000`, or `*` for all. If it is empty, browsers let only the server's own page read them.",
     )
     model_name: Annotated[str, AfterValidator(values.model_name)] = Field(
         "bert-qa",

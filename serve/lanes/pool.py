@@ -230,7 +230,7 @@ class LanePool:
         if step.windows > 1:
             self.batches.drop(step.precision, Batch(step.rung, step.windows))
             log.warning(
-                "%d windows of %d tokens never share a call in %s: %s",
+                "a call of %d windows of %d tokens cannot run in %s, so the server does not use it: %s",
                 step.windows,
                 step.rung,
                 *(step.precision, reason),

@@ -39,7 +39,7 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
         const="",
         metavar="S3_URI",
         help="the endpoint is asynchronous: store each question in this folder of S3, such as s3://bucket/folder, and\n"
-        "wait for its answer (default: a folder beside the endpoint's results); nothing is deleted afterwards",
+        "wait for its answer (default: a folder below the endpoint's results); nothing is deleted afterwards",
     )
     add(
         "--target-model",

@@ -12,9 +12,9 @@ from container.precision import Precision
 from model_loader.ladder import Batch
 from serve.lanes.cost import CostTable
 
-AUTO_WINDOWS = 4  # 8 windows in one call gained little more on any CPU
+AUTO_WINDOWS = 4  # 8 windows gain up to 1.36 times more at 32 tokens, little from 128 on, and hold a core longer
 MIN_GAIN = 1.1  # a smaller gain is not worth the memory of the compiled shape, and is near the noise of a measurement
-LONGEST_RUNG = 192  # in tokens; beyond it, batches gain little on any CPU
+LONGEST_RUNG = 192  # in tokens; the longest rung whose batches were measured (docs/decisions/0013)
 LONGEST_PASSES = 2  # a call may take as long as this many windows of the longest rung, so that others wait no longer
 MAX_FAILURES = 3  # calls of a shape that raised an error; then the shape is used no more
 
@@ -22,7 +22,7 @@ Gains = Mapping[Batch, float]  # how many times as fast windows are in one call 
 
 
 class Batches:
-    """The batches of one model. Lanes of one core run them; wide lanes take single windows."""
+    """The batches of one model. Narrow and background lanes run them; wide lanes and the guard lane run single windows."""
 
     def __init__(self, rungs: tuple[int, ...], costs: CostTable, max_windows: int | None, max_shapes: int) -> None:
         """max_windows: of one call; None means AUTO_WINDOWS. max_shapes: what memory allows, for each precision."""

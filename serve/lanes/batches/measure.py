@@ -78,10 +78,10 @@ class BatchMeasurement:
 
 def _log_choice(precision: Precision, gains: dict[Batch, float], shapes: int) -> None:
     log.info(
-        "%s runs %s. Speed of several windows in one call, as a multiple of one at a time: %s",
+        "%s runs %s. Speed of several windows in one call, compared with one at a time: %s",
         precision,
-        f"waiting windows together, in {shapes} shapes" if shapes else "one window at a time",
-        ", ".join(f"{batch.windows} x {batch.rung} tokens {gain:.2f}" for batch, gain in sorted(gains.items())),
+        f"waiting windows together, in {shapes} shape(s)" if shapes else "one window at a time",
+        ", ".join(f"{batch.windows} of {batch.rung} tokens {gain:.2f} times" for batch, gain in sorted(gains.items())),
     )
 
 

@@ -59,11 +59,11 @@ class LadderWarmer:
             except ZygoteEnded as error:
                 lost += 1
                 if lost == MAX_ZYGOTES_LOST:
-                    log.error("no more rungs are warmed, because %d zygotes have ended: %s", lost, error)
+                    log.error("no more shapes are warmed, because %d zygotes have ended: %s", lost, error)
                     return
                 log.error("the ladder is not warm yet: %s. The server starts a new zygote", error)
             except (ModelLoadError, OSError) as error:
-                log.error("no more rungs are warmed; the server uses those that are warm: %s", error)
+                log.error("no more shapes are warmed; the server uses those that are warm: %s", error)
                 return
         log.info("all %d rungs are warm on every lane, and all batches that pay", len(self._pool.rungs))
 
