@@ -18,8 +18,8 @@ class AccessSettings(BaseSettings):
         "",
         validation_alias="API_KEY_FILE",
         description="The path of a file with API keys, one on each line. A request then needs the header "
-        "`Authorization: Bearer KEY` with one of these keys. If it is empty, the server does not authenticate its clients. "
-        "SageMaker and Vertex AI authenticate callers themselves and cannot send a key.",
+        "`Authorization: Bearer KEY` with one of these keys. If it is empty, the server does not authenticate its "
+        "clients. SageMaker and Vertex AI authenticate callers themselves and cannot send a key.",
     )
     ping_without_key: bool = Field(
         True,
@@ -36,7 +36,8 @@ class AccessSettings(BaseSettings):
         (),
         validation_alias="CORS_ALLOW_ORIGINS",
         description="Web pages of these origins may read the answers of the server: a list such as "
-        "`https://a.example,http://localhost:3000`, or `*` for all. If it is empty, browsers let only the server's own page read them.",
+        "`https://a.example,http://localhost:3000`, or `*` for all. If it is empty, browsers let only the server's own "
+        "page read them.",
     )
     model_name: Annotated[str, AfterValidator(values.model_name)] = Field(
         "bert-qa",

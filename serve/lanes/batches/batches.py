@@ -22,7 +22,7 @@ Gains = Mapping[Batch, float]  # how many times as fast windows are in one call 
 
 
 class Batches:
-    """The batches of one model. Narrow and background lanes run them; wide lanes and the guard lane run single windows."""
+    """The batches of one model. Narrow and background lanes run them; wide and guard lanes run single windows."""
 
     def __init__(self, rungs: tuple[int, ...], costs: CostTable, max_windows: int | None, max_shapes: int) -> None:
         """max_windows: of one call; None means AUTO_WINDOWS. max_shapes: what memory allows, for each precision."""
