@@ -1,6 +1,7 @@
 """Say what this machine has and lacks for bert-qa.
 
-`make doctor` runs it with Python 3.9 or later, before or after set-up. A bug report should contain its output. It uses only Python's standard library.
+`make doctor` runs it with Python 3.9 or later, before or after set-up. A bug report should
+contain its output. It uses only Python's standard library.
 """
 
 import os
