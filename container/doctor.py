@@ -49,7 +49,7 @@ def machine() -> list[Finding]:
     flags = cpu_flags()
     has = ", ".join(f"{flag} ({use})" for flag, use in FLAGS.items() if flag in flags)
     cpu = f"{os.cpu_count()} cores, {has}" if "avx2" in flags else "no AVX2; the server cannot run on this CPU"
-    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else 0
     disk_gb = shutil.disk_usage(ROOT).free / 2**30
     return [
         Finding("system", is_x86, system if is_x86 else f"{system}; use the image on Linux x86_64", is_needed=True),
@@ -67,7 +67,7 @@ def software() -> list[Finding]:
     packages = output(str(ROOT / ".venv/bin/python"), "-c", PACKAGES) if ready.exists() else ""
     return [
         Finding("Python 3.11", version.startswith("3.11"), version or f"{python} is not there; set PYTHON=...", True),
-        Finding(".venv", ready.exists(), packages or "not complete yet; `make setup` makes it"),
+        Finding(".venv", bool(packages), packages or "not complete yet; `make setup` makes it"),
         Finding("demo model", (ROOT / "build/demo/manifest.json").exists(), "build/demo; `make quantize` makes it"),
         _program("docker", "podman", use="the image, and its tests"),
         _program("chromium", "chromium-browser", "google-chrome", use="the tests of the page"),

@@ -13,11 +13,16 @@ else
   echo "  TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu"
 fi
 
-# Changed requirements need a new environment. One that an interruption has left incomplete is completed.
-if [ -e "$VENV/ready" ]; then
-  rm -r "$VENV"
+# Changed requirements, and torch from another index, need a new environment. One that an interruption has left incomplete
+# is completed. The old one is renamed first: if its removal is interrupted, it is not taken for one to complete.
+index="$VENV/torch-index"
+if [ -e "$VENV/ready" ] || { [ -e "$index" ] && [ "$(cat "$index")" != "${TORCH_INDEX_URL:-}" ]; }; then
+  rm -rf "$VENV.old"
+  mv "$VENV" "$VENV.old"
 fi
+rm -rf "$VENV.old"
 "$PYTHON" -m venv "$VENV"
+echo "${TORCH_INDEX_URL:-}" > "$index"
 pip="$VENV/bin/python -m pip install --disable-pip-version-check"
 
 echo "Step 1 of 2: torch"

@@ -81,3 +81,11 @@ def test_an_interrupted_environment_is_completed_and_an_outdated_one_is_made_ane
     assert (set_up.venv / "downloaded").exists()
     assert set_up.run().returncode == 0  # make runs it again when the requirements have changed
     assert not (set_up.venv / "downloaded").exists()
+    assert not set_up.venv.with_name("venv.old").exists()
+
+
+def test_torch_from_another_index_needs_a_new_environment(set_up: SetUp) -> None:
+    assert set_up.run(failing="requirements-dev.txt").returncode == 1
+    (set_up.venv / "downloaded").touch()
+    assert set_up.run("https://wheels.example/cpu").returncode == 0
+    assert not (set_up.venv / "downloaded").exists()
