@@ -11,6 +11,8 @@ VENV := .venv
 READY := $(VENV)/ready
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 DEMO := build/demo/manifest.json
+# Commands that ask a server or an endpoint, or that name another model, do not need the demo model.
+OWN_MODEL = $(if $(findstring --url,$(ARGS))$(findstring --endpoint,$(ARGS))$(findstring --model-dir,$(ARGS)),,$(if $(filter build/demo,$(MODEL_DIR)),$(DEMO)))
 
 IMAGE ?= bert-qa
 CONTAINER_ENGINE ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo podman)
@@ -63,11 +65,11 @@ quantize: $(READY) ## quantize the demo checkpoint into build/demo; ARGS="--mode
 	$(IN_VENV) ./entrypoint.sh quantize $(or $(ARGS),--model models/demo --calibration models/demo/calibration.json \
 	  --evaluation models/demo/held_out.json --output build/demo)
 
-evaluate: $(READY) $(DEMO) ## measure exact match and F1 of MODEL_DIR on DATA (the held-out demo questions), or of a server with ARGS="--url ..."
+evaluate: $(READY) $(OWN_MODEL) ## measure exact match and F1 of MODEL_DIR on DATA (the held-out demo questions), or of a server with ARGS="--url ..."
 	$(IN_VENV) ./entrypoint.sh evaluate $(or $(ARGS),--model-dir $(MODEL_DIR) --data $(DATA) \
 	  --output build/evaluate/report.json --changed build/evaluate/changed.jsonl)
 
-benchmark: $(READY) $(DEMO) ## measure latency, throughput and price of MODEL_DIR, and write tables and plots to build/benchmark; or of a server with ARGS="--url ..."
+benchmark: $(READY) $(OWN_MODEL) ## measure latency, throughput and price of MODEL_DIR, and write tables and plots to build/benchmark; or of a server with ARGS="--url ..."
 	$(IN_VENV) ./entrypoint.sh benchmark $(or $(ARGS),--model-dir $(MODEL_DIR) --data $(DATA))
 
 invoke: $(READY) ## ask a server or an endpoint questions; ARGS="--question ... --context ... --endpoint bert-qa"
