@@ -3,11 +3,13 @@
 python -m tools.invoke --question "Who built it?" --context "Zoë Müller built it." --precision FP32
 python -m tools.invoke --data models/demo/held_out.json --limit 5 --endpoint bert-qa
 python -m tools.invoke --data models/demo/held_out.json --limit 5 --endpoint bert-qa --async
+python -m tools.invoke --data questions.csv --output answers.jsonl
 
 If some questions of a file are refused, the others are asked, and the exit code is 3.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -20,11 +22,14 @@ from rich.console import Console
 
 from tools.answers.source import Ask
 from tools.errors import RequestRefused, ToolError, run
+from tools.invoke.answer_file import AnswerFile
 from tools.invoke.answer_text import show
 from tools.invoke.arguments import parse_arguments
+from tools.invoke.progress import with_progress
+from tools.invoke.question_file import read_questions
 from tools.remote.async_client import AsyncEndpointClient
 from tools.remote.client import EndpointClient, ServerClient
-from tools.squad.examples import Example, read_examples
+from tools.squad.examples import Example
 
 # Refusals of one question; the others, such as 429 and 503, concern the server and end the run.
 OF_ONE_QUESTION = {400, 413, 422, 500, 504}
@@ -37,14 +42,19 @@ def main() -> None:
     ask = _client(given)
     questions = _questions(given)
     refused: dict[str, int] = {}
-    for example in questions:
-        try:
-            _ask(given, ask, example)
-        except RequestRefused as refusal:
-            if not given.data or refusal.status not in OF_ONE_QUESTION:
-                raise
-            refused[refusal.reason] = refused.get(refusal.reason, 0) + 1
-            _show_refusal(given, example, refusal)
+    with AnswerFile(given.output) if given.output else contextlib.nullcontext() as output:
+        if output:
+            questions = [example for example in questions if example.id not in output.done]
+            if output.done:
+                print(f"{given.output} has {len(output.done)} answers already", file=sys.stderr)
+        for example in with_progress(questions) if output else questions:
+            try:
+                _ask(given, ask, example, output)
+            except RequestRefused as refusal:
+                if not given.data or refusal.status not in OF_ONE_QUESTION:
+                    raise
+                refused[refusal.reason] = refused.get(refusal.reason, 0) + 1
+                _show_refusal(given, example, refusal, output)
     if refused:
         _end(refused, len(questions))
 
@@ -67,8 +77,8 @@ def _api_key(file: Path) -> str:
     return keys[0]
 
 
-def _ask(given: argparse.Namespace, ask: Ask, example: Example) -> None:
-    """Ask one question, and print its answer.
+def _ask(given: argparse.Namespace, ask: Ask, example: Example, output: AnswerFile | None) -> None:
+    """Ask one question, and print its answer or write it to the file.
 
     Raises: ToolError.
     """
@@ -78,16 +88,23 @@ def _ask(given: argparse.Namespace, ask: Ask, example: Example) -> None:
     begin = time.perf_counter()
     response = _parse_response(ask(json.dumps(body).encode()))
     milliseconds = (time.perf_counter() - begin) * 1000
-    if given.json:
+    if output:
+        output.write({"id": example.id, **response})
+    elif given.json:
         _write_line(response)
     else:
         show(Console(highlight=False, soft_wrap=True), example.context, response, milliseconds)
 
 
-def _show_refusal(given: argparse.Namespace, example: Example, refusal: RequestRefused) -> None:
-    """Say why one question was refused: with --json as a line of JSON in the place of its answer."""
-    if given.json:
-        _write_line({"id": example.id, "error": refusal.reason, "status": refusal.status})
+def _show_refusal(
+    given: argparse.Namespace, example: Example, refusal: RequestRefused, output: AnswerFile | None
+) -> None:
+    """Say why one question was refused: in the file, or with --json as a line of JSON in the place of its answer."""
+    record = {"id": example.id, "error": refusal.reason, "status": refusal.status}
+    if output:
+        output.write({**record, "question": example.question})
+    elif given.json:
+        _write_line(record)
     else:
         print(f"{example.question}\n  question {example.id} was refused: {refusal}\n")
 
@@ -117,7 +134,7 @@ def _questions(given: argparse.Namespace) -> Sequence[Example]:
     Raises: ToolError.
     """
     if given.data:
-        return read_examples(given.data, reads_answers=False)[: given.limit]
+        return read_questions(given.data)[: given.limit]
     question = _decode(os.fsencode(given.question), "--question")
     return [Example("of the command line", question, _context(given), ())]
 

@@ -17,7 +17,10 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
     questions = parser.add_mutually_exclusive_group(required=True)
     questions.add_argument("--question", help="one question; give --context or --context-file with it")
     questions.add_argument(
-        "--data", metavar="FILE", help="questions in SQuAD's format, or a part of SQuAD, such as squad:validation"
+        "--data",
+        metavar="FILE",
+        help="questions in SQuAD's format, or a part of SQuAD, such as squad:validation; or .csv or .jsonl with the\n"
+        "fields question and context, and id if you like",
     )
     text = parser.add_mutually_exclusive_group()
     text.add_argument("--context", help="the text that answers the question; - reads the standard input")
@@ -51,6 +54,13 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
     add("--top-k", type=whole_number, default=1, metavar="N", help="how many answers to return (default: 1)")
     add_limit(parser)
     add("--json", action="store_true", help="print each response as one line of JSON")
+    add(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write the answers of --data to this file, .jsonl or .csv; a run that was interrupted goes on where it\n"
+        "stopped if the command is repeated",
+    )
     given = parser.parse_args(arguments)
     if given.question is not None and given.context is None and given.context_file is None:
         parser.error("--question needs --context or --context-file")
@@ -58,6 +68,8 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
         parser.error("--async needs --endpoint, and neither --variant nor --target-model")
     if given.api_key_file is not None and given.endpoint:
         parser.error("--api-key-file is for a server at --url; an endpoint authenticates its callers itself")
+    if given.output and (not given.data or given.json):
+        parser.error("--output needs --data, and no --json: the name of the file says what it contains")
     if given.target_model and not given.endpoint:
         parser.error("--target-model needs --endpoint, because only an endpoint of SageMaker has several artifacts")
     return given
