@@ -23,7 +23,7 @@ from serve.lifecycle import Lifecycle
 from serve.multi_model.app import create_multi_model_app
 from serve.multi_model.registry import ModelRegistry
 
-UNDESCRIBED = re.compile(r"/docs(/oauth2-redirect)?|/openapi\.json|/static-offline-docs/.*|/|/page/.*")
+UNDESCRIBED = re.compile(r"/docs(/oauth2-redirect)?|/openapi\.json|/static-offline-docs/.*|/page/.*")
 ERROR = {"$ref": "#/components/schemas/ErrorBody"}
 ERROR_HEADERS = ("x-request-id", "x-amzn-sagemaker-custom-attributes")
 # Responses that belong to no operation: what the server answers for an unknown path, and for an unknown method.

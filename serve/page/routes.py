@@ -49,4 +49,4 @@ class PageFile:
 def page_routes() -> list[Route]:
     """Read the files of the page, and return a route for each of them."""
     files = [PageFile(file) for file in sorted(ASSETS_DIR.rglob("*.*"))]
-    return [Route(file.path, file.respond, include_in_schema=False) for file in files]
+    return [Route(file.path, file.respond, name="page", include_in_schema=file.path == "/") for file in files]

@@ -14,6 +14,7 @@ from serve.api.openapi.operations import (
     ANSWERING_BODY,
     ANSWERING_RESPONSES,
     ANSWERS,
+    PAGE_RESPONSES,
     REQUESTS,
     SCHEMA_PREFIX,
     fails,
@@ -36,17 +37,18 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
 def describe(app: FastAPI, without_key: frozenset[str] | None) -> None:
     """Complete the description of an application, after its last route has been added.
 
-    FastAPI describes its own routes. This function adds starlette's routes, which answer questions, and the schemas
-    that all routes refer to.
+    FastAPI describes its own routes. This function adds starlette's routes, which answer questions or show the page,
+    and the schemas that all routes refer to.
 
     without_key: the paths that need no API key; None if none needs one.
     """
     description = app.openapi()
     for route in app.routes:
         if type(route) is Route and route.include_in_schema:
-            operation = _answering_operation(route)
+            methods = (route.methods or set()) - {"HEAD"}
+            operation = _page_operation() if "GET" in methods else _answering_operation(route)
             described = description["paths"].setdefault(route.path_format, {})
-            described.update({method.lower(): operation for method in route.methods or ()})
+            described.update({method.lower(): operation for method in methods})
     if without_key is not None:
         _require_keys(description, without_key)
     _remove_errors_of_fastapi(description)
@@ -79,6 +81,16 @@ def _remove_errors_of_fastapi(description: dict[str, Any]) -> None:
                 del operation["responses"][STATUS_OF_FASTAPI]
     for name in TEXTS_OF_FASTAPI:
         description.get("components", {}).get("schemas", {}).pop(name, None)
+
+
+def _page_operation() -> dict[str, Any]:
+    return {
+        "tags": ["page"],
+        "summary": "Page",
+        "description": "Show a page on which people ask questions about a text.",
+        "operationId": "page",
+        "responses": {str(status): response for status, response in sorted(PAGE_RESPONSES.items())},
+    }
 
 
 def _answering_operation(route: Route) -> dict[str, Any]:

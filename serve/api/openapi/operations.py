@@ -144,4 +144,9 @@ METRICS_RESPONSES: Responses = {
     200: {"description": "the metrics", "content": {"text/plain": {"schema": {"type": "string"}}}},
     **fails(),
 }
+PAGE_RESPONSES: Responses = {
+    200: {"description": "the page", "content": {"text/html": {"schema": {"type": "string"}}}},
+    304: {"description": "the client has this page already"},
+    **fails(),
+}
 EXECUTION_PARAMETERS_RESPONSES = {**returns("the limits", schemas.ExecutionParameters), **fails()}

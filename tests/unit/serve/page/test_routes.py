@@ -82,9 +82,9 @@ def test_a_file_names_no_other_host_and_never_writes_html(file: Path) -> None:
     assert len(text.splitlines()) <= MAX_LINES
 
 
-def test_the_page_is_not_a_part_of_the_api(client: httpx.Client) -> None:
+def test_the_files_of_the_page_are_not_a_part_of_the_api(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths["/"]) == {"post"}  # questions that clients send to a base URL
+    assert set(paths["/"]) == {"get", "post"}  # the page, and questions that clients send to a base URL
     assert not {path for path in paths if "page" in path}
 
 
