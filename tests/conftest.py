@@ -51,9 +51,13 @@ def artifact_copy(demo_dir: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def server(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """Start a server with the demo artifact, and wait until its whole ladder is warm."""
+    """Start a server with the demo artifact, and wait until its whole ladder is warm.
+
+    Each window runs alone, because many tests compare logits exactly, and those of INT8 differ in a batch (decision
+    0013). tests/server/test_batches.py has a server with batches.
+    """
     log = tmp_path_factory.mktemp("server") / "log"
-    with LocalServer(demo_dir, log=log) as running:
+    with LocalServer(demo_dir, {"MAX_BATCH_WINDOWS": "1"}, log=log) as running:
         running.wait_until_warm()
         yield running
 
