@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 import pytest
 from moto.core.responses import ActionResult
@@ -140,10 +141,14 @@ def run_all_commands(hosting: Hosting, config: Path, fp32: Path, *flags: str) ->
 
 
 def test_an_endpoint_with_an_image_that_is_already_in_ecr(hosting: Hosting, config: Path, fp32: Path) -> None:
-    uri = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/bert-qa:one"
+    uri = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/my-images:one"
+    ecr = boto3.client("ecr", REGION)
+    ecr.create_repository(repositoryName="my-images")
+    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
+    ecr.put_image(repositoryName="my-images", imageManifest=json.dumps(manifest), imageTag="one")
     made = run_all_commands(hosting, config, fp32, "--image-uri", uri)
     assert hosting.images == [uri, uri]
-    assert made["repositories"] == []
+    assert made["repositories"] == ["my-images"]
 
 
 def test_an_endpoint_with_an_image_that_is_pushed(hosting: Hosting, ecr: Registry, config: Path, fp32: Path) -> None:
