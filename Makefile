@@ -36,10 +36,10 @@ help: ## show this list
 setup: $(READY) ## create .venv from the pinned requirements, if it is missing or outdated
 
 $(READY): container/requirements.txt container/requirements-torch.txt container/requirements-dev.txt container/constraints.txt
-	@PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH_INDEX_URL="$(TORCH_INDEX_URL)" sh container/setup.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH_INDEX_URL="$(TORCH_INDEX_URL)" sh container/setup/setup.sh
 
 doctor: ## say what this machine has and lacks; a bug report should contain it
-	@PYTHON="$(PYTHON)" python3 container/doctor.py
+	@PYTHON="$(PYTHON)" python3 container/setup/doctor.py
 
 $(DEMO): $(READY) $(wildcard models/demo/*) $(wildcard tools/quantize/*.py) $(wildcard tools/checkpoint/*.py) model_loader/manifest.py
 	$(MAKE) quantize

@@ -1,4 +1,4 @@
-"""All settings of the server. No other module reads them from the environment.
+"""All settings of the server, with those of access and of the lanes. Only this class is read from the environment.
 
 A test compares the table in docs/settings.md with this class. The name of a setting ends with its unit, if it has one.
 """
@@ -11,14 +11,14 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from container import contract
 from container.access.settings import AccessSettings
+from container.lanes.settings import AUTO, LaneSettings
 from container.precision import Precision
 from container.validation import environment, values
 
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(values.level_name)]
-AUTO = BeforeValidator(values.none_if_auto)
 
 
-class Settings(AccessSettings):
+class Settings(AccessSettings, LaneSettings):
     """The server's settings. The server reads them from environment variables once, when it starts."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
@@ -142,26 +142,6 @@ class Settings(AccessSettings):
         description="Serves a page at `/`, on which people ask questions about a text. SageMaker never shows it, and a "
         "multi-model endpoint has none.",
     )
-    narrow_lanes: Annotated[int | None, AUTO] = Field(
-        None,
-        ge=1,
-        le=256,
-        validation_alias=AliasChoices("NARROW_LANES", "SAGEMAKER_MODEL_SERVER_WORKERS"),
-        description="The server uses at most this many cores and runs one narrow lane on each. With `auto` it uses "
-        "every physical core that it may use.",
-    )
-    wide_lane: bool = Field(
-        True,
-        validation_alias="WIDE_LANE",
-        description="Adds wide lanes, which use several cores for one window. They give the lowest latency while few "
-        "windows wait.",
-    )
-    background_lanes: bool = Field(
-        True,
-        validation_alias="BACKGROUND_LANES",
-        description="Adds background lanes, which run the windows of a request after its fourth one. They give way to "
-        "other requests. A multi-model endpoint has none.",
-    )
     guard_share: float = Field(
         0.01,
         ge=0,
@@ -192,22 +172,6 @@ class Settings(AccessSettings):
         validation_alias="RUN_AS_USER",
         description="A server that is started as root switches to the user and the group with this ID before it opens "
         "its port. With `0` it stays root. The image sets `10001`.",
-    )
-    rung_step: Annotated[int | None, AUTO] = Field(
-        None,
-        ge=8,
-        le=512,
-        validation_alias="RUNG_STEP",
-        description="The rungs of the ladder are this many tokens apart. A larger step needs less memory but pads "
-        "windows more. With `auto` the step is 16, or more if memory is short; on a multi-model endpoint it is 64.",
-    )
-    max_batch_windows: Annotated[int | None, AUTO] = Field(
-        None,
-        ge=1,
-        le=16,
-        validation_alias="MAX_BATCH_WINDOWS",
-        description="At most this many waiting windows run in one call of the model, where the server has measured "
-        "that this is faster. With `auto` it is 4, and on a multi-model endpoint 1. With `1` each window runs alone.",
     )
     log_level: LogLevel = Field(
         "INFO",

@@ -185,18 +185,13 @@ class LanePool:
             if not job.result.done():
                 job.result.set_result(logits)
             self._metrics.window(lane.spec.name, job.precision, job.rung, result.cost_ms / 1000 / len(jobs))
-        if jobs and jobs[0].priority is Priority.FOREGROUND:  # other lanes slow background and guard lanes
-            self._observe(lane, jobs, result.cost_ms)
-        self._go_on(lane)
-
-    def _observe(self, lane: Lane, jobs: Sequence[Job], cost_ms: float) -> None:
-        """Record what a call cost."""
-        precision, rung = jobs[0].precision, jobs[0].rung
-        if len(jobs) == 1:
-            self.costs.observe(lane.spec.width, precision, rung, cost_ms)
-        else:
+        if len(jobs) > 1:
             self._metrics.batches.labels(str(len(jobs))).inc()
-        self.busy.add(cost_ms * lane.spec.width)
+        if jobs and jobs[0].priority is Priority.FOREGROUND:  # other lanes slow background and guard lanes
+            if len(jobs) == 1:
+                self.costs.observe(lane.spec.width, jobs[0].precision, jobs[0].rung, result.cost_ms)
+            self.busy.add(result.cost_ms * lane.spec.width)
+        self._go_on(lane)
 
     def on_warm(self, process: LaneProcess, warmed: Warmed) -> None:
         """Use the rung from now on."""
@@ -231,9 +226,7 @@ class LanePool:
             self.batches.drop(step.precision, Batch(step.rung, step.windows))
             log.warning(
                 "a call of %d windows of %d tokens cannot run in %s, so the server does not use it: %s",
-                step.windows,
-                step.rung,
-                *(step.precision, reason),
+                *(step.windows, step.rung, step.precision, reason),
             )
             return
         log.error(

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[3] / "container" / "doctor.py"
+SCRIPT = Path(__file__).parents[4] / "container" / "setup" / "doctor.py"
 
 
 def doctor(**environment: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "container" / "setup.sh"
+SCRIPT = Path(__file__).parents[4] / "container" / "setup" / "setup.sh"
 SCRIPTED = """#!/bin/sh
 case "$*" in
   "-c "*) exec "{real}" "$@" ;;

@@ -2,7 +2,7 @@
 # Creates the virtual environment VENV from the pinned requirements. It says first what it will download, and goes on
 # where an interrupted run has stopped. `make setup` runs it with PYTHON, VENV and TORCH_INDEX_URL.
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 sh container/check_platform.sh
 
 if [ -n "${TORCH_INDEX_URL:-}" ]; then

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
-SETUP_GB = 8  # .venv with torch's CUDA build (container/setup.sh)
+ROOT = Path(__file__).parents[2]
+SETUP_GB = 8  # .venv with torch's CUDA build (setup.sh)
 SERVER_GB = 2  # the demo model with all its lanes takes 1.6 GB
 FLAGS = {
     "avx2": "the server can run",
