@@ -13,19 +13,26 @@ from tools.local_server import LocalServer
 
 ROOT = Path(__file__).parents[1]
 SLOW_FIXTURES = {"demo_dir", "small_checkpoint"}  # and those that are built on them, such as `server`
+SLOW_FILES = {"test_recovery.py"}  # wait for the heartbeat
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --fast."""
     parser.addoption(
-        "--fast", action="store_true", help="leave out tests that need the demo artifact, a server or a checkpoint"
+        "--fast",
+        action="store_true",
+        help="leave out tests that need the demo artifact, a server, a checkpoint or a heartbeat",
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the slow tests out if --fast asks for that."""
     if config.getoption("--fast"):
-        slow = [each for each in items if SLOW_FIXTURES & set(getattr(each, "fixturenames", ()))]
+        slow = [
+            each
+            for each in items
+            if SLOW_FIXTURES & set(getattr(each, "fixturenames", ())) or each.path.name in SLOW_FILES
+        ]
         config.hook.pytest_deselected(items=slow)
         items[:] = [each for each in items if each not in slow]
 

@@ -17,8 +17,8 @@ from serve.qa.features import Window
 from serve.qa.spans import Logits
 from serve.qa.window_runner import WindowRunner
 
-BATCH_WINDOWS = 64  # that are built and queued at a time
-BATCHES_IN_FLIGHT = 2  # of one request, so that the lanes need not wait for the next batch
+GROUP_WINDOWS = 64  # that are built and queued at a time
+GROUPS_IN_FLIGHT = 2  # of one request, so that the lanes need not wait for the next group
 
 Work = Iterator[tuple[Precision, Window]]
 
@@ -188,7 +188,7 @@ class _Results:
 
     async def __anext__(self) -> tuple[Window, Logits]:
         in_flight = self._in_flight
-        while len(in_flight) <= (BATCHES_IN_FLIGHT - 1) * BATCH_WINDOWS and (batch := next(self._batches, None)):
+        while len(in_flight) <= (GROUPS_IN_FLIGHT - 1) * GROUP_WINDOWS and (batch := next(self._batches, None)):
             in_flight += zip((window for _, window in batch), self._lanes.submit(batch), strict=True)
         if not in_flight:
             raise StopAsyncIteration
@@ -197,6 +197,6 @@ class _Results:
 
 
 def batches(work: Work) -> Iterator[list[tuple[Precision, Window]]]:
-    """Yield the work in lists of at most BATCH_WINDOWS windows, and build no window before its list is asked for."""
-    while batch := list(itertools.islice(work, BATCH_WINDOWS)):
+    """Yield the work in lists of at most GROUP_WINDOWS windows, and build no window before its list is asked for."""
+    while batch := list(itertools.islice(work, GROUP_WINDOWS)):
         yield batch

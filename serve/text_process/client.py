@@ -22,7 +22,7 @@ from serve.processes.child import Activity, ChildProcess
 from serve.processes.heartbeat import Watched
 from serve.processes.watch import BackgroundTasks, watch
 from serve.qa.engine import QAEngine
-from serve.qa.request_lanes import BATCHES_IN_FLIGHT, Demand, PoolLanes, Trace
+from serve.qa.request_lanes import GROUPS_IN_FLIGHT, Demand, PoolLanes, Trace
 from serve.text_process import frames
 from serve.text_process.frames import HEADER, FrameKind
 from serve.text_process.template import Template, TextConfig
@@ -197,7 +197,7 @@ class _LargeRequest:
         """Queue a batch, and reply with the logits of the oldest batch once enough batches are in flight."""
         batch, is_last = frames.parse_windows(message)
         self._in_flight.append(self._lanes.submit(batch))
-        while len(self._in_flight) >= BATCHES_IN_FLIGHT or (is_last and self._in_flight):
+        while len(self._in_flight) >= GROUPS_IN_FLIGHT or (is_last and self._in_flight):
             with self._waiting_for_lanes():
                 logits = [await self._lanes.result(job) for job in self._in_flight.popleft()]
             await self._reply(FrameKind.LOGITS, b"".join(part.tobytes() for pair in logits for part in pair))

@@ -18,7 +18,7 @@ from serve.api.body.items import Limits
 from serve.errors import PrecisionUnavailable, RequestError
 from serve.qa.engine import QuestionAnswerer
 from serve.qa.features import Window
-from serve.qa.request_lanes import BATCHES_IN_FLIGHT, Demand, Trace, Work, batches
+from serve.qa.request_lanes import GROUPS_IN_FLIGHT, Demand, Trace, Work, batches
 from serve.qa.spans import Logits
 from serve.text_process import frames
 from serve.text_process.frames import HEADER, FrameKind
@@ -121,7 +121,7 @@ class RemoteLanes:
             ahead = next(following, [])
             self._send(FrameKind.WINDOWS, frames.windows_body(batch, is_last=not ahead))
             in_flight.append([window for _, window in batch])
-            while len(in_flight) >= BATCHES_IN_FLIGHT or (in_flight and not ahead):
+            while len(in_flight) >= GROUPS_IN_FLIGHT or (in_flight and not ahead):
                 for window, logits in self._logits(in_flight.popleft()):
                     yield window, logits
             batch = ahead

@@ -19,6 +19,7 @@ from serve.lanes.plan import LaneSpec, Plan
 from serve.lanes.pool import LanePool
 from serve.lanes.supervisor import LaneSupervisor
 from serve.metrics import Metrics
+from tests.unit.serve.lanes.conftest import Scenario
 from tests.unit.serve.lanes.scripted_lanes import GUARD, NARROW, WIDE, Lanes, model_file, start_scripted, until, window
 from tests.unit.serve.lanes.scripted_zygote import COLD_FILE, COST_MS, CRASH, FAIL, SLOW
 
@@ -34,7 +35,7 @@ def batched(*specs: LaneSpec, max_windows: int | None = None, path: str = "scrip
     return Lanes(pool, LaneSupervisor(pool, metrics, start_scripted), metrics)
 
 
-def play(scenario, *specs: LaneSpec, max_windows: int | None = None, path: str = "scripted.pt") -> None:  # type: ignore[no-untyped-def]
+def play(scenario: Scenario, *specs: LaneSpec, max_windows: int | None = None, path: str = "scripted.pt") -> None:
     """Play a scenario on lanes that have measured batches and warmed them."""
 
     async def scene() -> None:
