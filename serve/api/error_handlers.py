@@ -11,10 +11,10 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve.api import custom_attributes
-from serve.api.error_response import error_response, log_text
+from serve.api.error_response import error_response, log_text, refusal_of
 from serve.api.request_log import CLIENT_GONE, RequestRecord
 from serve.errors import MethodNotAllowed, NotFound, RequestError
-from serve.metrics import Metrics
+from serve.metrics import RequestMetrics
 
 log = logging.getLogger("request")
 
@@ -22,7 +22,7 @@ log = logging.getLogger("request")
 class ErrorHandlers:
     """The error handlers of an application. The response, the log line and the metrics are those of any request."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: RequestMetrics) -> None:
         self._metrics = metrics
 
     def install(self, app: FastAPI) -> None:
@@ -45,6 +45,7 @@ class ErrorHandlers:
             log.error("request %s failed with an unexpected error", record.request_id, exc_info=error)
         response = error_response(error, record.request_id)
         custom_attributes.add_to(response, request.headers, record.request_id)
+        record.refusal = refusal_of(error)
         record.write(self._metrics, response.status_code, log_text(error))
         return response
 

@@ -10,14 +10,15 @@ from starlette.responses import Response, StreamingResponse
 from serve.api import custom_attributes
 from serve.api.body.read import read
 from serve.api.disconnect import cancel_on_disconnect
-from serve.api.error_response import error_response, log_text
+from serve.api.error_response import error_response, log_text, refusal_of
 from serve.api.json_lines.answers import LineAnswerer, SpooledAnswers
 from serve.api.media_type import JSON, JSON_LINES, check_accept, field_of, request_media_type
 from serve.api.object_answerer import ObjectAnswerer
 from serve.api.request_log import CLIENT_GONE, RequestRecord
 from serve.errors import NotReady, RequestError
 from serve.lanes.admission import Permit
-from serve.lifecycle import Lifecycle, State
+from serve.lifecycle import Lifecycle
+from serve.servable import State
 
 log = logging.getLogger("request")
 
@@ -62,6 +63,7 @@ class Invocation:
         except RequestError as failure:
             response = error_response(failure, record.request_id)
             error = log_text(failure)
+            record.refusal = refusal_of(failure)
         except Exception as failure:
             log.exception("request %s failed with an unexpected error", record.request_id)
             response = error_response(failure, record.request_id)
@@ -71,7 +73,7 @@ class Invocation:
             raise
         if not isinstance(response, JsonAnswer):
             custom_attributes.add_to(response, self._request.headers, record.request_id)
-        record.trace.took("total", start)
+        record.trace.total_seconds = time.perf_counter() - start
         afterwards.end(functools.partial(record.write, self._lifecycle.metrics, response.status_code, error))
         return response
 

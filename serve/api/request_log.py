@@ -2,11 +2,12 @@
 
 import logging
 import os
+import time
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
 
-from serve.metrics import Metrics
+from serve.metrics import RequestMetrics
 from serve.qa.request_lanes import Trace
 
 log = logging.getLogger("request")
@@ -26,7 +27,9 @@ class RequestRecord:
     model_name: str | None  # on a multi-model endpoint
     target_model: str | None  # the file name that the caller of a multi-model endpoint gave
     route: str | None = None  # the path of a route that does not answer questions, as it was declared
+    refusal: str | None = None  # why the server refused the request
     trace: Trace = field(default_factory=Trace)
+    began_at: float = field(default_factory=time.perf_counter)
 
     @classmethod
     def begin(cls, headers: Headers, model_name: str | None) -> "RequestRecord":
@@ -35,25 +38,29 @@ class RequestRecord:
         target = headers.get(TARGET_MODEL) if model_name is not None else None
         return cls(request_id, model_name, target and target[:TARGET_MODEL_CHARACTERS])
 
-    def write(self, metrics: Metrics, status: int, error: str | None) -> None:
+    def write(self, metrics: RequestMetrics, status: int, error: str | None) -> None:
         """Write the log line, and add the request to the metrics.
 
         error: the error_type, followed by the message of a RequestError; None if the request succeeded.
         """
         trace = self.trace
-        precision = "+".join(sorted(trace.precisions)) or "none"
-        metrics.requests.labels(str(status), trace.form, precision).inc()
+        total_seconds = trace.total_seconds or time.perf_counter() - self.began_at
+        metrics.request(status, total_seconds, self.refusal, None)
+        if status < 400:
+            metrics.answered(trace.form, trace.precisions)
         for stage, seconds in trace.stages.items():
             metrics.of_stage[stage].observe(seconds)
+        stages_ms = {f"{stage}_ms": round(seconds * 1000, 2) for stage, seconds in trace.stages.items()}
         fields = {
             "request_id": self.request_id,
             "status": status,
             "form": trace.form,
-            "precision": precision,
+            "precision": "+".join(sorted(trace.precisions)) or "none",
             "windows": trace.windows,
             "tokens": trace.tokens,
             "rungs": sorted(set(trace.rungs)),
-            **{f"{stage}_ms": round(seconds * 1000, 2) for stage, seconds in trace.stages.items()},
+            **stages_ms,
+            "total_ms": round(total_seconds * 1000, 2),
         }
         if self.model_name is not None:
             fields["model"] = self.model_name

@@ -184,7 +184,7 @@ class LanePool:
         for job, logits in zip(jobs, result.logits, strict=True):
             if not job.result.done():
                 job.result.set_result(logits)
-            self._metrics.window(lane.spec.name, job.precision, job.rung, result.cost_ms / 1000 / len(jobs))
+            self._metrics.window(lane.spec.kind.value, job.precision, job.rung, result.cost_ms / 1000 / len(jobs))
         if len(jobs) > 1:
             self._metrics.batches.labels(str(len(jobs))).inc()
         if jobs and jobs[0].priority is Priority.FOREGROUND:  # other lanes slow background and guard lanes

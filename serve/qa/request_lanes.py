@@ -43,6 +43,7 @@ class Trace:
     rungs: list[int] = field(default_factory=list)
     precisions: set[Precision] = field(default_factory=set)
     stages: dict[str, float] = field(default_factory=dict)
+    total_seconds: float | None = None  # once the response is known
 
     def note_form(self, form: str) -> None:
         """Note the form of the request. That of JSON Lines stays, whatever the form of a line is."""

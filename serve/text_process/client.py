@@ -72,6 +72,14 @@ class TextProcesses:
         """Start the template. Otherwise the first large request starts it, and so needs the memory of the template."""
         self._living_template()
 
+    def processes(self) -> Iterator[tuple[str, int]]:
+        """Yield the kind and the process id of the template and of all text processes."""
+        if self._template:
+            yield "template", self._template.pid
+        for request in self._requests:
+            if request.process:
+                yield "text", request.process.pid
+
     def close(self) -> None:
         """End the template and all text processes."""
         self._tasks.cancel()
