@@ -34,6 +34,7 @@ from serve.qa.tokenizer_check import open_featurizer
 from serve.servable import State
 from serve.text_process.client import TextProcesses
 from serve.text_process.template import TextConfig
+from serve.tracing.tracer import open_tracer
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class Lifecycle:
         self.metrics = Metrics()
         self.afterwards = BatchedCalls()
         self.usage = ProcessUsage()
+        self.tracer = open_tracer(settings.otlp_endpoint, settings.trace_share, settings.service_name)
         self.state = State.LOADING
         self.passed_over = dict(artifact.passed_over)  # precision: why it is not served
         self.decided = asyncio.Event()  # set when loading has ended, successfully or not

@@ -15,7 +15,7 @@ PART_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 F1_BUCKETS = (0.0, 0.25, 0.5, 0.75, 0.99, 1.0)
 LOGIT_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 TOKEN_BUCKETS = (32, 64, 128, 192, 256, 384, 512)
-STAGES = ("parse", "tokenize", "queue", "inference", "rank")
+STAGES = ("read", "parse", "tokenize", "queue", "inference", "rank")
 OUTCOMES = ("answered", "refused", "client_error", "failed")
 REFUSED = (429, 503, 507)  # the client did nothing wrong, and may succeed later or elsewhere
 

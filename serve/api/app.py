@@ -28,6 +28,7 @@ from serve.lifecycle import Lifecycle
 from serve.metrics import exposition
 from serve.page.routes import page_routes
 from serve.servable import Servable
+from serve.tracing.tracer import open_tracer
 
 
 class AnsweringApp:
@@ -50,7 +51,7 @@ class AnsweringApp:
         self._key_check = ApiKeyCheck(keys, lifecycle.settings) if keys else None
         describe(fastapi, self._key_check.exempt if self._key_check else None)
         _add_head(fastapi)
-        self._errors = ErrorHandlers(lifecycle.metrics)
+        self._errors = ErrorHandlers(lifecycle.metrics, (*HEALTH_ROUTES, lifecycle.settings.health_route, "/metrics"))
         self._errors.install(fastapi)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,6 +137,9 @@ def new_app(
         start.cancel()
         await asyncio.wait([start])
         await servable.close()
+        settings = servable.settings
+        if tracer := open_tracer(settings.otlp_endpoint, settings.trace_share, settings.service_name):
+            await tracer.close()
 
     app = FastAPIOffline(
         routes=list(answering),

@@ -3,7 +3,6 @@
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from serve.api import custom_attributes
 from serve.api.error_response import error_response, log_text, refusal_of
 from serve.api.request_log import RequestRecord
 from serve.metrics import RequestMetrics
@@ -21,8 +20,7 @@ class Refusal:
         headers = Headers(scope=scope)
         record = RequestRecord.begin(headers, model_name=None)
         response = error_response(self._error, record.request_id)
-        given = headers.get(custom_attributes.HEADER)
-        response.headers[custom_attributes.HEADER] = custom_attributes.with_request_id(given, record.request_id)
+        record.identify(response, headers)
         await response(scope, receive, send)
         record.refusal = refusal_of(self._error)
         record.write(self._metrics, response.status_code, log_text(self._error))
