@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from container.settings import Settings
-from serve.metrics import RequestMetrics
+from serve.request_metrics import RequestMetrics
 
 
 class State(StrEnum):

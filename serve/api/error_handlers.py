@@ -14,7 +14,7 @@ from serve.api.error_response import error_response, log_text, refusal_of
 from serve.api.request_log import CLIENT_GONE, RequestRecord
 from serve.api.telemetry.quiet_paths import QuietPaths
 from serve.errors import MethodNotAllowed, NotFound, RequestError
-from serve.metrics import RequestMetrics
+from serve.request_metrics import RequestMetrics
 
 log = logging.getLogger("request")
 

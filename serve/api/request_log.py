@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from serve.api import custom_attributes
 from serve.api.telemetry import spans
-from serve.metrics import RequestMetrics
 from serve.qa.request_lanes import Trace
+from serve.request_metrics import RequestMetrics
 from serve.tracing import context as trace_context
 from serve.tracing.context import TraceContext
 from serve.tracing.tracer import Tracer

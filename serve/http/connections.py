@@ -14,7 +14,7 @@ from serve.http.body_budget import BodyBudget
 from serve.http.cross_origin import allow_origins
 from serve.http.limits import Limits
 from serve.http.refusal import Refusal
-from serve.metrics import RequestMetrics
+from serve.request_metrics import RequestMetrics
 
 if TYPE_CHECKING:
     from serve.http.protocol import HttpProtocol

@@ -5,7 +5,7 @@ from starlette.types import Receive, Scope, Send
 
 from serve.api.error_response import error_response, log_text, refusal_of
 from serve.api.request_log import RequestRecord
-from serve.metrics import RequestMetrics
+from serve.request_metrics import RequestMetrics
 
 
 class Refusal:

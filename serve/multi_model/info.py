@@ -9,8 +9,9 @@ from prometheus_client.registry import Collector
 from container import contract
 from serve.api.info import info as model_info
 from serve.api.telemetry import gauges
-from serve.metrics import RequestMetrics, exposition
+from serve.metrics import exposition
 from serve.multi_model.registry import LoadedModel, ModelRegistry
+from serve.request_metrics import RequestMetrics
 
 PAGE_MODELS = 100
 

@@ -31,9 +31,9 @@ from serve.lanes.core_arbiter import CoreArbiter
 from serve.lanes.plan import Choices, Plan, make_plan
 from serve.lanes.zygote_client import ZygoteEnded
 from serve.lifecycle import Lifecycle
-from serve.metrics import RequestMetrics
 from serve.processes.child import until_ended
 from serve.processes.usage import ProcessUsage
+from serve.request_metrics import RequestMetrics
 from serve.servable import State
 
 log = logging.getLogger(__name__)

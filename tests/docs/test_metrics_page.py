@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
-from serve.metrics import OUTCOMES, STAGES, Metrics
+from serve.metrics import Metrics
+from serve.request_metrics import OUTCOMES, STAGES
 from tests.docs import pages
 
 PAGE = pages.DOCS / "metrics.md"

@@ -34,7 +34,7 @@ def outcomes(server: LocalServer) -> dict[str, float]:
     """Return how many answers had each outcome in the guard."""
     lines = metric_lines(server, "bertqa_guard_answers_total")
     found = (re.match(r'bertqa_guard_answers_total\{result="(\w+)"\} (.+)', line) for line in lines)
-    return {match[1]: float(match[2]) for match in found if match}
+    return {match[1]: float(match[2]) for match in found if match and float(match[2])}
 
 
 def outcomes_after(server: LocalServer, count: int) -> dict[str, float]:

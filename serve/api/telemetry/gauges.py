@@ -5,10 +5,10 @@ import platform
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from container import contract
+from container import cgroup, contract
 from serve.lifecycle import Lifecycle
-from serve.metrics import RequestMetrics
 from serve.processes.usage import ProcessUsage
+from serve.request_metrics import RequestMetrics
 
 
 def refresh(lifecycle: Lifecycle) -> None:
@@ -24,17 +24,17 @@ def refresh(lifecycle: Lifecycle) -> None:
     of_server = _of_server() if lifecycle.is_alone else ()
     refresh_processes(metrics, lifecycle.usage, (*of_server, *_of_model(lifecycle)))
     if lifecycle.is_alone:
-        refresh_build(metrics)
+        _refresh_machine(metrics)
 
 
 def refresh_server(metrics: RequestMetrics, usage: ProcessUsage) -> None:
     """Set the gauges of a server with many models that belong to none of them."""
-    refresh_build(metrics)
+    _refresh_machine(metrics)
     refresh_processes(metrics, usage, _of_server())
 
 
-def refresh_build(metrics: RequestMetrics) -> None:
-    """Say which versions run."""
+def _refresh_machine(metrics: RequestMetrics) -> None:
+    metrics.memory_free_bytes.set(cgroup.free_memory_mb() * 1e6)
     metrics.build_info.labels(contract.VERSION, platform.python_version()).set(1)
 
 

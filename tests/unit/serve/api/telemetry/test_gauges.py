@@ -16,14 +16,14 @@ from model_loader import artifact as artifacts
 from model_loader.model_file import ModelFile
 from serve.api.error_response import ERROR_STATUS, error_type
 from serve.api.telemetry import gauges
-from serve.errors import InvalidRequest, NotEnoughMemory, NotReady, RequestError
+from serve.errors import InvalidRequest, RequestError
 from serve.lanes.plan import Choices, LaneKind, make_plan
 from serve.lifecycle import Lifecycle
-from serve.metrics import REFUSED, STAGES, exposition
+from serve.metrics import exposition
 from serve.processes.usage import ProcessUsage
+from serve.request_metrics import REFUSALS, REFUSED, STAGES
 
 FORMS = ("sample", "huggingface", "instances", "jsonlines")
-REASONS = ("queue", "deadline", "bodies", "connections", "pipelining", NotReady.refusal, NotEnoughMemory.refusal)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 MOST_SERIES = 400
 
@@ -47,7 +47,7 @@ def count_requests(lifecycle: Lifecycle) -> None:
     metrics = lifecycle.metrics
     for status in {200, 499, *ERROR_STATUS.values()}:
         metrics.request(status, 0.1, None, None)
-    for reason in REASONS:
+    for reason in REFUSALS:
         metrics.request(REFUSED[0], 0.1, reason, None)
     for form in FORMS:
         for precisions in (set(), *({each} for each in PRECISIONS), {"INT8", "FP32"}):
@@ -102,6 +102,7 @@ def test_a_server_on_64_cores_has_at_most_400_series_after_all_that_can_happen(
 def test_every_error_has_an_outcome_and_every_refusal_a_reason() -> None:
     refused = {error for error, status in ERROR_STATUS.items() if status in REFUSED}
     assert all(error.refusal or error.__name__ == "Overloaded" for error in refused)
+    assert {error.refusal for error in refused if error.refusal} <= set(REFUSALS)
     assert not any(error.refusal for error in RequestError.__subclasses__() if error not in refused)
 
 
