@@ -19,6 +19,7 @@ class Metrics(RequestMetrics):
 
     def __init__(self) -> None:
         super().__init__()
+        self._of_window: dict[tuple[str, str], tuple[Counter, Histogram, Counter]] = {}
         self._add_windows()
         self._add_lanes()
         self._add_model()
@@ -126,10 +127,19 @@ class Metrics(RequestMetrics):
 
     def window(self, lane_kind: str, precision: str, rung: int, seconds: float) -> None:
         """Count one window's pass."""
-        self.windows.labels(lane_kind, precision).inc()
-        self.window_seconds.labels(precision).observe(seconds)
+        found = self._of_window.get((lane_kind, precision))
+        if found is None:  # looking the labels up each time would take longer than counting
+            found = (
+                self.windows.labels(lane_kind, precision),
+                self.window_seconds.labels(precision),
+                self.lane_busy_seconds.labels(lane_kind),
+            )
+            self._of_window[lane_kind, precision] = found
+        windows, window_seconds, busy_seconds = found
+        windows.inc()
+        window_seconds.observe(seconds)
+        busy_seconds.inc(seconds)
         self.window_tokens.observe(rung)
-        self.lane_busy_seconds.labels(lane_kind).inc(seconds)
 
 
 def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 # Seconds: from a refusal, which takes less than a millisecond, to the platform's limit of 60 s.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-PART_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)  # of what is a part of a request
+PART_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 60)  # of what is a part of a request
 STAGES = ("read", "parse", "tokenize", "queue", "inference", "rank")
 OUTCOMES = ("answered", "refused", "client_error", "failed")
 REFUSALS = ("queue", "deadline", "bodies", "connections", "pipelining", "not_ready", "memory")
@@ -51,8 +51,7 @@ class RequestMetrics:
         )
         for reason in REFUSALS:  # an increase is seen only if the series was there before
             self.refusals.labels(reason)
-        for status in WATCHED:
-            self.requests.labels(str(status))
+        self._of_status = {status: self.requests.labels(str(status)) for status in WATCHED}
         self.requests_in_flight = Gauge(
             "bertqa_requests_in_flight", "Requests with questions that are in work now.", registry=self.registry
         )
@@ -113,7 +112,7 @@ class RequestMetrics:
 
         refusal: the reason, if it was refused. trace_id: of the trace to which the request belongs, if there is one.
         """
-        self.requests.labels(str(status)).inc()
+        (self._of_status.get(status) or self.requests.labels(str(status))).inc()
         exemplar = {"trace_id": trace_id} if trace_id else None
         self.of_outcome[outcome_of(status)].observe(seconds, exemplar)
         if refusal:

@@ -22,6 +22,8 @@ INFERENCE_ID = "x-amzn-sagemaker-inference-id"
 INFERENCE_ID_CHARACTERS = 64  # InvokeEndpoint's reference: the longest InferenceId
 REQUEST_ID = "x-request-id"
 REQUEST_ID_CHARACTERS = 128
+INFERENCE_ID_BYTES, REQUEST_ID_BYTES = INFERENCE_ID.encode(), REQUEST_ID.encode()
+IDS = frozenset((INFERENCE_ID_BYTES, REQUEST_ID_BYTES, trace_context.HEADER_BYTES))
 TARGET_MODEL = "x-amzn-sagemaker-target-model"
 TARGET_MODEL_CHARACTERS = 1024  # InvokeEndpoint's reference: the longest TargetModel
 CLIENT_GONE = 499  # nginx's status for a client that has disconnected; only the log line and the metrics show it
@@ -50,14 +52,15 @@ class RequestRecord:
 
         The request id is the inference id, else the request id of the caller if it can be used, else a new one.
         """
-        given = headers.get(REQUEST_ID, "")
+        found = _ids(headers)
+        given = found.get(REQUEST_ID_BYTES, "")
         if not 0 < len(given) <= REQUEST_ID_CHARACTERS or not (given.isascii() and given.isprintable()):
             given = os.urandom(16).hex()
-        request_id = headers.get(INFERENCE_ID, "")[:INFERENCE_ID_CHARACTERS] or given
+        request_id = found.get(INFERENCE_ID_BYTES, "")[:INFERENCE_ID_CHARACTERS] or given
         target = headers.get(TARGET_MODEL) if model_name is not None else None
         record = cls(request_id, model_name, target and target[:TARGET_MODEL_CHARACTERS])
         record.trace.request_id = request_id
-        parent = headers.get(trace_context.HEADER)
+        parent = found.get(trace_context.HEADER_BYTES)
         record.context = TraceContext.of_header(parent) if parent else None
         if tracer:
             record.context = record.context or tracer.begin(request_id)
@@ -116,3 +119,12 @@ class RequestRecord:
         if trace.failed_lines:
             fields["failed_lines"] = trace.failed_lines
         return fields
+
+
+def _ids(headers: Headers) -> dict[bytes, str]:
+    """Return the headers that identify a request. One search for all of them takes less time than one for each."""
+    found: dict[bytes, str] = {}
+    for name, value in headers.raw:
+        if name in IDS:
+            found.setdefault(name, value.decode("latin-1"))
+    return found

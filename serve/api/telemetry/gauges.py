@@ -1,5 +1,6 @@
 """The gauges of /metrics: what is read from the server at each scrape, and not counted while it happens."""
 
+import math
 import os
 import platform
 from collections import Counter
@@ -34,7 +35,11 @@ def refresh_server(metrics: RequestMetrics, usage: ProcessUsage) -> None:
 
 
 def _refresh_machine(metrics: RequestMetrics) -> None:
-    metrics.memory_free_bytes.set(cgroup.free_memory_mb() * 1e6)
+    try:
+        free_bytes = cgroup.free_memory_mb() * 1e6
+    except (OSError, ValueError):  # a sandbox may lack files of the control group, and /metrics works without them
+        free_bytes = math.nan
+    metrics.memory_free_bytes.set(free_bytes)
     metrics.build_info.labels(contract.VERSION, platform.python_version()).set(1)
 
 
