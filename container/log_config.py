@@ -50,6 +50,10 @@ def at_level(level: str) -> dict[str, Any]:
             "gunicorn.access": {"level": "WARNING", "propagate": False, "handlers": []},
             "uvicorn.error": {"level": "WARNING", "propagate": True, "handlers": []},
             "uvicorn.access": {"level": "WARNING", "propagate": False, "handlers": []},
+            # serve/tracing/otlp.py says once that a collector does not answer; these would say so for each batch.
+            "opentelemetry": {"level": "CRITICAL", "propagate": True, "handlers": []},
+            "urllib3": {"level": "CRITICAL", "propagate": True, "handlers": []},
+            "asyncio": {"level": "INFO", "propagate": True, "handlers": []},
         },
     }
 

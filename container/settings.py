@@ -1,10 +1,10 @@
-"""All settings of the server, with those of access and of the lanes. Only this class is read from the environment.
+"""All settings of the server, with those of access, lanes and telemetry. Only this class is read from the environment.
 
 A test compares the table in docs/settings.md with this class. The name of a setting ends with its unit, if it has one.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -13,12 +13,11 @@ from container import contract
 from container.access.settings import AccessSettings
 from container.lanes.settings import AUTO, LaneSettings
 from container.precision import Precision
+from container.telemetry.settings import TelemetrySettings
 from container.validation import environment, values
 
-LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(values.level_name)]
 
-
-class Settings(AccessSettings, LaneSettings):
+class Settings(AccessSettings, LaneSettings, TelemetrySettings):
     """The server's settings. The server reads them from environment variables once, when it starts."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
@@ -172,12 +171,6 @@ class Settings(AccessSettings, LaneSettings):
         validation_alias="RUN_AS_USER",
         description="A server that is started as root switches to the user and the group with this ID before it opens "
         "its port. With `0` it stays root. The image sets `10001`.",
-    )
-    log_level: LogLevel = Field(
-        "INFO",
-        validation_alias=AliasChoices("LOG_LEVEL", "SAGEMAKER_CONTAINER_LOG_LEVEL"),
-        description="The server logs messages of this level and above: `DEBUG`, `INFO`, `WARNING` or `ERROR`, or "
-        "Python's number for one of them.",
     )
     onednn_max_cpu_isa: Annotated[str, AfterValidator(values.known_isa)] = Field(
         "DEFAULT",

@@ -17,20 +17,20 @@ class BatchedCalls:
     """The calls that are due. All of this happens on the event loop."""
 
     def __init__(self) -> None:
-        self._in_work = 0  # requests
+        self.in_work = 0  # requests
         self._calls: list[Callable[[], None]] = []
         self._timer: asyncio.Handle | None = None
 
     def begin(self) -> None:
         """Note that a request is in work."""
-        self._in_work += 1
+        self.in_work += 1
 
     def end(self, call: Callable[[], None]) -> None:
         """Note that a request has ended, and make its call soon: at once after the response if no other is in work."""
-        self._in_work -= 1
+        self.in_work -= 1
         self._calls.append(call)
         loop = asyncio.get_running_loop()
-        if self._in_work == 0:
+        if self.in_work == 0:
             if self._timer:
                 self._timer.cancel()
             self._timer = loop.call_soon(self.flush)

@@ -33,7 +33,12 @@ RequestError
 
 
 class RequestError(Exception):
-    """One request cannot be answered. The message goes to the client and contains none of the request's texts."""
+    """One request cannot be answered. The message goes to the client and contains none of the request's texts.
+
+    refusal: if the server refuses the request and not because of the client, the reason in bertqa_refusals_total.
+    """
+
+    refusal: str | None = None
 
 
 class MalformedRequest(RequestError):
@@ -117,11 +122,12 @@ class PrecisionUnavailable(InvalidRequest):
 
 
 class Overloaded(RequestError):
-    """Waiting work would delay this request for too long."""
+    """Other requests would delay this one for too long, or they hold what it needs: `reason` names it."""
 
-    def __init__(self, message: str, retry_after_seconds: int) -> None:
+    def __init__(self, message: str, retry_after_seconds: int, reason: str) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.refusal = reason
 
 
 class DeadlineExceeded(RequestError):
@@ -131,9 +137,13 @@ class DeadlineExceeded(RequestError):
 class NotReady(RequestError):
     """The server is loading, warming or stopping."""
 
+    refusal = "not_ready"
+
 
 class NotEnoughMemory(RequestError):
     """A model does not fit beside the loaded ones; unload one of them first."""
+
+    refusal = "memory"
 
 
 class LoadFailed(RequestError):

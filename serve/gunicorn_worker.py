@@ -17,9 +17,8 @@ from serve.http.connections import Connections
 from serve.http.cross_origin import allow_origins
 from serve.http.limits import Limits, bodies_mib
 from serve.http.protocol import HttpProtocol
-from serve.lifecycle import Lifecycle, Servable, State
-from serve.metrics import Metrics
 from serve.processes.child import end_with_parent
+from serve.servable import Servable, State
 
 POLL_SECONDS = 0.1
 REFUSAL_SECONDS = 1.0  # of the drain, in which the requests that cannot be answered are told so
@@ -85,10 +84,11 @@ def _connections(server: Server, servable: Servable) -> Connections:
     settings = servable.settings
     budget_bytes = bodies_mib(settings, cgroup.available_memory_mb()) * 2**20
     budget = BodyBudget(budget_bytes, settings.max_payload_mb * 2**20 or None)
-    # On a multi-model endpoint each model has its metrics, and a request that cannot be read belongs to none of them.
-    metrics = servable.metrics if isinstance(servable, Lifecycle) else Metrics()
+    metrics, connections = servable.metrics, server.server_state.connections
+    metrics.body_bytes_in_flight.set_function(lambda: budget.held_bytes)
+    metrics.connections.set_function(lambda: len(connections))
     limits, origins = Limits.from_settings(settings), settings.cors_allow_origins
-    return Connections(server.server_state.connections, limits, budget, metrics, origins)  # type: ignore[arg-type]
+    return Connections(connections, limits, budget, metrics, origins)  # type: ignore[arg-type]
 
 
 async def _stop_on_failure(server: Server, servable: Servable) -> None:

@@ -3,9 +3,7 @@
 import asyncio
 import logging
 import time
-from enum import StrEnum
 from functools import partial
-from typing import Protocol
 
 from container import cgroup, contract
 from container.cpu import Cpu
@@ -27,48 +25,18 @@ from serve.lanes.zygote_client import ZygoteEnded
 from serve.machine_plan import plan_for_machine
 from serve.metrics import Metrics
 from serve.processes.absence import Absence
+from serve.processes.usage import ProcessUsage
 from serve.qa.engine import QAEngine, QuestionAnswerer
 from serve.qa.golden_check import check_file, check_golden_examples, check_logits
 from serve.qa.guard import Guard
 from serve.qa.model_limits import ModelLimits
 from serve.qa.tokenizer_check import open_featurizer
+from serve.servable import State
 from serve.text_process.client import TextProcesses
 from serve.text_process.template import TextConfig
+from serve.tracing.tracer import open_tracer
 
 log = logging.getLogger(__name__)
-
-
-class State(StrEnum):
-    """The state of the server."""
-
-    LOADING = "loading"
-    READY = "ready"
-    DRAINING = "draining"
-    FAILED = "failed"
-
-
-class Servable(Protocol):
-    """What the HTTP app and the worker may ask of one model (Lifecycle) or of many (ModelRegistry)."""
-
-    state: State
-    settings: Settings
-    metrics: Metrics
-
-    @property
-    def has_lost_processes(self) -> bool:
-        """Whether the server failed because processes were lost: a restart may help."""
-
-    def ping(self) -> bool:
-        """Whether /ping answers 200."""
-
-    async def start(self) -> None:
-        """Begin to serve. Ends in READY or FAILED, and never raises."""
-
-    def drain(self) -> None:
-        """Note that the server was told to stop. Accepted requests are still answered."""
-
-    async def close(self) -> None:
-        """End all processes."""
 
 
 class Lifecycle:
@@ -93,13 +61,15 @@ class Lifecycle:
         self.cpu = cpu
         self.metrics = Metrics()
         self.afterwards = BatchedCalls()
+        self.usage = ProcessUsage()
+        self.tracer = open_tracer(settings.otlp_endpoint, settings.trace_share, settings.service_name)
         self.state = State.LOADING
         self.passed_over = dict(artifact.passed_over)  # precision: why it is not served
         self.decided = asyncio.Event()  # set when loading has ended, successfully or not
         self.failure: Exception | None = None
         self._created_at = time.perf_counter()
         self._last_ping: bool | None = None
-        self._is_alone = cores is None
+        self.is_alone = cores is None
         plan = plan or plan_for_machine(settings, artifact, cpu)
         rungs = ladder.rungs(artifact.max_seq_len, plan.rung_step)
         self.pool = LanePool(artifact.models, rungs, plan, cores or CoreArbiter(), self.metrics)
@@ -164,7 +134,7 @@ class Lifecycle:
         """
         precision = file.precision
         # If the zygote of a further model is killed, memory ran out, and the platform must first unload another model.
-        attempts = MAX_ZYGOTES_LOST if self._is_alone or self.pool.precisions.accepted else 1
+        attempts = MAX_ZYGOTES_LOST if self.is_alone or self.pool.precisions.accepted else 1
         try:
             await self.supervisor.bring_up(file, self._check, attempts)
         except ModelLoadError as error:

@@ -1,52 +1,33 @@
 """The Prometheus metrics of one model. docs/metrics.md explains each of them.
 
-Labels are few and known in advance; no text of a request is ever a label.
+Labels are few and known in advance; no text of a request is ever a label. A server with one model has at most 400
+series, whatever the number of its cores.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import choose_encoder
 
-# Seconds: from a refusal, which takes less than a millisecond, to the platform's limit of 60 s.
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+from serve.request_metrics import PART_BUCKETS, RequestMetrics
+
 F1_BUCKETS = (0.0, 0.25, 0.5, 0.75, 0.99, 1.0)
 LOGIT_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-STAGES = ("parse", "tokenize", "queue", "inference", "rank", "total")
+TOKEN_BUCKETS = (32, 64, 128, 192, 256, 384, 512)
 
 
-class Metrics:
-    """All counters, histograms and gauges, in a registry of their own."""
+class Metrics(RequestMetrics):
+    """All counters, histograms and gauges of one model, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._add_requests()
+        super().__init__()
+        self._of_window: dict[tuple[str, str], tuple[Counter, Histogram, Counter]] = {}
+        self._add_windows()
         self._add_lanes()
         self._add_model()
         self._add_guard()
 
-    def _add_requests(self) -> None:
-        self.requests = Counter(
-            "bertqa_requests",
-            "Requests that have ended, by status, form and precision.",
-            ["status", "form", "precision"],
-            registry=self.registry,
-        )
-        self.failed_lines = Counter(
-            "bertqa_failed_lines",
-            "Lines of JSON Lines that were answered with an error object, by the type of the error.",
-            ["error_type"],
-            registry=self.registry,
-        )
-        self.stage_seconds = Histogram(
-            "bertqa_stage_seconds",
-            "Time that a request spent in each stage, in seconds.",
-            ["stage"],
-            buckets=BUCKETS,
-            registry=self.registry,
-        )
-        self.of_stage = {stage: self.stage_seconds.labels(stage) for stage in STAGES}
-
-    def _add_lanes(self) -> None:
+    def _add_windows(self) -> None:
         self.windows = Counter(
-            "bertqa_windows", "Windows that were run.", ["lane", "precision", "rung"], registry=self.registry
+            "bertqa_windows", "Windows that were run.", ["lane_kind", "precision"], registry=self.registry
         )
         self.batches = Counter(
             "bertqa_batches",
@@ -58,40 +39,67 @@ class Metrics:
             "bertqa_window_seconds",
             "Time that one window's pass took, in seconds; in a call with several windows, its share.",
             ["precision"],
-            buckets=BUCKETS,
+            buckets=PART_BUCKETS,
             registry=self.registry,
         )
-        self.lane_restarts = Counter(
-            "bertqa_lane_restarts", "Lane processes that were lost and replaced.", ["lane"], registry=self.registry
+        self.window_tokens = Histogram(
+            "bertqa_window_tokens",
+            "Length of the windows that were run, in tokens, with padding.",
+            buckets=TOKEN_BUCKETS,
+            registry=self.registry,
         )
         self.queue_windows = Gauge("bertqa_queue_windows", "Windows that wait for a lane.", registry=self.registry)
         self.queue_delay_seconds = Gauge(
             "bertqa_queue_delay_seconds",
-            "Estimated queueing delay of a new request of one window, in seconds.",
+            "Length of the queue: the estimated delay of a new request of one window, in seconds.",
             registry=self.registry,
         )
-        self.lane_up = Gauge(
-            "bertqa_lane_up", "1 while the lane's process is running.", ["lane"], registry=self.registry
+
+    def _add_lanes(self) -> None:
+        self.lanes_planned = Gauge(
+            "bertqa_lanes_planned", "Lanes of the plan, by kind.", ["lane_kind"], registry=self.registry
+        )
+        self.lanes_up = Gauge(
+            "bertqa_lanes_up", "Lanes whose process is running, by kind.", ["lane_kind"], registry=self.registry
+        )
+        self.lane_busy_seconds = Counter(
+            "bertqa_lane_busy_seconds",
+            "Time in which lanes have run windows, in seconds, by kind.",
+            ["lane_kind"],
+            registry=self.registry,
+        )
+        self.lane_restarts = Counter(
+            "bertqa_lane_restarts",
+            "Lane processes that were lost and replaced, by kind.",
+            ["lane_kind"],
+            registry=self.registry,
         )
 
     def _add_model(self) -> None:
         self.ready = Gauge("bertqa_ready", "1 while /ping answers 200.", registry=self.registry)
+        self.model_info = Gauge(
+            "bertqa_model_info",
+            "1 for each precision that is served, with what was loaded.",
+            ["name", "precision", "engine", "sha256"],
+            registry=self.registry,
+        )
         self.passed_over = Gauge(
             "bertqa_precision_passed_over",
             "1 for a precision that the artifact holds but the server does not serve, with the reason.",
             ["precision", "reason"],
             registry=self.registry,
         )
-        self.rungs_planned = Gauge(
-            "bertqa_rungs_planned", "Rungs of the ladder.", ["precision"], registry=self.registry
-        )
+        self.rungs_planned = Gauge("bertqa_rungs_planned", "Rungs of the ladder.", registry=self.registry)
         self.rungs_warm = Gauge(
-            "bertqa_rungs_warm", "Rungs that are warm.", ["lane", "precision"], registry=self.registry
+            "bertqa_rungs_warm",
+            "Rungs that are warm on every lane of a kind.",
+            ["lane_kind", "precision"],
+            registry=self.registry,
         )
-        self.rung_cost_seconds = Gauge(
-            "bertqa_rung_cost_seconds",
-            "Expected time of a pass, in seconds.",
-            ["width", "precision", "rung"],
+        self.window_cost_seconds = Gauge(
+            "bertqa_window_cost_seconds",
+            "Expected time of a pass over a window of the longest rung, in seconds.",
+            ["lane_kind", "precision"],
             registry=self.registry,
         )
 
@@ -99,7 +107,7 @@ class Metrics:
         self.guard_answers = Counter(
             "bertqa_guard_answers",
             "INT8 answers selected to be run again in FP32: agree, differ, or skipped.",
-            ["outcome"],
+            ["result"],
             registry=self.registry,
         )
         self.guard_f1 = Histogram(
@@ -117,11 +125,27 @@ class Metrics:
             registry=self.registry,
         )
 
-    def window(self, lane: str, precision: str, rung: int, seconds: float) -> None:
+    def window(self, lane_kind: str, precision: str, rung: int, seconds: float) -> None:
         """Count one window's pass."""
-        self.windows.labels(lane, precision, str(rung)).inc()
-        self.window_seconds.labels(precision).observe(seconds)
+        found = self._of_window.get((lane_kind, precision))
+        if found is None:  # looking the labels up each time would take longer than counting
+            found = (
+                self.windows.labels(lane_kind, precision),
+                self.window_seconds.labels(precision),
+                self.lane_busy_seconds.labels(lane_kind),
+            )
+            self._of_window[lane_kind, precision] = found
+        windows, window_seconds, busy_seconds = found
+        windows.inc()
+        window_seconds.observe(seconds)
+        busy_seconds.inc(seconds)
+        self.window_tokens.observe(rung)
 
-    def exposition(self) -> bytes:
-        """Return all metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+
+def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """Return all metrics of a registry and their media type, in the format that the header Accept asks for.
+
+    It is Prometheus' text format, or OpenMetrics', which alone has exemplars.
+    """
+    encode, media_type = choose_encoder(accept)
+    return encode(registry), media_type

@@ -56,7 +56,7 @@ def _print_line(share: str, load: Load, outcomes: Mapping[str, float]) -> None:
 
 def _outcomes(url: str) -> dict[str, float]:
     """Return how many answers of the guard agreed, differed, and were skipped."""
-    return {sample.labels["outcome"]: sample.value for sample in read_samples(url, "bertqa_guard_answers_total")}
+    return {sample.labels["result"]: sample.value for sample in read_samples(url, "bertqa_guard_answers_total")}
 
 
 if __name__ == "__main__":

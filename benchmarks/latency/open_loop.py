@@ -18,7 +18,6 @@ import numpy as np
 
 from benchmarks import traffic
 from benchmarks.arguments import BERT_BASE, add_precision, add_questions, add_seconds, benchmark_parser
-from benchmarks.server_metrics import read_samples
 from benchmarks.server_process import warm_server
 from container import cpu
 from model_loader import ladder
@@ -80,10 +79,10 @@ def fifo_latencies_ms(arrivals: Sequence[float], costs_ms: Sequence[Sequence[flo
 
 def _window_costs_ms(given: argparse.Namespace, server: LocalServer, examples: Sequence[Example]) -> list[list[float]]:
     """Return the milliseconds of each question's windows on a narrow lane, as the server measured their rungs."""
-    cost_ms = {
-        int(sample.labels["rung"]): sample.value * 1000
-        for sample in read_samples(server.url, "bertqa_rung_cost_seconds")
-        if sample.labels["width"] == "1" and sample.labels["precision"] == given.precision
+    cost_ms: dict[int, float] = {
+        cost["tokens"]: cost["ms"]
+        for cost in server.info()["costs"]
+        if cost["cores"] == 1 and cost["precision"] == given.precision
     }
 
     def cost_of(window: Window) -> float:

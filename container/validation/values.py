@@ -8,6 +8,7 @@ from container.precision import PRECISIONS
 
 # An origin as browsers send it: RFC 6454, section 6.2, with a host in ASCII.
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+HTTP_URL = re.compile(r"https?://(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?")
 # As the value of a label in Kubernetes, which most platforms accept as a name.
 MODEL_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 LEVELS = {"10": "DEBUG", "20": "INFO", "30": "WARNING", "40": "ERROR", "50": "ERROR"}  # by Python's numbers
@@ -58,4 +59,11 @@ def model_name(value: str) -> str:
         raise ValueError(
             "must be 1 to 63 letters, digits, dots, hyphens or underscores, with a letter or digit at each end"
         )
+    return value
+
+
+def http_url(value: str) -> str:
+    """Check the address of a collector. Credentials do not belong there, because the log shows all settings."""
+    if value and not HTTP_URL.fullmatch(value):
+        raise ValueError("must be a URL such as http://localhost:4318, without user name, query or fragment")
     return value

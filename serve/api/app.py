@@ -23,10 +23,12 @@ from serve.api.invocation import Invocation
 from serve.api.openapi import operations
 from serve.api.openapi.description import describe
 from serve.api.platforms import kserve
-from serve.lifecycle import Lifecycle, Servable
+from serve.api.telemetry import gauges
+from serve.lifecycle import Lifecycle
+from serve.metrics import exposition
 from serve.page.routes import page_routes
-
-METRICS_MEDIA_TYPE = "text/plain; version=0.0.4"
+from serve.servable import Servable
+from serve.tracing.tracer import open_tracer
 
 
 class AnsweringApp:
@@ -49,7 +51,7 @@ class AnsweringApp:
         self._key_check = ApiKeyCheck(keys, lifecycle.settings) if keys else None
         describe(fastapi, self._key_check.exempt if self._key_check else None)
         _add_head(fastapi)
-        self._errors = ErrorHandlers(lifecycle.metrics)
+        self._errors = ErrorHandlers(lifecycle.metrics, (*HEALTH_ROUTES, lifecycle.settings.health_route, "/metrics"))
         self._errors.install(fastapi)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,9 +85,9 @@ def create_app(lifecycle: Lifecycle, keys: ApiKeys | None = None) -> AnsweringAp
         """Answer questions about texts. The request has one of four forms, and the answer has the same form."""
         return await Invocation(lifecycle, request).respond()
 
-    def metrics_body() -> bytes:
-        report.refresh_gauges(lifecycle)
-        return lifecycle.metrics.exposition()
+    def metrics_body(accept: str) -> tuple[bytes, str]:
+        gauges.refresh(lifecycle)
+        return exposition(lifecycle.metrics.registry, accept)
 
     title = "BERT question answering on CPU"
     answering = [
@@ -119,11 +121,12 @@ def new_app(
     servable: Servable,
     answering: Sequence[Route],
     info_body: Callable[[], dict[str, object]],
-    metrics_body: Callable[[], bytes],
+    metrics_body: Callable[[str], tuple[bytes, str]],
 ) -> FastAPI:
     """Create an application that starts and closes a servable, with the routes that one model and many have in common.
 
-    answering: the routes that answer questions. info_body, metrics_body: return the bodies of /info and /metrics.
+    answering: the routes that answer questions. info_body: returns the body of /info. metrics_body: returns the body
+    and the media type of /metrics for a header Accept.
     """
 
     @asynccontextmanager
@@ -134,6 +137,9 @@ def new_app(
         start.cancel()
         await asyncio.wait([start])
         await servable.close()
+        settings = servable.settings
+        if tracer := open_tracer(settings.otlp_endpoint, settings.trace_share, settings.service_name):
+            await tracer.close()
 
     app = FastAPIOffline(
         routes=list(answering),
@@ -156,9 +162,10 @@ def new_app(
         return info_body()
 
     @app.get("/metrics", tags=["health"], response_class=Response, responses=operations.METRICS_RESPONSES)
-    async def metrics() -> Response:
-        """Return the metrics in Prometheus' text format."""
-        return Response(metrics_body(), media_type=METRICS_MEDIA_TYPE)
+    async def metrics(request: Request) -> Response:
+        """Return the metrics in Prometheus' text format, or in OpenMetrics' if the header Accept asks for it."""
+        body, media_type = metrics_body(request.headers.get("accept", ""))
+        return Response(body, media_type=media_type)
 
     return app
 

@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.api import custom_attributes
-from serve.api.error_response import error_response, log_text
+from serve.api.error_response import error_response, log_text, refusal_of
 from serve.api.request_log import CLIENT_GONE, RequestRecord
+from serve.api.telemetry.quiet_paths import QuietPaths
 from serve.errors import MethodNotAllowed, NotFound, RequestError
-from serve.metrics import Metrics
+from serve.request_metrics import RequestMetrics
 
 log = logging.getLogger("request")
 
@@ -22,8 +22,10 @@ log = logging.getLogger("request")
 class ErrorHandlers:
     """The error handlers of an application. The response, the log line and the metrics are those of any request."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: RequestMetrics, probed: Iterable[str] = ()) -> None:
+        """probed: paths that are requested all the time, and therefore log few of their errors."""
         self._metrics = metrics
+        self._quiet = QuietPaths(probed)
 
     def install(self, app: FastAPI) -> None:
         """Let an application use these handlers for all of its routes."""
@@ -44,8 +46,10 @@ class ErrorHandlers:
         if not isinstance(error, RequestError):
             log.error("request %s failed with an unexpected error", record.request_id, exc_info=error)
         response = error_response(error, record.request_id)
-        custom_attributes.add_to(response, request.headers, record.request_id)
-        record.write(self._metrics, response.status_code, log_text(error))
+        record.identify(response, request.headers)
+        record.refusal = refusal_of(error)
+        is_logged = response.status_code >= 500 or self._quiet.allow(request.scope["path"])
+        record.write(self._metrics, response.status_code, log_text(error), is_logged=is_logged)
         return response
 
 

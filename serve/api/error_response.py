@@ -64,6 +64,11 @@ def log_text(error: Exception) -> str:
     return f"{name}: {_shortened(str(error), contract.ERROR_BODY_BYTES)}" if isinstance(error, RequestError) else name
 
 
+def refusal_of(error: Exception) -> str | None:
+    """Return why the server refused a request although the client did nothing wrong, or None if it did not."""
+    return error.refusal if isinstance(error, RequestError) else None
+
+
 def error_response(error: Exception, request_id: str) -> Response:
     """Return an error as a response, with the status from ERROR_STATUS."""
     status = ERROR_STATUS[type(error)] if isinstance(error, RequestError) else INTERNAL_STATUS

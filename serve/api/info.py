@@ -1,4 +1,4 @@
-"""What the server reports about a model: /info, /execution-parameters, and the gauges of /metrics."""
+"""What the server reports about a model: /info and /execution-parameters."""
 
 import platform
 
@@ -23,6 +23,7 @@ def info(lifecycle: Lifecycle) -> dict[str, object]:
         "cpu": {"model": lifecycle.cpu.model, "isa": lifecycle.cpu.isa, "quota": lifecycle.cpu.quota},
         "lanes": _lanes(lifecycle),
         "rungs": pool.rungs,
+        "costs": _costs(lifecycle),
         "batches": _batches(lifecycle),
         "is_warm": lifecycle.supervisor.is_warm,
         "limits": {
@@ -73,6 +74,14 @@ def _batches(lifecycle: Lifecycle) -> dict[str, list[dict[str, float]]]:
     }
 
 
+def _costs(lifecycle: Lifecycle) -> list[dict[str, object]]:
+    """Return the expected time of a pass, by the number of cores of its lane, by precision and by rung."""
+    return [
+        {"cores": width, "precision": precision, "tokens": rung, "ms": round(cost_ms, 3)}
+        for width, precision, rung, cost_ms in lifecycle.pool.costs.rows()
+    ]
+
+
 def _lanes(lifecycle: Lifecycle) -> list[dict[str, object]]:
     return [
         {
@@ -95,22 +104,3 @@ def execution_parameters(lifecycle: Lifecycle) -> dict[str, int | str]:
         "BatchStrategy": "MULTI_RECORD",
         "MaxPayloadInMB": min(BATCH_PAYLOAD_MB, lifecycle.settings.max_payload_mb or BATCH_PAYLOAD_MB),
     }
-
-
-def refresh_gauges(lifecycle: Lifecycle) -> None:
-    """Set the gauges of /metrics to their present values, and count what has ended."""
-    metrics, pool = lifecycle.metrics, lifecycle.pool
-    lifecycle.afterwards.flush()  # the counters include every request that has been answered
-    metrics.ready.set(lifecycle.is_healthy)
-    metrics.queue_windows.set(pool.waiting)
-    metrics.queue_delay_seconds.set(lifecycle.engine.admission.queueing_delay_ms(windows=1) / 1000)
-    for precision, reason in lifecycle.passed_over.items():
-        metrics.passed_over.labels(precision, reason).set(1)
-    for precision in pool.precisions.files:
-        metrics.rungs_planned.labels(precision).set(len(pool.rungs))
-        for lane in pool.lanes:
-            metrics.rungs_warm.labels(lane.spec.name, precision).set(len(lane.warm.get(precision, ())))
-    for lane in pool.lanes:
-        metrics.lane_up.labels(lane.spec.name).set(lane.process is not None)
-    for width, precision, rung, cost_ms in pool.costs.rows():
-        metrics.rung_cost_seconds.labels(str(width), precision, str(rung)).set(cost_ms / 1000)

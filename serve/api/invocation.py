@@ -10,14 +10,16 @@ from starlette.responses import Response, StreamingResponse
 from serve.api import custom_attributes
 from serve.api.body.read import read
 from serve.api.disconnect import cancel_on_disconnect
-from serve.api.error_response import error_response, log_text
+from serve.api.error_response import error_response, log_text, refusal_of
 from serve.api.json_lines.answers import LineAnswerer, SpooledAnswers
 from serve.api.media_type import JSON, JSON_LINES, check_accept, field_of, request_media_type
 from serve.api.object_answerer import ObjectAnswerer
 from serve.api.request_log import CLIENT_GONE, RequestRecord
 from serve.errors import NotReady, RequestError
 from serve.lanes.admission import Permit
-from serve.lifecycle import Lifecycle, State
+from serve.lifecycle import Lifecycle
+from serve.servable import State
+from serve.tracing import context as trace_context
 
 log = logging.getLogger("request")
 
@@ -25,18 +27,20 @@ log = logging.getLogger("request")
 class JsonAnswer(Response):
     """The answer to a JSON request, with its headers. starlette's own response takes longer to put them together."""
 
-    def __init__(self, content: bytes, request_id: str, given_attributes: str | None) -> None:
+    def __init__(self, content: bytes, record: RequestRecord, given_attributes: str | None) -> None:
         """given_attributes: the custom attributes of the request."""
-        attributes = custom_attributes.with_request_id(given_attributes, request_id)
+        attributes = custom_attributes.with_request_id(given_attributes, record.request_id)
         self.status_code = 200
         self.background = None
         self.body = content
         self.raw_headers = [
-            (b"x-request-id", request_id.encode("latin-1")),
+            (b"x-request-id", record.request_id.encode("latin-1")),
             (b"content-length", b"%d" % len(content)),
             (b"content-type", b"application/json"),
             (custom_attributes.HEADER_BYTES, attributes.encode("latin-1")),
         ]
+        if record.context:
+            self.raw_headers.append((trace_context.HEADER_BYTES, record.context.header.encode()))
 
 
 class Invocation:
@@ -46,11 +50,10 @@ class Invocation:
         """model_name: the name of the model on a multi-model endpoint, for the log line."""
         self._lifecycle = lifecycle
         self._request = request
-        self._record = RequestRecord.begin(request.headers, model_name)
+        self._record = RequestRecord.begin(request.headers, model_name, lifecycle.tracer)
 
     async def respond(self) -> Response:
         """Return the response to the request. Every error becomes a response too."""
-        start = time.perf_counter()
         record, afterwards = self._record, self._lifecycle.afterwards
         error: str | None = None
         afterwards.begin()
@@ -62,6 +65,7 @@ class Invocation:
         except RequestError as failure:
             response = error_response(failure, record.request_id)
             error = log_text(failure)
+            record.refusal = refusal_of(failure)
         except Exception as failure:
             log.exception("request %s failed with an unexpected error", record.request_id)
             response = error_response(failure, record.request_id)
@@ -70,8 +74,8 @@ class Invocation:
             afterwards.end(lambda: None)  # the server is stopping, and nobody waits for the answer
             raise
         if not isinstance(response, JsonAnswer):
-            custom_attributes.add_to(response, self._request.headers, record.request_id)
-        record.trace.took("total", start)
+            record.identify(response, self._request.headers)
+        record.trace.total_seconds = time.perf_counter() - record.began_at
         afterwards.end(functools.partial(record.write, self._lifecycle.metrics, response.status_code, error))
         return response
 
@@ -85,11 +89,14 @@ class Invocation:
 
     async def _answer_json(self) -> Response:
         limit_mb = self._lifecycle.settings.payload_limit_mb(is_json_lines=False)
+        start = time.perf_counter()
         body = [piece async for piece in read(self._request, limit_mb)]
+        self._record.trace.took("read", start)
+        log.debug("request %s has arrived, with a body of %d bytes", self._record.request_id, sum(map(len, body)))
         permit = self._lifecycle.engine.admission.issue_permit()
         content = await cancel_on_disconnect(self._request, self._answer_object(body, permit))
         given = self._request.headers.get(custom_attributes.HEADER)
-        return JsonAnswer(content, self._record.request_id, given)
+        return JsonAnswer(content, self._record, given)
 
     async def _answer_object(self, body: list[bytes], permit: Permit) -> bytes:
         answerer = ObjectAnswerer(self._lifecycle, permit, self._record.trace)
@@ -110,5 +117,5 @@ class Invocation:
         except BaseException:
             answers.cancel()
             raise
-        headers = {"x-request-id": record.request_id, "content-length": str(answers.size_bytes)}
+        headers = {"content-length": str(answers.size_bytes)}
         return StreamingResponse(answers.stream(), media_type=JSON_LINES, headers=headers)

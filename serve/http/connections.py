@@ -14,7 +14,7 @@ from serve.http.body_budget import BodyBudget
 from serve.http.cross_origin import allow_origins
 from serve.http.limits import Limits
 from serve.http.refusal import Refusal
-from serve.metrics import Metrics
+from serve.request_metrics import RequestMetrics
 
 if TYPE_CHECKING:
     from serve.http.protocol import HttpProtocol
@@ -37,7 +37,7 @@ class Connections:
         open_connections: "Collection[HttpProtocol]",
         limits: Limits,
         budget: BodyBudget,
-        metrics: Metrics,
+        metrics: RequestMetrics,
         origins: tuple[str, ...] = (),
     ) -> None:
         """open_connections: uvicorn's set of connections. metrics: count the requests that are refused here.
@@ -92,7 +92,7 @@ class Connections:
             victim.transport.abort()
             return
         victim = max(self._open, key=attrgetter("began_at"))
-        victim.give_way(self.overloaded("this server has as many connections as it can hold"))
+        victim.give_way(self.overloaded("connections", "this server has as many connections as it can hold"))
 
     def stop(self, reason: str) -> None:
         """Let the request in work of each connection fail, and close the connections."""
@@ -104,6 +104,6 @@ class Connections:
         return allow_origins(Refusal(error, self.metrics), self._origins)
 
     @staticmethod
-    def overloaded(reason: str) -> Overloaded:
+    def overloaded(reason: str, text: str) -> Overloaded:
         """Return the error of a request that must wait for the connections or bodies of others."""
-        return Overloaded(f"{reason}; try again later", RETRY_AFTER_SECONDS)
+        return Overloaded(f"{text}; try again later", RETRY_AFTER_SECONDS, reason)

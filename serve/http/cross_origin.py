@@ -8,12 +8,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve.api import custom_attributes
-from serve.api.request_log import INFERENCE_ID
+from serve.api.request_log import INFERENCE_ID, REQUEST_ID
+from serve.tracing import context as trace_context
 
 METHODS = ("GET", "HEAD", "POST")  # a page may ask questions, but not unload a model with DELETE
 MODELS = "/models"  # nor load one with POST: a model is code (docs/security.md)
-REQUEST_HEADERS = ("authorization", INFERENCE_ID, custom_attributes.HEADER)
-RESPONSE_HEADERS = ("X-Request-Id", "Retry-After", "WWW-Authenticate", custom_attributes.HEADER)
+REQUEST_HEADERS = ("authorization", INFERENCE_ID, REQUEST_ID, trace_context.HEADER, custom_attributes.HEADER)
+RESPONSE_HEADERS = ("X-Request-Id", trace_context.HEADER, "Retry-After", "WWW-Authenticate", custom_attributes.HEADER)
 REFUSED = 400  # starlette's status for a preflight that cannot be allowed
 
 

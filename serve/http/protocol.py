@@ -168,7 +168,7 @@ class HttpProtocol(Connection):
     def _check_head(self, version: str) -> None:
         limits = self._limits
         if len(self._queue) >= limits.pipelined:
-            raise self._shared.overloaded(f"a connection may have {limits.pipelined} requests that wait")
+            raise self._shared.overloaded("pipelining", f"a connection may have {limits.pipelined} requests that wait")
         if version not in head.VERSIONS:
             raise MalformedRequest("this version of HTTP is not supported; send HTTP/1.1")
         is_too_large = not self._is_counted and head.size(self.url, self.headers) > limits.head_bytes
@@ -196,7 +196,9 @@ class HttpProtocol(Connection):
     def _hold(self, cycle: RequestCycle, size: int) -> None:
         if not cycle.hold(size):
             cycle.fail(
-                self._shared.overloaded("the bodies of other requests take the memory for bodies (MAX_BODIES_MB)")
+                self._shared.overloaded(
+                    "bodies", "the bodies of other requests take the memory for bodies (MAX_BODIES_MB)"
+                )
             )
 
     # Errors

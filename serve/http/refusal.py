@@ -3,17 +3,15 @@
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from serve.api import custom_attributes
-from serve.api.error_response import error_response, error_type
+from serve.api.error_response import error_response, log_text, refusal_of
 from serve.api.request_log import RequestRecord
-from serve.errors import RequestError
-from serve.metrics import Metrics
+from serve.request_metrics import RequestMetrics
 
 
 class Refusal:
     """An ASGI application that answers one request with an error, writes its log line, and counts it."""
 
-    def __init__(self, error: Exception, metrics: Metrics) -> None:
+    def __init__(self, error: Exception, metrics: RequestMetrics) -> None:
         self._error = error
         self._metrics = metrics
 
@@ -22,9 +20,7 @@ class Refusal:
         headers = Headers(scope=scope)
         record = RequestRecord.begin(headers, model_name=None)
         response = error_response(self._error, record.request_id)
-        given = headers.get(custom_attributes.HEADER)
-        response.headers[custom_attributes.HEADER] = custom_attributes.with_request_id(given, record.request_id)
+        record.identify(response, headers)
         await response(scope, receive, send)
-        name = error_type(self._error)
-        text = f"{name}: {self._error}" if isinstance(self._error, RequestError) else name
-        record.write(self._metrics, response.status_code, text)
+        record.refusal = refusal_of(self._error)
+        record.write(self._metrics, response.status_code, log_text(self._error))

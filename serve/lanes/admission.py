@@ -108,12 +108,14 @@ class Admission:
     def _check_wait(self, windows: int, alone_ms: float) -> None:
         wait_ms = self.queueing_delay_ms(windows)
         total_ms = wait_ms + alone_ms * self._slowdown(windows)
-        too_much_ms = max(wait_ms - self.limits.max_queue_seconds * 1000, total_ms - self.limits.timeout_seconds * 1000)
-        if too_much_ms > 0:
+        too_long_ms = wait_ms - self.limits.max_queue_seconds * 1000
+        too_late_ms = total_ms - self.limits.timeout_seconds * 1000
+        if (too_much_ms := max(too_long_ms, too_late_ms)) > 0:
             raise Overloaded(
                 f"this request would wait about {wait_ms / 1000:.1f} s in the queue and take {total_ms / 1000:.1f} s "
                 "in all. Send it again after the seconds in Retry-After",
                 retry_after_seconds=math.ceil(too_much_ms / 1000),
+                reason="queue" if too_long_ms > 0 else "deadline",
             )
 
     def _slowdown(self, windows: int) -> float:

@@ -41,6 +41,9 @@ class Job:
     runs_alone: bool = False  # because a call with this window has failed
     submitted_at: float = 0.0
     started_at: float = 0.0
+    ended_at: float = 0.0
+    lane: str = ""  # that ran the window last
+    windows: int = 1  # of the call in which it ran
     rung: int = 0
 
 

@@ -6,7 +6,7 @@ Afterwards a task starts the wide lanes and warms the rest of the ladder while t
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from container.precision import Precision
 from model_loader.errors import ModelLoadError
@@ -81,6 +81,15 @@ class LaneSupervisor:
         successors = [lane.successor.process for lane in lanes if lane.successor]
         measuring = [self._ladder.measuring] if self._ladder.measuring else []
         return [process.pid for process in (*(lane.process for lane in lanes if lane.process), *successors, *measuring)]
+
+    def processes(self) -> Iterator[tuple[str, int]]:
+        """Yield the kind and the process id of the zygote and of all lanes."""
+        if self._zygote.process:
+            yield "zygote", self._zygote.process.pid
+        for lane in self._pool.lanes:
+            for process in (lane.process, lane.successor and lane.successor.process):
+                if process:
+                    yield lane.spec.kind.value, process.pid
 
     async def bring_up(self, file: ModelFile, check: Check, attempts: int = MAX_ZYGOTES_LOST) -> None:
         """Load a precision, fork lanes that can run it, check its answers, and accept it for requests.
@@ -174,7 +183,7 @@ class LaneSupervisor:
         self._pool.put_back(lane)
         lane.process, lane.warm, lane.warm_batches = None, {}, {}
         lane.count_end()
-        self._metrics.lane_restarts.labels(lane.spec.name).inc()
+        self._metrics.lane_restarts.labels(lane.spec.kind.value).inc()
         process.kill()
         lane.take_over()
         self._tasks.start(self._replace(lane))

@@ -34,7 +34,7 @@ def create_multi_model_app(models: ModelRegistry, keys: ApiKeys | None = None) -
 
     title = "BERT question answering on CPU: many models"
     answering = [Route("/models/{model_name}/invoke", invoke, methods=["POST"])]
-    app = new_app(title, models, answering, lambda: report.info(models), lambda: report.exposition(models))
+    app = new_app(title, models, answering, lambda: report.info(models), lambda accept: report.metrics(models, accept))
 
     @app.post(
         "/models",

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from container import contract
 from serve.api.info import info as model_info
-from serve.api.info import refresh_gauges
+from serve.api.telemetry import gauges
+from serve.metrics import exposition
 from serve.multi_model.registry import LoadedModel, ModelRegistry
+from serve.request_metrics import RequestMetrics
 
 PAGE_MODELS = 100
 
@@ -40,18 +42,19 @@ def info(models: ModelRegistry) -> dict[str, object]:
     }
 
 
-def exposition(models: ModelRegistry) -> bytes:
-    """Return the metrics of all models in Prometheus' text format, each with the label `model`.
+def metrics(models: ModelRegistry, accept: str) -> tuple[bytes, str]:
+    """Return the metrics of all models and their media type, each metric with the label `model`.
 
-    Requests that belong to no model, such as those with an unknown path, are counted with an empty label.
+    The label is empty for requests that belong to no model, such as those with an unknown path, and for the server.
     """
+    gauges.refresh_server(models.metrics, models.usage)
     registry = CollectorRegistry()
-    registry.register(_WithModelLabel(list(models), models.metrics.requests))
-    return generate_latest(registry)
+    registry.register(_WithModelLabel(list(models), models.metrics))
+    return exposition(registry, accept)
 
 
 class _WithModelLabel(Collector):
-    def __init__(self, models: list[LoadedModel], others: Counter) -> None:
+    def __init__(self, models: list[LoadedModel], others: RequestMetrics) -> None:
         self._models = models
         self._others = others
 
@@ -62,9 +65,9 @@ class _WithModelLabel(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield one family for each name, with the samples of all models."""
         families: dict[str, Metric] = {}
-        collected = [("", metric) for metric in self._others.collect()]
+        collected = [("", metric) for metric in self._others.registry.collect()]
         for model in self._models:
-            refresh_gauges(model.lifecycle)
+            gauges.refresh(model.lifecycle)
             collected += [(model.name, metric) for metric in model.lifecycle.metrics.registry.collect()]
         for name, metric in collected:
             family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))

@@ -30,9 +30,11 @@ from serve.errors import (
 from serve.lanes.core_arbiter import CoreArbiter
 from serve.lanes.plan import Choices, Plan, make_plan
 from serve.lanes.zygote_client import ZygoteEnded
-from serve.lifecycle import Lifecycle, State
-from serve.metrics import Metrics
+from serve.lifecycle import Lifecycle
 from serve.processes.child import until_ended
+from serve.processes.usage import ProcessUsage
+from serve.request_metrics import RequestMetrics
+from serve.servable import State
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +96,8 @@ class ModelRegistry:
     def __init__(self, settings: Settings, cpu: Cpu) -> None:
         self.settings = settings
         self.cpu = cpu
-        self.metrics = Metrics()  # of requests that belong to no model
+        self.metrics = RequestMetrics()  # of requests that belong to no model, and of the server
+        self.usage = ProcessUsage()
         self.state = State.READY
         self._loaded: dict[str, LoadedModel] = {}
         self._living: set[LoadedModel] = set()  # loaded, being loaded, or being unloaded

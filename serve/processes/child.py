@@ -9,16 +9,22 @@ import weakref
 from typing import NamedTuple
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 END_POLL_SECONDS = 0.01
 PR_SET_PDEATHSIG = 1  # from Linux's prctl.h
 NO_PIDFDS = (errno.ENOSYS, errno.EPERM)  # a kernel before 5.3, or a sandbox that forbids the call
 
 
 class Activity(NamedTuple):
-    """What the kernel says about a process. state: a letter as in proc(5); cpu_seconds: of all its threads together."""
+    """What the kernel says about a process. state: a letter as in proc(5); cpu_seconds: of all its threads together.
+
+    started_ticks: when it started, in clock ticks since the machine did; it tells two processes with one id apart.
+    """
 
     state: str
     cpu_seconds: float
+    resident_bytes: int = 0
+    started_ticks: int = 0
 
     @property
     def is_stopped(self) -> bool:
@@ -87,7 +93,8 @@ def activity_of(pid: int) -> Activity:
 
 def _activity(stat: bytes) -> Activity:
     fields = stat.rpartition(b")")[2].split()
-    return Activity(fields[0].decode(), (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND)
+    cpu_seconds = (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+    return Activity(fields[0].decode(), cpu_seconds, int(fields[21]) * PAGE_BYTES, int(fields[19]))
 
 
 async def until_ended(pid: int) -> None:

@@ -73,6 +73,8 @@ class Guard:
         self._one_at_a_time = asyncio.Lock()
         self._offered = self._compared = 0
         self._has_warned = False
+        for result in ("agree", "differ", "skipped"):  # an increase is seen only if the series was there before
+            metrics.guard_answers.labels(result)
 
     def offer(self, answered: Answered) -> None:
         """Decide at random whether this answer is run again later."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -16,6 +17,9 @@ from serve.lanes.fair_queue import Job
 from serve.qa.features import Window
 from serve.qa.spans import Logits
 from serve.qa.window_runner import WindowRunner
+from serve.tracing.tracer import MAX_PASSES, Pass
+
+log = logging.getLogger(__name__)
 
 GROUP_WINDOWS = 64  # that are built and queued at a time
 GROUPS_IN_FLIGHT = 2  # of one request, so that the lanes need not wait for the next group
@@ -34,8 +38,12 @@ class Demand(NamedTuple):
 
 @dataclass
 class Trace:
-    """What happened to one HTTP request, for its log line and the metrics. Stage times in seconds."""
+    """What happened to one HTTP request, for its log line, the metrics and its spans. Stage times in seconds.
 
+    began: when each stage began first, by time.perf_counter(). passes: None unless the request is traced.
+    """
+
+    request_id: str = ""
     form: str = "none"  # until the body has been parsed
     failed_lines: int = 0  # of JSON Lines
     windows: int = 0
@@ -43,6 +51,9 @@ class Trace:
     rungs: list[int] = field(default_factory=list)
     precisions: set[Precision] = field(default_factory=set)
     stages: dict[str, float] = field(default_factory=dict)
+    total_seconds: float | None = None  # once the response is known
+    began: dict[str, float] = field(default_factory=dict)
+    passes: list[Pass] | None = None
 
     def note_form(self, form: str) -> None:
         """Note the form of the request. That of JSON Lines stays, whatever the form of a line is."""
@@ -51,6 +62,7 @@ class Trace:
 
     def took(self, stage: str, since: float) -> None:
         """Add the seconds since `since` to a stage."""
+        self.began.setdefault(stage, since)
         self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - since
 
 
@@ -103,7 +115,14 @@ class PoolLanes:
                 total_ms += (windows - 1) * cost_ms(1, precision, longest)
             self.trace.windows += windows
             self.trace.tokens += (windows - 1) * longest + last
-        self._admission.approve(self._permit, sum(demand.windows for demand in demands), total_ms)
+        windows = sum(demand.windows for demand in demands)
+        log.debug(
+            "request %s asks for %d windows, which cost %.1f lane-milliseconds",
+            self.trace.request_id,
+            windows,
+            total_ms,
+        )
+        self._admission.approve(self._permit, windows, total_ms)
 
     def run(self, work: Work) -> "_Results":
         """Run windows; at most a few batches of them exist at a time."""
@@ -124,10 +143,26 @@ class PoolLanes:
         stages = self.trace.stages
         if self._first_start is None:
             stages["queue"] = max(stages.get("queue", 0.0), job.started_at - job.submitted_at)
+            self.trace.began.setdefault("queue", job.submitted_at)
+            self.trace.began.setdefault("inference", job.started_at)
             self._first_start = job.started_at
         stages["inference"] = time.perf_counter() - self._first_start
-        self.trace.rungs.append(job.rung)
+        self._note(job)
         return logits.start, logits.end
+
+    def _note(self, job: Job) -> None:
+        """Note where a window has run, and when."""
+        trace = self.trace
+        trace.rungs.append(job.rung)
+        if trace.passes is not None and len(trace.passes) < MAX_PASSES:
+            trace.passes.append(Pass(job.lane, job.rung, job.windows, job.started_at, job.ended_at))
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug(
+                "request %s: a window padded to %d tokens ran on lane %s, %d in one call, for %.1f ms, after %.1f ms "
+                "in the queue",
+                *(trace.request_id, job.rung, job.lane, job.windows, 1000 * (job.ended_at - job.started_at)),
+                1000 * (job.started_at - job.submitted_at),
+            )
 
     def drop(self) -> None:
         """Remove the windows that still wait."""

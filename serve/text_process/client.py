@@ -72,6 +72,14 @@ class TextProcesses:
         """Start the template. Otherwise the first large request starts it, and so needs the memory of the template."""
         self._living_template()
 
+    def processes(self) -> Iterator[tuple[str, int]]:
+        """Yield the kind and the process id of the template and of all text processes."""
+        if self._template:
+            yield "template", self._template.pid
+        for request in self._requests:
+            if request.process:
+                yield "text", request.process.pid
+
     def close(self) -> None:
         """End the template and all text processes."""
         self._tasks.cancel()
@@ -203,9 +211,10 @@ class _LargeRequest:
             await self._reply(FrameKind.LOGITS, b"".join(part.tobytes() for pair in logits for part in pair))
 
     async def _done(self, message: bytes) -> bytes:
-        stages = self._lanes.trace.stages
-        for stage, seconds in orjson.loads(message).items():
-            stages[stage] = stages.get(stage, 0.0) + seconds
+        trace, done = self._lanes.trace, orjson.loads(message)
+        for stage, seconds in done["stages"].items():
+            trace.stages[stage] = trace.stages.get(stage, 0.0) + seconds
+            trace.began.setdefault(stage, done["began"][stage])  # all processes have the same clock
         _, answer = await _receive(self._reader)
         return answer
 

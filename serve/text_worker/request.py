@@ -46,7 +46,7 @@ class TextRequest:
         except RequestError as error:
             self._send(FrameKind.FAILED, orjson.dumps({"name": type(error).__name__, "message": str(error)}))
             return
-        self._send(FrameKind.DONE, orjson.dumps(self._trace.stages))
+        self._send(FrameKind.DONE, orjson.dumps({"stages": self._trace.stages, "began": self._trace.began}))
         self._send(FrameKind.ANSWER, body)
 
     def _answer(self) -> bytes:

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
-from serve.metrics import STAGES, Metrics
+from serve.metrics import Metrics
+from serve.request_metrics import OUTCOMES, STAGES
 from tests.docs import pages
 
 PAGE = pages.DOCS / "metrics.md"
-SECTIONS = ("Requests", "Windows and the queue", "Lanes and readiness", "The guard")
+SECTIONS = ("Requests", "Windows and the queue", "Lanes and readiness", "The server", "The guard")
 
 
 def documented() -> dict[str, tuple[str, set[str]]]:
@@ -42,9 +43,15 @@ def test_every_metric_has_its_row_with_type_and_labels_and_there_is_no_other() -
 
 
 def test_every_label_is_explained() -> None:
-    explained = {row[0].strip("`"): row[1] for row in pages.rows(pages.section(PAGE, "Labels")) if row[0] != "label"}
+    explained = {
+        label: row[1]
+        for row in pages.rows(pages.section(PAGE, "Labels"))
+        for label in pages.names(row[0])
+        if row[0] != "label"
+    }
     assert set(explained) == {label for _, labels in defined().values() for label in labels}
     assert set(STAGES) <= set(pages.names(explained["stage"]))
+    assert set(OUTCOMES) <= set(pages.names(explained["outcome"]))
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name_of)

@@ -33,8 +33,8 @@ def questions(count: int) -> list[dict[str, str]]:
 def outcomes(server: LocalServer) -> dict[str, float]:
     """Return how many answers had each outcome in the guard."""
     lines = metric_lines(server, "bertqa_guard_answers_total")
-    found = (re.match(r'bertqa_guard_answers_total\{outcome="(\w+)"\} (.+)', line) for line in lines)
-    return {match[1]: float(match[2]) for match in found if match}
+    found = (re.match(r'bertqa_guard_answers_total\{result="(\w+)"\} (.+)', line) for line in lines)
+    return {match[1]: float(match[2]) for match in found if match and float(match[2])}
 
 
 def outcomes_after(server: LocalServer, count: int) -> dict[str, float]:
@@ -89,7 +89,9 @@ def test_int8_answers_are_run_again_and_most_agree_with_fp32(demo_dir: Path, tmp
         rms = metric(server, "bertqa_guard_logit_rms_sum") / metric(server, "bertqa_guard_logit_rms_count")
         assert 0.01 < rms < 0.5
         guard = next(lane for lane in server.info()["lanes"] if lane["kind"] == "guard")
-        assert any('lane="guard-0",precision="FP32"' in line for line in metric_lines(server, "bertqa_windows_total"))
+        assert any(
+            'lane_kind="guard",precision="FP32"' in line for line in metric_lines(server, "bertqa_windows_total")
+        )
         lanes = server_processes(server).lanes
         assert any(lane.cpu_affinity() == guard["cores"] and is_in_idle_class(lane) for lane in lanes)
 

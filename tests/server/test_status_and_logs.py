@@ -1,9 +1,13 @@
 """What the server reports about itself: its state, its log, its metrics and the description of its API."""
 
 import json
+import shutil
+import subprocess
 
 import httpx
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
 
 from serve.api.error_response import ERROR_STATUS
 from tests.server.questions import CONTEXT, QUESTION, ask
@@ -40,16 +44,54 @@ def test_metrics_count_requests_stages_windows_and_lanes(client: httpx.Client) -
     ask(client, question=QUESTION, context=CONTEXT)
     text = client.get("/metrics").text
     for name in (
-        'bertqa_requests_total{form="sample",precision="INT8",status="200"}',
+        'bertqa_requests_total{status="200"}',
+        'bertqa_answered_requests_total{form="sample",precision="INT8"}',
+        'bertqa_request_seconds_count{outcome="answered"}',
         'bertqa_stage_seconds_count{stage="inference"}',
-        "bertqa_windows_total{lane=",
+        "bertqa_windows_total{lane_kind=",
+        "bertqa_requests_in_flight 0.0",
         "bertqa_queue_windows 0.0",
         "bertqa_ready 1.0",
-        'bertqa_rungs_planned{precision="INT8"} 24.0',
-        'bertqa_lane_up{lane="narrow-0"} 1.0',
-        'bertqa_rung_cost_seconds{precision="INT8",rung="384",width="1"}',
+        "bertqa_rungs_planned 24.0",
+        'bertqa_lanes_up{lane_kind="narrow"} ',
+        'bertqa_window_cost_seconds{lane_kind="narrow",precision="INT8"}',
+        'bertqa_build_info{python="3.11',
+        'bertqa_model_info{engine="ipex-torchscript",name="',
     ):
         assert name in text, name
+    assert "_created" not in text
+
+
+def test_metrics_have_the_cpu_time_and_the_memory_of_each_kind_of_process(client: httpx.Client) -> None:
+    def of_processes(name: str) -> dict[str, float]:
+        (family,) = (each for each in text_string_to_metric_families(client.get("/metrics").text) if each.name == name)
+        return {sample.labels["process"]: sample.value for sample in family.samples}
+
+    kinds = {"gunicorn", "http", "zygote", "template", *(lane["kind"] for lane in client.get("/info").json()["lanes"])}
+    memory = of_processes("bertqa_process_resident_memory_bytes")
+    assert set(memory) - {"text"} == kinds
+    assert all(memory[kind] > 10e6 for kind in kinds)
+    before = of_processes("bertqa_process_cpu_seconds")
+    ask(client, question=QUESTION, context=CONTEXT * 50)
+    after = of_processes("bertqa_process_cpu_seconds")
+    assert all(after[kind] >= before[kind] for kind in before)
+    assert sum(after.values()) > sum(before.values())
+
+
+def test_promtool_finds_no_fault_in_the_names_of_metrics(client: httpx.Client) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is missing; `apt-get install prometheus` brings it")
+    text = client.get("/metrics").content
+    checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
+
+
+def test_prometheus_gets_openmetrics(client: httpx.Client) -> None:
+    accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1"
+    response = client.get("/metrics", headers={"Accept": accept})
+    assert response.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert {family.name for family in parse_openmetrics(response.text)} >= {"bertqa_requests", "bertqa_build_info"}
 
 
 def test_the_log_has_one_line_for_a_request_and_none_of_its_texts(client: httpx.Client, server: LocalServer) -> None:

@@ -141,7 +141,12 @@ INFO_RESPONSES: Responses = {
     **fails(),
 }
 METRICS_RESPONSES: Responses = {
-    200: {"description": "the metrics", "content": {"text/plain": {"schema": {"type": "string"}}}},
+    200: {
+        "description": "the metrics",
+        "content": {
+            media_type: {"schema": {"type": "string"}} for media_type in ("text/plain", "application/openmetrics-text")
+        },
+    },
     **fails(),
 }
 PAGE_RESPONSES: Responses = {

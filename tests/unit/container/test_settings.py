@@ -54,6 +54,9 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("AIP_PREDICT_ROUTE", "/v1/endpoints/1:predict", "predict_route", "/v1/endpoints/1:predict"),
     ("LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
     ("SAGEMAKER_CONTAINER_LOG_LEVEL", "ERROR", "log_level", "ERROR"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1]:4318/otlp", "otlp_endpoint", "http://[::1]:4318/otlp"),
+    ("OTEL_TRACES_SAMPLER_ARG", "0.5", "trace_share", 0.5),
+    ("OTEL_SERVICE_NAME", "answers", "service_name", "answers"),
     ("ONEDNN_MAX_CPU_ISA", "AVX2", "onednn_max_cpu_isa", "AVX2"),
 ]
 
@@ -70,6 +73,9 @@ PRECEDENCE = [
 ]
 
 BAD = [
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:secret@localhost:4318"),
+    ("OTEL_TRACES_SAMPLER_ARG", "2"),
     ("SAGEMAKER_BIND_TO_PORT", "abc"),
     ("SAGEMAKER_BIND_TO_PORT", "0"),
     ("SAGEMAKER_BIND_TO_PORT", "65536"),

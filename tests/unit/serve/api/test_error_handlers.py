@@ -14,7 +14,7 @@ from starlette.responses import StreamingResponse
 from serve.api.error_handlers import ErrorHandlers
 from serve.api.error_response import INTERNAL_MESSAGE
 from serve.errors import ModelNotLoaded
-from serve.metrics import Metrics
+from serve.metrics import Metrics, exposition
 
 HEADERS = {"x-amzn-sagemaker-inference-id": "mine", "x-amzn-sagemaker-custom-attributes": "trace=1"}
 ERRORS = {
@@ -98,7 +98,7 @@ def test_every_error_has_the_body_and_headers_and_is_logged_and_counted(
     assert line["error"].startswith(error_type)
     assert line.get("route") == route
     assert [bool(each["exc_info"]) for each in unexpected] == ([True] if status == 500 else [])
-    assert f'status="{status}"}} 1.0' in metrics.exposition().decode()
+    assert f'status="{status}"}} 1.0' in exposition(metrics.registry, "")[0].decode()
 
 
 @pytest.mark.parametrize(("path", "allowed"), [("/raise/bug", "GET, POST"), ("/begin", "GET"), ("/docs", "GET, HEAD")])
@@ -113,7 +113,7 @@ def test_a_client_that_has_left_is_no_error_of_the_server(
         assert request(app, "GET", "/raise/gone").status_code == 499
     (line,) = (record for record in caplog.records if record.name == "request")
     assert (line.levelname, vars(line)["error"]) == ("INFO", "client_gone")
-    assert 'status="499"} 1.0' in metrics.exposition().decode()
+    assert 'status="499"} 1.0' in exposition(metrics.registry, "")[0].decode()
 
 
 def test_an_error_after_the_response_has_begun_goes_on_to_the_server(app: FastAPI) -> None:

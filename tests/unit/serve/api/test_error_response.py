@@ -47,7 +47,9 @@ def test_the_message_of_an_unexpected_error_is_not_shown() -> None:
 
 
 def test_a_refusal_for_overload_says_when_to_try_again() -> None:
-    assert error_response(Overloaded("wait", retry_after_seconds=7), "abc").headers["retry-after"] == "7"
+    assert (
+        error_response(Overloaded("wait", retry_after_seconds=7, reason="queue"), "abc").headers["retry-after"] == "7"
+    )
 
 
 def test_a_wrong_method_gets_the_methods_that_the_route_has() -> None:

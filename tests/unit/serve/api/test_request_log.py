@@ -7,7 +7,7 @@ import pytest
 from starlette.datastructures import Headers
 
 from serve.api.request_log import RequestRecord
-from serve.metrics import Metrics
+from serve.metrics import Metrics, exposition
 
 
 def line_of(
@@ -32,7 +32,7 @@ def test_the_line_has_what_the_trace_counted(caplog: pytest.LogCaptureFixture) -
     record.trace.note_form("sample")
     record.trace.precisions |= {"INT8", "FP32"}
     record.trace.rungs += [48, 32, 48]
-    record.trace.stages["total"] = 0.01234
+    record.trace.total_seconds = 0.01234
     line = line_of(record, caplog, 200, None)
     assert (line["message"], line["levelname"], line["status"], line["form"]) == ("invocation", "INFO", 200, "sample")
     assert (line["precision"], line["rungs"], line["total_ms"]) == ("FP32+INT8", [32, 48], 12.34)
@@ -53,11 +53,33 @@ def test_only_errors_of_the_server_are_logged_as_errors(
     assert (line["levelname"], line["error"]) == (level, "some_error")
 
 
-def test_the_metrics_count_the_request_by_status_form_and_precision() -> None:
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (200, "answered"),
+        (429, "refused"),
+        (503, "refused"),
+        (422, "client_error"),
+        (499, "client_error"),
+        (504, "failed"),
+    ],
+)
+def test_the_metrics_count_the_request_by_status_and_its_duration_by_outcome(status: int, outcome: str) -> None:
     metrics = Metrics()
     record = RequestRecord.begin(Headers(), None)
-    record.trace.stages["total"] = 0.1
-    record.write(metrics, 422, "invalid_request")
-    text = metrics.exposition().decode()
-    assert 'bertqa_requests_total{form="none",precision="none",status="422"} 1.0' in text
-    assert 'bertqa_stage_seconds_count{stage="total"} 1.0' in text
+    record.trace.total_seconds = 0.1
+    record.refusal = "queue" if outcome == "refused" else None
+    record.write(metrics, status, None)
+    text = exposition(metrics.registry, "")[0].decode()
+    assert f'bertqa_requests_total{{status="{status}"}} 1.0' in text
+    assert f'bertqa_request_seconds_sum{{outcome="{outcome}"}} 0.1' in text
+    assert text.count("bertqa_request_seconds_count") == 4
+    assert ('bertqa_refusals_total{reason="queue"} 1.0' in text) == (outcome == "refused")
+    assert ("bertqa_answered_requests_total{" in text) == (outcome == "answered")
+
+
+def test_a_request_that_ends_before_it_is_answered_has_a_duration_too() -> None:
+    metrics = Metrics()
+    RequestRecord.begin(Headers(), None).write(metrics, 431, "request_header_fields_too_large")
+    text = exposition(metrics.registry, "")[0].decode()
+    assert 'bertqa_request_seconds_bucket{le="+Inf",outcome="client_error"} 1.0' in text

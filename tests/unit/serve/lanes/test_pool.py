@@ -19,7 +19,6 @@ from tests.unit.serve.lanes.scripted_lanes import (
     BACKGROUND,
     GUARD,
     NARROW,
-    RUNGS,
     WIDE,
     Lanes,
     lanes_of,
@@ -254,7 +253,7 @@ def test_metrics_count_each_window_by_lane_and_precision(play: Play, precision: 
         samples = [sample for metric in lanes.metrics.windows.collect() for sample in metric.samples]
         counted = [sample for sample in samples if sample.name == "bertqa_windows_total"]
         assert {sample.labels["precision"] for sample in counted} == {precision}
-        assert {sample.labels["rung"] for sample in counted} == {str(max(RUNGS))}
+        assert {sample.labels["lane_kind"] for sample in counted} == {"narrow"}
         assert sum(sample.value for sample in counted) == 3
 
     play(scenario, NARROW, model_file("INT8"), model_file("FP32"))

@@ -152,8 +152,8 @@ def test_lost_lanes_are_counted(play: Play) -> None:
         os.kill(lane.process.pid, signal.SIGKILL)
         await until(lambda: lane.restarts == 1)
         samples = [sample for metric in lanes.metrics.lane_restarts.collect() for sample in metric.samples]
-        counts = {sample.labels["lane"]: sample.value for sample in samples if sample.name.endswith("_total")}
-        assert counts == {"narrow-0": 1}
+        counts = {sample.labels["lane_kind"]: sample.value for sample in samples if sample.name.endswith("_total")}
+        assert counts == {"narrow": 1}
 
     play(scenario, NARROW)
 

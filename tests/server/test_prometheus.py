@@ -1,0 +1,167 @@
+"""Debian's Prometheus scrapes a real server under load: counters, dashboards, rules, and an alert that fires."""
+
+import concurrent.futures
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.docs import pages
+from tests.observability import Prometheus, panel_expressions, program, prometheus, rules, selectors
+from tests.server.questions import BODY, long_body, post
+from tests.server.server_process import metric_lines, server_processes
+from tests.waiting import wait_until
+from tools.local_server import LocalServer
+
+LOAD_SECONDS = 15
+CHOSEN = {
+    "GUARD_SHARE": "1",
+    "RUNG_STEP": "128",
+    "MAX_BATCH_WINDOWS": "1",
+    "REQUEST_TIMEOUT_SECONDS": "4",
+    "MAX_QUEUE_SECONDS": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def scraped_server(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    program("prometheus")
+    with LocalServer(demo_dir, CHOSEN, log=tmp_path_factory.mktemp("scraped") / "log") as server:
+        server.wait_until_warm()
+        yield server
+
+
+@pytest.fixture(scope="module")
+def running(scraped_server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    with prometheus(scraped_server.port, tmp_path_factory.mktemp("prometheus")) as started:
+        yield started
+
+
+def requests_by_status(server: LocalServer) -> Counter[str]:
+    lines = metric_lines(server, "bertqa_requests_total{")
+    return Counter({line.split('"')[1]: int(float(line.split()[-1])) for line in lines})
+
+
+@pytest.fixture(scope="module")
+def load(scraped_server: LocalServer, running: Prometheus) -> tuple[Counter[str], Counter[str]]:
+    """What two clients have counted, and by how much the server's counters have grown."""
+    before, end = requests_by_status(scraped_server), time.monotonic() + LOAD_SECONDS
+
+    def ask(number: int) -> Counter[str]:
+        seen: Counter[str] = Counter()
+        with httpx.Client(base_url=scraped_server.url, timeout=60) as client:
+            while time.monotonic() < end:
+                seen[str(client.post("/invocations", json=BODY).status_code)] += 1
+                seen[str(client.post("/invocations", json={}).status_code)] += 1
+                time.sleep(0.1 * number)  # idle time for the guard
+        return seen
+
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        counts = sum(threads.map(ask, (1, 2)), Counter())
+    return counts, requests_by_status(scraped_server) - before
+
+
+def test_the_counters_agree_with_those_of_the_clients(load: tuple[Counter[str], Counter[str]]) -> None:
+    counted, grown = load
+    assert counted == grown
+    assert set(counted) == {"200", "422"}
+
+
+def test_every_selector_of_every_panel_and_rule_returns_data(
+    load: tuple[Counter[str], Counter[str]], running: Prometheus
+) -> None:
+    wait_until("the last rule was evaluated", lambda: bool(running.query("job:bertqa_slow:ratio_rate6h")))
+    expressions = {**panel_expressions(), **{name: rule["expr"] for name, rule in rules().items()}}
+    empty = {
+        f"{name}: {selector}"
+        for name, expression in expressions.items()
+        for selector in selectors(expression)
+        if not running.query(selector)
+    }
+    assert not empty
+
+
+def test_every_panel_shows_numbers(load: tuple[Counter[str], Counter[str]], running: Prometheus) -> None:
+    missing = {
+        name
+        for name, expression in panel_expressions().items()
+        if not any(math.isfinite(value) for value in running.values(expression))
+    }
+    assert not missing
+
+
+def test_every_recorded_series_has_numbers(load: tuple[Counter[str], Counter[str]], running: Prometheus) -> None:
+    recorded = [name for name, rule in rules().items() if "record" in rule]
+    assert all(math.isfinite(value) for name in recorded for value in running.values(name))
+    assert running.values("job:bertqa_unavailable:ratio_rate5m") == [0.0]
+
+
+def test_exemplars_reach_prometheus(scraped_server: LocalServer, running: Prometheus) -> None:
+    headers = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"}
+    httpx.post(f"{scraped_server.url}/invocations", json=BODY, headers=headers).raise_for_status()
+
+    def trace_ids() -> set[str]:
+        now = time.time()
+        found = running.get("query_exemplars", query="bertqa_request_seconds_bucket", start=now - 60, end=now + 1)
+        return {exemplar["labels"]["trace_id"] for series in found for exemplar in series["exemplars"]}
+
+    wait_until("the exemplar has arrived", lambda: "ab" * 16 in trace_ids())
+
+
+def queries(section: str) -> list[str]:
+    """The queries of an entry of the runbook."""
+    return re.findall(r"```promql\n(.*?)\n```", pages.section(pages.DOCS / "runbook.md", section), re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "entry", ["Slow answers", "INT8 disagrees with FP32", "Memory", "A batch is stuck", "A deployment has failed"]
+)
+def test_the_queries_of_the_runbook_return_data(
+    load: tuple[Counter[str], Counter[str]], running: Prometheus, entry: str
+) -> None:
+    assert all(running.query(query) for query in queries(entry))
+
+
+def show(running: Prometheus, entry: str) -> None:
+    """Wait until the query of an entry of the runbook shows its symptom."""
+    (query,) = queries(entry)
+    wait_until(f"the query of {entry!r} shows something", lambda: bool(running.query(query)))
+
+
+def test_three_times_the_load_shows_refusals_and_the_true_p99_of_the_answers(
+    scraped_server: LocalServer, running: Prometheus
+) -> None:
+    show_nothing = queries("Refusals: 429 and 503")[0]
+    assert not running.query(show_nothing)
+    with concurrent.futures.ThreadPoolExecutor(80) as threads:
+        statuses = Counter(threads.map(lambda _: post(scraped_server, long_body(150)).status_code, range(160)))
+    assert statuses[429] > 0
+    assert statuses[200] > 0
+    show(running, "Refusals: 429 and 503")
+    refused = sum(running.values('increase(bertqa_refusals_total{reason=~"queue|deadline"}[5m])'))
+    assert refused > 0
+    quantile = "histogram_quantile(0.99, sum by (le) (rate(bertqa_request_seconds_bucket{%s}[1m])))"
+    (answered,) = running.values(quantile % 'outcome="answered"')
+    (refusals,) = running.values(quantile % 'outcome="refused"')
+    assert answered > refusals
+
+
+def test_lanes_that_stop_show_504s_and_fire_their_alert(scraped_server: LocalServer, running: Prometheus) -> None:
+    firing = 'ALERTS{alertname="BertQaLaneLost",alertstate="firing"}'
+    assert running.query(firing) == []
+    for lane in server_processes(scraped_server).lanes:
+        lane.suspend()
+    assert post(scraped_server, BODY).status_code == 504
+    show(running, "Timeouts: 504")
+    show(running, "Lanes restart")
+    wait_until("the alert fires", lambda: bool(running.query(firing)))
+
+
+def test_a_server_that_has_ended_is_not_ready(scraped_server: LocalServer, running: Prometheus) -> None:
+    scraped_server.stop()
+    show(running, "Not ready")
