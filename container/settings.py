@@ -1,4 +1,4 @@
-"""All settings of the server, with those of access and of the lanes. Only this class is read from the environment.
+"""All settings of the server, with those of access, lanes and tasks. Only this class is read from the environment.
 
 A test compares the table in docs/settings.md with this class. The name of a setting ends with its unit, if it has one.
 """
@@ -13,12 +13,13 @@ from container import contract
 from container.access.settings import AccessSettings
 from container.lanes.settings import AUTO, LaneSettings
 from container.precision import Precision
+from container.tasks.settings import TaskSettings
 from container.validation import environment, values
 
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(values.level_name)]
 
 
-class Settings(AccessSettings, LaneSettings):
+class Settings(AccessSettings, LaneSettings, TaskSettings):
     """The server's settings. The server reads them from environment variables once, when it starts."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
