@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from container.precision import Precision
 from container.tasks.names import OffsetUnit
 from serve.qa.highlight.task import TaskDefaults
-from serve.qa.types import AnsweredQuestion
+from serve.qa.types import AnsweredQuestion, Highlight
 
 CONNECTOR_FIELDS = frozenset({"question", "context", "inputs"})
 CONNECTOR_UNIT: OffsetUnit = "utf16"  # OpenSearch's plugin neural-search inserts the tags into a Java string
@@ -61,10 +61,10 @@ def sample_highlights_body(answered: AnsweredQuestion) -> dict[str, Any]:
     return {"question": answered.question.text, **highlights_body(answered), **precision}
 
 
-def connector_body(answered: AnsweredQuestion, *, is_list: bool) -> dict[str, Any]:
+def connector_body(highlights: Sequence[Highlight], *, is_list: bool) -> dict[str, Any]:
     """Return the highlights of one text in the connector's form. is_list: whether the request has several texts."""
     fields = ("start", "end") if is_list else ("start", "end", "text", "position")
-    return {"highlights": [{name: getattr(each, name) for name in fields} for each in answered.highlights or ()]}
+    return {"highlights": [{name: getattr(each, name) for name in fields} for each in highlights]}
 
 
 def is_from_connector(value: Mapping[str, Any], defaults: TaskDefaults) -> bool:

@@ -57,12 +57,14 @@ class ParsedRequest:
             return {"predictions": [sample_body(each) for each in answered]}
         if self.form == "sample":
             return sample_body(answered[0])
-        bodies: list[Any]
-        if self.form == "opensearch":
-            bodies = [connector_body(each, is_list=self.is_list) for each in answered]
-        else:
-            bodies = [huggingface_body(each) for each in answered]
+        bodies = [self._body(each) for each in answered]
         return bodies if self.is_list else bodies[0]
+
+    def _body(self, answered: AnsweredQuestion) -> Any:
+        """Return the response to one item of a list, or to the only one. An item may ask for answers by itself."""
+        if self.form == "opensearch" and answered.highlights is not None:
+            return connector_body(answered.highlights, is_list=self.is_list)
+        return huggingface_body(answered)
 
 
 def parse(data: bytes | bytearray, limits: Limits, on_form: Callable[[Form], None] = lambda _: None) -> ParsedRequest:
