@@ -37,7 +37,11 @@ class SentenceScores:
         beyond = np.searchsorted(sentences, sentences[:height], side="right")
         inside = np.arange(columns) < (beyond - np.arange(len(beyond)))[:, None]
         sums = np.where(inside, weights[: len(beyond)], 0).sum(axis=1, dtype=np.float64)
-        self._weights += np.bincount(sentences[:height], sums, minlength=len(self._weights))[: len(self._weights)]
+        if len(sums):
+            first = sentences[0]
+            of_sentences = np.bincount(sentences[:height] - first, sums)
+            part = self._weights[first : first + len(of_sentences)]
+            part += of_sentences[: len(part)]  # a token without text may begin at the end of the last sentence
 
     def best(self, total: float, threshold: float, count: int) -> list[tuple[int, float]]:
         """Return the best sentences and their scores in the order of the text: at most `count`, none below threshold.
