@@ -1,4 +1,4 @@
-"""All settings of the server, with those of access, lanes and telemetry. Only this class is read from the environment.
+"""All settings of the server, with those of its parts. Only this class is read from the environment.
 
 A test compares the table in docs/settings.md with this class. The name of a setting ends with its unit, if it has one.
 """
@@ -13,11 +13,12 @@ from container import contract
 from container.access.settings import AccessSettings
 from container.lanes.settings import AUTO, LaneSettings
 from container.precision import Precision
+from container.tasks.settings import TaskSettings
 from container.telemetry.settings import TelemetrySettings
 from container.validation import environment, values
 
 
-class Settings(AccessSettings, LaneSettings, TelemetrySettings):
+class Settings(AccessSettings, LaneSettings, TaskSettings, TelemetrySettings):
     """The server's settings. The server reads them from environment variables once, when it starts."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)

@@ -29,6 +29,7 @@ from serve.processes.usage import ProcessUsage
 from serve.qa.engine import QAEngine, QuestionAnswerer
 from serve.qa.golden_check import check_file, check_golden_examples, check_logits
 from serve.qa.guard import Guard
+from serve.qa.highlight.task import TaskDefaults
 from serve.qa.model_limits import ModelLimits
 from serve.qa.tokenizer_check import open_featurizer
 from serve.servable import State
@@ -85,6 +86,7 @@ class Lifecycle:
             can_streams_wait=settings.can_streams_wait,
         )
         self.limits = ModelLimits.of(artifact, settings.no_answer_threshold)
+        self.tasks = TaskDefaults.of(settings)
         guard = self._guard(plan)
         answerer = QuestionAnswerer(open_featurizer(artifact), self.limits, guard.offer if guard else None)
         self.engine = QAEngine(answerer, self.pool, Admission(self.pool, limits))
@@ -95,6 +97,7 @@ class Lifecycle:
                 self.limits,
                 settings.max_items,
                 settings.max_characters,
+                self.tasks,
             ),
             cgroup.available_memory_mb(),
         )

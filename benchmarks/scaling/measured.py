@@ -10,7 +10,6 @@ import psutil
 from benchmarks import traffic
 from benchmarks.compare_commits.http_processes import CpuClock, cpu_seconds, lane_processes
 from benchmarks.scaling.simulation import Costs
-from benchmarks.server_metrics import read_samples
 from benchmarks.server_process import warm_server
 from model_loader import ladder
 from model_loader.artifact import Artifact
@@ -85,9 +84,8 @@ def measure_costs(
 
 def _narrow_costs(server: LocalServer, precision: str) -> dict[int, float]:
     """Return the server's milliseconds of a pass on a lane of one core, by rung."""
-    samples = read_samples(server.url, "bertqa_rung_cost_seconds")
     return {
-        int(sample.labels["rung"]): 1000 * sample.value
-        for sample in samples
-        if sample.labels["precision"] == precision and sample.labels["width"] == "1"
+        cost["tokens"]: cost["ms"]
+        for cost in server.info()["costs"]
+        if cost["precision"] == precision and cost["cores"] == 1
     }

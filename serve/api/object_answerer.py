@@ -40,7 +40,7 @@ class ObjectAnswerer:
                 asyncio.get_running_loop().call_later(GIVE_BACK_AFTER_SECONDS, memory.give_back)
         start = time.perf_counter()
         settings = self.lifecycle.settings
-        limits = Limits(settings.max_items, settings.max_characters)
+        limits = Limits(settings.max_items, settings.max_characters, self.lifecycle.tasks)
         parsed = parse.parse(b"".join(body), limits, self.trace.note_form)
         self.trace.took("parse", start)
         answers = await self.lifecycle.engine.answer(parsed.questions, self.permit, self.trace)

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
 from pydantic import (
     BaseModel,
@@ -17,7 +17,9 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from container.precision import Precision
+from container.tasks.names import OffsetUnit, Task
 from serve.api.model_schemas import MODEL_NAME, MODEL_NAME_RULE
+from serve.qa.highlight.task import DEFAULT_SENTENCES, DEFAULT_TASKS, TaskDefaults
 from serve.qa.types import ALONE, DEFAULT_PARAMETERS, Place, Question
 from serve.qa.types import Parameters as SearchParameters
 
@@ -26,7 +28,7 @@ NOT_BLANK = r"\S"
 # Pydantic's own message for a text that does not match shows the regular expression, which says little to a client.
 PATTERN_MESSAGES = {NOT_BLANK: "must contain more than white space", MODEL_NAME: MODEL_NAME_RULE}
 
-Form = Literal["sample", "huggingface", "instances"]
+Form = Literal["sample", "huggingface", "instances", "opensearch"]
 Text = Annotated[str, StringConstraints(strict=True, pattern=NOT_BLANK)]
 # JSON has one kind of number, and some libraries write 3 as 3.0.
 WHOLE = BeforeValidator(lambda value: int(value) if isinstance(value, float) and value.is_integer() else value)
@@ -36,7 +38,6 @@ WantedPrecision = Annotated[
 
 
 OF_AN_ITEM = ("question", "context", "contexts")  # the fields that hold its texts
-PARAMETER_NAMES = tuple(SearchParameters.__dataclass_fields__)
 
 
 def without(names: Sequence[str], empty: Sequence[str] = ()) -> Callable[[JsonDict], None]:
@@ -45,6 +46,8 @@ def without(names: Sequence[str], empty: Sequence[str] = ()) -> Callable[[JsonDi
     def extend(schema: JsonDict) -> None:
         properties = cast(JsonDict, schema["properties"])
         properties.update(dict.fromkeys(names, False))
+        if "task" in names:  # data sets have columns of this name
+            properties["task"] = {"not": {"enum": [*get_args(Task)]}}
         properties.update({name: {"enum": [None, "", [], {}]} for name in empty})
 
     return extend
@@ -59,7 +62,7 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     top_k: Annotated[int, Field(ge=1, le=100), WHOLE] | None = Field(
-        None, description=f"largest number of answers; {DEFAULTS.top_k}"
+        None, description=f"largest number of answers, {DEFAULTS.top_k}; or of highlights, {DEFAULT_SENTENCES}"
     )
     max_answer_len: Annotated[int, Field(ge=1, le=512), WHOLE] | None = Field(
         None, description=f"largest length of an answer; {DEFAULTS.max_answer_len}"
@@ -92,9 +95,22 @@ class Parameters(BaseModel):
         unknown = next(name for name in value if name not in cls.model_fields)
         return {name: value[name] for name in (*cls.model_fields, unknown) if name in value}
 
-    def to_search_parameters(self) -> SearchParameters:
+    task: Task | None = Field(
+        None, description="what the answer is: the best spans, or the sentences in which they lie; DEFAULT_TASK"
+    )
+    highlight_threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
+        None, description="the lowest score of a highlighted sentence; HIGHLIGHT_THRESHOLD"
+    )
+    offset_unit: OffsetUnit | None = Field(
+        None, description="what the offsets of highlights count; HIGHLIGHT_OFFSET_UNIT"
+    )
+
+    def to_search_parameters(self, defaults: TaskDefaults) -> SearchParameters:
         """Convert the parameters to those of the data path."""
-        return SearchParameters(**self.model_dump(exclude_none=True))
+        return defaults.parameters(self.model_dump(exclude_none=True))
+
+
+PARAMETER_NAMES = tuple(Parameters.model_fields)
 
 
 class WithPrecision(BaseModel):
@@ -128,10 +144,11 @@ class _Asked(WithPrecision):
         precision: Precision | None = None,
         parameters: SearchParameters = DEFAULTS,
         place: Place = ALONE,
+        defaults: TaskDefaults = DEFAULT_TASKS,
     ) -> Question:
         """Convert the item; precision and parameters apply if the item has none of its own."""
         if self.parameters is not None:
-            parameters = self.parameters.to_search_parameters()
+            parameters = self.parameters.to_search_parameters(defaults)
         context, passage_ends = self._text()
         return Question(
             self.question, context, self.wanted_precision or precision, parameters, place, passage_ends=passage_ends

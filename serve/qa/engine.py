@@ -17,6 +17,7 @@ from serve.lanes.admission import Admission, Permit
 from serve.qa.document import Document, PackedTokens, Tokens
 from serve.qa.features import Featurizer, Window, WindowLimits, WindowPlan
 from serve.qa.guard import MAX_WINDOWS, Answered
+from serve.qa.highlight.highlights import highlights_of, sentence_scores
 from serve.qa.model_limits import ModelLimits
 from serve.qa.ranking.calibration import Calibration
 from serve.qa.ranking.passages import PassagesPlan, encode_passages, in_passages
@@ -156,7 +157,8 @@ class QuestionAnswerer:
     ) -> AnsweredQuestion:
         """Find the best spans of one question, whose windows come next in the results."""
         question, plan = each.question, each.plan
-        search = SpanSearch(each.document, min(plan.capacity, plan.tokens), each.rules)
+        scores = await sentence_scores(question, each.document, turn.give_way)
+        search = SpanSearch(each.document, min(plan.capacity, plan.tokens), each.rules, scores)
         is_watched = self._on_answer is not None and each.precision == "INT8" and plan.count <= MAX_WINDOWS
         seen: list[tuple[Window, Logits]] = []
         for _ in range(plan.count):
@@ -173,9 +175,13 @@ class QuestionAnswerer:
         if is_watched and self._on_answer is not None:
             windows, pairs = [window for window, _ in seen], [logits for _, logits in seen]
             self._on_answer(Answered(question.context, each.document, windows, each.rules, pairs, answers[0]))
+        highlights = None
+        if scores is not None:
+            highlights = highlights_of(question, scores, search.total_weight) if answers[0].answer else []
+            room.take_texts(len(found.text) for found in highlights)
         if question.passage_ends:
             answers = in_passages(answers, question.passage_ends)
-        return AnsweredQuestion(question, each.precision, answers)
+        return AnsweredQuestion(question, each.precision, answers, highlights)
 
 
 class QAEngine:

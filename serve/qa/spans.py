@@ -10,7 +10,7 @@ softmax. Memory and the time of one step are therefore bounded, whatever the len
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from serve.errors import InferenceFailed, PayloadTooLarge
 from serve.qa.document import Document
 from serve.qa.features import Window
+from serve.qa.highlight.sentence_scores import SentenceScores
 from serve.qa.ranking.calibration import Calibration
 from serve.qa.ranking.candidates import Candidate, best_spans, leave_out_blanks, merge
 from serve.qa.types import Answer, Question
@@ -49,6 +50,7 @@ ANSWER_CHARS = 200
 DETAILED_ANSWER_CHARS = 400  # of an answer that reports more than its score
 ALL_ANSWERS_CHARS = 2_000_000
 
+LARGEST_EXPONENT = 700.0  # math.exp raises an error above 709
 INFINITE_SUM = "the model returned logits whose sum is infinity"
 BLOCK_CELLS = 2**18  # of the table that exist at a time (1 MB); an ordinary document needs fewer
 
@@ -64,7 +66,14 @@ class AnswerRoom:
 
         Raises: PayloadTooLarge if there is too little.
         """
-        self._left -= sum(end - start + answer_chars for _, (start, end) in spans)
+        self.take_texts((end - start for _, (start, end) in spans), answer_chars)
+
+    def take_texts(self, lengths: Iterable[int], answer_chars: int = DETAILED_ANSWER_CHARS) -> None:
+        """Reserve room for texts of these lengths, each of which needs answer_chars beside it.
+
+        Raises: PayloadTooLarge if there is too little.
+        """
+        self._left -= sum(length + answer_chars for length in lengths)
         if self._left < 0:
             raise PayloadTooLarge(
                 "the answers would need much more memory than the request; lower parameters.top_k or "
@@ -75,10 +84,13 @@ class AnswerRoom:
 class SpanSearch:
     """The search over one document, to which windows are added in their order."""
 
-    def __init__(self, document: Document, longest: int, rules: SpanRules) -> None:
-        """longest: the largest number of the document's tokens in one window."""
+    def __init__(
+        self, document: Document, longest: int, rules: SpanRules, sentences: SentenceScores | None = None
+    ) -> None:
+        """longest: the largest number of the document's tokens in one window. sentences: get the weights of spans."""
         self._document = document
         self._rules = rules
+        self._sentences = sentences
         columns = max(1, min(rules.max_answer_len, longest))
         rows = min(len(document), max(BLOCK_CELLS // columns, 2 * longest))
         self._table = np.full((rows, columns), -np.inf, dtype=np.float32)
@@ -129,6 +141,13 @@ class SpanSearch:
             for logit, (start, end) in self._spans
         ]
 
+    @property
+    def total_weight(self) -> float:
+        """The sum of the weights of all candidates, relative to the best span. It is known after `answers`."""
+        if not self._rules.handle_impossible_answer:
+            return self._total
+        return self._total + math.exp(min((self._null - self._best) / self._temperature, LARGEST_EXPONENT))
+
     def _detailed_answers(self, context: str, room: AnswerRoom | None) -> list[Answer]:
         """Return the answers if "" competes with the spans, if they report logits, or if scores are calibrated."""
         rules = self._rules
@@ -172,15 +191,7 @@ class SpanSearch:
         rows = self._table[: end - self._first_row]
         if self._document.has_blanks:
             leave_out_blanks(self._document, self._first_row, rows)
-        best = float(rows.max(initial=-np.inf))
-        if best > self._best:
-            self._total *= math.exp((self._best - best) / self._temperature)
-            self._best = best
-        if math.isfinite(self._best):
-            below = rows - np.float32(self._best)
-            if self._temperature != 1:
-                below /= np.float32(self._temperature)
-            self._total += float(np.exp(below).sum(dtype=np.float64))
+        best = self._weigh(rows)
         top_k = self._rules.top_k
         if best > (self._spans[-1][0] if len(self._spans) == top_k else -np.inf):
             found = best_spans(self._document, self._first_row, rows, top_k, self._rules.align_to_words)
@@ -190,6 +201,25 @@ class SpanSearch:
             self._table[:kept] = self._table[len(rows) :].copy()
             self._table[kept:] = -np.inf
         self._first_row = end
+
+    def _weigh(self, rows: np.ndarray) -> float:
+        """Add the softmax's weights of some rows to the total and to those of their sentences; return the best sum."""
+        best = float(rows.max(initial=-np.inf))
+        if best > self._best:
+            factor = math.exp((self._best - best) / self._temperature)
+            self._total *= factor
+            self._best = best
+            if self._sentences is not None:
+                self._sentences.scale(factor)
+        if math.isfinite(self._best):
+            below = rows - np.float32(self._best)
+            if self._temperature != 1:
+                below /= np.float32(self._temperature)
+            weights = np.exp(below)
+            self._total += float(weights.sum(dtype=np.float64))
+            if self._sentences is not None:
+                self._sentences.add(self._first_row, weights)
+        return best
 
 
 def rank(

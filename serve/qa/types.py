@@ -1,9 +1,19 @@
 """Questions and answers inside the program. serve/api/schemas.py has the wire format that they are made from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from container.precision import Precision
+from container.tasks.names import OffsetUnit
+
+
+@dataclass(frozen=True, slots=True)
+class Highlighting:
+    """Which sentences to highlight: at most so many, with at least this score. unit: what their offsets count."""
+
+    threshold: float
+    sentences: int
+    unit: OffsetUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +21,7 @@ class Parameters:
     """How to search for one answer, and what it reports.
 
     Lengths and overlaps are in tokens, and the threshold in units of logits; None means the artifact's own value.
+    highlight: None unless the request asks for highlighted sentences in the place of answers.
     """
 
     top_k: int = 1
@@ -22,6 +33,7 @@ class Parameters:
     align_to_words: bool = True
     no_answer_threshold: float | None = None
     return_logits: bool = False
+    highlight: Highlighting | None = None
 
 
 DEFAULT_PARAMETERS = Parameters()  # of a request that names none
@@ -89,9 +101,33 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Highlight:
+    """A sentence in which the answer probably lies; score is a probability, 0 to 1.
+
+    start, end: its bounds in its passage, in the units that the request asks for. position: of the sentence among those
+    of its passage, from 0. context_index: of its passage, 0 if there is only one context.
+    """
+
+    start: int
+    end: int
+    text: str
+    score: float
+    position: int
+    context_index: int
+
+    def between(self, start: int, end: int) -> "Highlight":
+        """Return the same highlight with other bounds."""
+        return replace(self, start=start, end=end)
+
+
+@dataclass(frozen=True, slots=True)
 class AnsweredQuestion:
-    """A question with its answers, at least one and the best first, and the precision that gave them."""
+    """A question with its answers, at least one and the best first, and the precision that gave them.
+
+    highlights: in the order of the text; None unless the question asks for them.
+    """
 
     question: Question
     precision: Precision
     answers: list[Answer]
+    highlights: list[Highlight] | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 
 from serve.processes.child import Activity, Lifeline, activity_of
+from serve.qa.highlight.task import TaskDefaults
 from serve.qa.model_limits import ModelLimits
 
 PROGRAM_DIR = Path(__file__).parents[2]
@@ -25,12 +26,13 @@ class TextConfig:
     limits: ModelLimits
     max_items: int
     max_characters: int
+    tasks: TaskDefaults
 
     @classmethod
     def from_json(cls, text: str) -> "TextConfig":
         """Read what `orjson.dumps` has written."""
         fields = orjson.loads(text)
-        return cls(**{**fields, "limits": ModelLimits(**fields["limits"])})
+        return cls(**{**fields, "limits": ModelLimits(**fields["limits"]), "tasks": TaskDefaults(**fields["tasks"])})
 
 
 class Template:

@@ -51,7 +51,7 @@ class TextRequest:
 
     def _answer(self) -> bytes:
         start = time.perf_counter()
-        limits = Limits(self._config.max_items, self._config.max_characters)
+        limits = Limits(self._config.max_items, self._config.max_characters, self._config.tasks)
         parsed = parse.parse(
             self._receive(FrameKind.REQUEST), limits, lambda form: self._send(FrameKind.PARSED, form.encode())
         )

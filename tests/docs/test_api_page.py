@@ -7,10 +7,12 @@ import httpx
 
 from serve.api import schemas
 from serve.api.error_response import ERROR_STATUS, error_type
+from serve.qa.highlight.task import DEFAULT_SENTENCES, DEFAULT_TASKS
 from tests.docs import pages
 from tools.local_server import LocalServer
 
 PAGE = pages.DOCS / "api.md"
+HIGHLIGHTING_PAGE = pages.DOCS / "highlighting.md"
 MULTI_MODEL_PAGE = pages.DOCS / "batch-and-multi-model.md"
 
 
@@ -57,6 +59,12 @@ def test_every_error_has_its_row() -> None:
 
 def test_every_parameter_has_its_row_with_its_default() -> None:
     documented = {row[0].strip("`"): row[1] for row in pages.rows(PAGE.read_text())}
-    for name, value in asdict(schemas.DEFAULTS).items():
-        default = "artifact" if value is None else str(value).lower()
+    values = asdict(schemas.DEFAULTS) | asdict(DEFAULT_TASKS)
+    values |= {"highlight_threshold": DEFAULT_TASKS.threshold, "offset_unit": "code_points"}
+    for name in schemas.PARAMETER_NAMES:
+        default = "artifact" if values[name] is None else str(values[name]).lower()
         assert default in documented[name], name
+    highlighting = {row[0].strip("`"): row[1] for row in pages.rows(HIGHLIGHTING_PAGE.read_text())}
+    assert highlighting["top_k"] == str(DEFAULT_SENTENCES)
+    for name in ("task", "highlight_threshold", "offset_unit"):
+        assert highlighting[name] == documented[name]

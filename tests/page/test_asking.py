@@ -91,6 +91,18 @@ def test_further_answers_are_emphasized_on_hover_and_on_focus(page: "Page") -> N
     assert page.locator("mark.is-active").count() == 0
 
 
+def test_the_sentence_is_highlighted_beside_the_answer(page: "Page") -> None:
+    write(page, f"🚢 {CONTEXT}")
+    card = ask(page, QUESTION)
+    sentence = "🚢 " + CONTEXT[: CONTEXT.index(" It stands")]
+    assert card.locator(".sentences .answer").all_text_contents() == [sentence]
+    assert page.locator("mark.is-sentence").first.is_visible()
+    card.locator(".sentences .answer").focus()
+    assert "".join(page.locator("mark.is-active").all_text_contents()) == sentence
+    write(page, "It rained all day.")
+    assert "No sentence was highlighted." in (ask(page, QUESTION).locator(".sentences").text_content() or "")
+
+
 def test_several_questions_stay_until_the_text_changes(page: "Page") -> None:
     write(page, CONTEXT)
     ask(page, QUESTION)

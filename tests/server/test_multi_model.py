@@ -76,6 +76,13 @@ def test_a_model_ranks_over_several_passages(client: httpx.Client) -> None:
         assert (found["answer"], found["context_index"]) == (ANSWER, 1)
 
 
+def test_a_model_highlights_sentences(client: httpx.Client) -> None:
+    body = {**BODY, "parameters": {"task": "highlight"}}
+    for padding in ("", "x" * 40_000):  # here, and in a text process
+        (highlight,) = invoke(client, "first", {**body, "padding": padding}).json()["highlights"]
+        assert highlight["text"] == BODY["context"]
+
+
 def test_a_model_whose_name_is_taken_is_not_loaded(client: httpx.Client, demo_dir: Path) -> None:
     assert fails(load(client, "first", demo_dir), 409, "model_already_loaded")
     assert invoke(client, "first").status_code == 200

@@ -172,6 +172,7 @@ def request_body(precision: Precision, example: Example, rules: SpanRules, max_q
     """Return the body of POST /invocations for one question, in the form that the AWS sample uses."""
     rules = rules_of_question(rules)
     parameters: dict[str, Any] = {
+        "task": "question-answering",  # the server may have another default
         "max_answer_len": rules.max_answer_len,
         "max_question_len": max_question_len,
         "handle_impossible_answer": rules.handle_impossible_answer,

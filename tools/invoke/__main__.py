@@ -82,7 +82,8 @@ def _ask(given: argparse.Namespace, ask: Ask, example: Example, output: AnswerFi
 
     Raises: ToolError.
     """
-    body = {"question": example.question, "context": example.context, "parameters": {"top_k": given.top_k}}
+    parameters = {"task": "question-answering", "top_k": given.top_k}  # the server may have another default task
+    body = {"question": example.question, "context": example.context, "parameters": parameters}
     if given.precision:
         body["precision"] = given.precision
     begin = time.perf_counter()

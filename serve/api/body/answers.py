@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from container.precision import Precision
+from serve.api.body.highlights import Highlights, SampleHighlights, highlights_body, sample_highlights_body
 from serve.qa.types import Answer, AnsweredQuestion
 
 
@@ -34,7 +35,7 @@ class SampleAnswer(AnswerBody):
     answers: list[AnswerBody] = Field([], description="all answers; present if top_k is above 1")
 
 
-class AnswerList(RootModel[list[AnswerBody | list[AnswerBody]]]):
+class AnswerList(RootModel[list[AnswerBody | list[AnswerBody] | Highlights]]):
     """Answers in Hugging Face's form: all of one item if top_k is above 1; one or all of each item of a list."""
 
 
@@ -43,7 +44,7 @@ class Predictions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    predictions: list[SampleAnswer]
+    predictions: list[SampleAnswer | SampleHighlights]
 
 
 def answer_body(answer: Answer) -> dict[str, Any]:
@@ -55,7 +56,9 @@ def answer_body(answer: Answer) -> dict[str, Any]:
 
 
 def sample_body(answered: AnsweredQuestion) -> dict[str, Any]:
-    """Return the answer to one item in the sample's form."""
+    """Return the answer to one item in the sample's form, or its highlights."""
+    if answered.highlights is not None:
+        return sample_highlights_body(answered)
     best = answered.answers[0]
     precision = {"precision": answered.precision, "version": answered.precision}
     body = {"question": answered.question.text, **answer_body(best), **precision}
@@ -65,7 +68,12 @@ def sample_body(answered: AnsweredQuestion) -> dict[str, Any]:
 
 
 def huggingface_body(answered: AnsweredQuestion) -> dict[str, Any] | list[dict[str, Any]]:
-    """Return the answer to one item as Hugging Face's pipeline does: a list if top_k is above 1, even of one answer."""
+    """Return the answer to one item as Hugging Face's pipeline does: a list if top_k is above 1, even of one answer.
+
+    Highlights are an object with a list, whatever their number.
+    """
+    if answered.highlights is not None:
+        return highlights_body(answered)
     if answered.question.parameters.top_k > 1:
         return [answer_body(answer) for answer in answered.answers]
     return answer_body(answered.answers[0])

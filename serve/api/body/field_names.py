@@ -7,17 +7,21 @@ that nobody has asked for, so each name that is meant for the server is used or 
 import difflib
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
+from container.tasks.names import Task
 from serve.api import schemas
 from serve.errors import InvalidRequest
 
 PARAMETERS = frozenset(schemas.Parameters.model_fields)
 OF_AN_ITEM = frozenset(schemas.Item.model_fields) | frozenset(schemas.PassagesItem.model_fields)
+TASKS = get_args(Task)
 LISTS = frozenset({"inputs", "instances"})
 OF_A_REQUEST = LISTS | OF_AN_ITEM
 # The fields that make a form. What resembles them may be a column of a data set, such as "question_id" or "input".
 OF_A_FORM = frozenset(schemas.OF_AN_ITEM) | LISTS
+# The names that a client may use for something else.
+NOT_MEANT = OF_A_FORM | {"task"}
 NAME_CHARACTERS = 32  # a longer name resembles none of ours
 SIMILARITY = 0.85  # of difflib, 0 to 1: "paramters" is meant for "parameters", and "position" is not for "precision"
 # Other names for ours, without underscores: those of run_squad.py, of transformers' models and of other servers.
@@ -59,11 +63,11 @@ def check(value: Mapping[str, Any], known: frozenset[str], *place: str | int) ->
             continue
         path = ".".join(map(str, place))
         own = f"{path}.{name}" if path else name
-        if name in PARAMETERS:
+        if name in PARAMETERS and (name != "task" or value[name] in TASKS):
             raise InvalidRequest(f'{own}: belongs into parameters: "parameters": {{"{name}": ...}}')
         if name in LISTS:
             raise InvalidRequest(f"{own}: belongs at the top of the request, and not into an item")
-        if (meant := meant_name(name)) and meant not in OF_A_FORM:
+        if (meant := meant_name(name)) and meant not in NOT_MEANT:
             own = f"{path}: a field" if path else "a field of the request"
             where = f', as in "parameters": {{"{meant}": ...}}' if meant in PARAMETERS else ""
             raise InvalidRequest(f"{own} has a name that is not known; did you mean {meant}{where}?")

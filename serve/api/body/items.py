@@ -11,7 +11,8 @@ from serve.api import schemas
 from serve.api.body import field_names
 from serve.api.schemas import Item, PassagesItem, WithPrecision
 from serve.errors import InvalidRequest, PayloadTooLarge
-from serve.qa.types import ALONE, DEFAULT_PARAMETERS, Place, Question
+from serve.qa.highlight.task import DEFAULT_TASKS, TaskDefaults
+from serve.qa.types import ALONE, Place, Question
 from serve.qa.types import Parameters as SearchParameters
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -20,24 +21,30 @@ EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest number of items in one JSON object, and of characters in all of their texts together."""
+    """The largest number of items in one JSON object, and of characters in all of their texts together.
+
+    defaults: what the items ask for if they do not say so.
+    """
 
     max_items: int
     max_characters: int
+    defaults: TaskDefaults = DEFAULT_TASKS
 
 
 @dataclass(frozen=True)
 class Shared:
     """What applies to the items of a request that have no precision or parameters of their own."""
 
-    precision: Precision | None = None
-    parameters: SearchParameters = DEFAULT_PARAMETERS
+    precision: Precision | None
+    parameters: SearchParameters
+    defaults: TaskDefaults
 
     @classmethod
-    def of(cls, request: WithPrecision) -> "Shared":
-        """Return what a request says about all of its items."""
-        own = request.parameters
-        return cls(request.wanted_precision, own.to_search_parameters() if own else DEFAULT_PARAMETERS)
+    def of(cls, request: WithPrecision | None, defaults: TaskDefaults) -> "Shared":
+        """Return what a request says about all of its items; None: nothing."""
+        if request is None or request.parameters is None:
+            return cls(request.wanted_precision if request else None, defaults.parameters({}), defaults)
+        return cls(request.wanted_precision, request.parameters.to_search_parameters(defaults), defaults)
 
 
 def expanded(item: dict[str, Any], before: str, shared: Shared, limits: Limits) -> list[Question]:
@@ -133,7 +140,7 @@ def questions_of(name: str, items: list[Any], shared: Shared, limits: Limits) ->
 
 def question_of(item: Item | PassagesItem, shared: Shared, place: Place) -> Question:
     """Convert an item; what is shared applies if the item has none of its own."""
-    return item.to_question(shared.precision, shared.parameters, place)
+    return item.to_question(shared.precision, shared.parameters, place, shared.defaults)
 
 
 def validate(model: type[Model], value: Any, place: Place = ALONE) -> Model:

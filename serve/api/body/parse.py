@@ -1,11 +1,12 @@
 """Parse the body of a request into questions, and build the body of its response from their answers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from serve.api.body import field_names, json_text, json_values
 from serve.api.body.answers import huggingface_body, sample_body
+from serve.api.body.highlights import CONNECTOR_UNIT, connector_body, is_from_connector
 from serve.api.body.items import (
     EMPTY,
     Limits,
@@ -56,8 +57,14 @@ class ParsedRequest:
             return {"predictions": [sample_body(each) for each in answered]}
         if self.form == "sample":
             return sample_body(answered[0])
-        bodies = [huggingface_body(each) for each in answered]
+        bodies = [self._body(each) for each in answered]
         return bodies if self.is_list else bodies[0]
+
+    def _body(self, answered: AnsweredQuestion) -> Any:
+        """Return the response to one item of a list, or to the only one. An item may ask for answers by itself."""
+        if self.form == "opensearch" and answered.highlights is not None:
+            return connector_body(answered.highlights, is_list=self.is_list)
+        return huggingface_body(answered)
 
 
 def parse(data: bytes | bytearray, limits: Limits, on_form: Callable[[Form], None] = lambda _: None) -> ParsedRequest:
@@ -68,9 +75,16 @@ def parse(data: bytes | bytearray, limits: Limits, on_form: Callable[[Form], Non
     json_values.check(data, limits.max_items)
     value = json_text.read_object(data)
     form = _form(value)
-    on_form(form)
-    field_names.check(value, field_names.OF_A_REQUEST)
-    parsed = _parse(value, form, limits)
+    if is_from_connector(value, limits.defaults):
+        on_form("opensearch")
+        field_names.check(value, field_names.OF_A_REQUEST)
+        unit = limits.defaults.offset_unit or CONNECTOR_UNIT
+        parsed = _parse(value, form, replace(limits, defaults=replace(limits.defaults, offset_unit=unit)))
+        parsed = replace(parsed, form="opensearch")
+    else:
+        on_form(form)
+        field_names.check(value, field_names.OF_A_REQUEST)
+        parsed = _parse(value, form, limits)
     check_items(len(parsed.questions), limits)
     # A character needs at least one byte, so a shorter body is within the limit, unless its questions share a context.
     if parsed.is_list or len(data) > limits.max_characters:
@@ -85,19 +99,24 @@ def parse(data: bytes | bytearray, limits: Limits, on_form: Callable[[Form], Non
 
 def _parse(value: dict[str, Any], form: Form, limits: Limits) -> ParsedRequest:
     if form == "sample":
+        shared = Shared.of(None, limits.defaults)
         if "contexts" in value and has_passages(value, ALONE, limits):
-            return ParsedRequest("sample", [validate(SamplePassagesRequest, value).to_question()], is_list=False)
+            passages = validate(SamplePassagesRequest, value)
+            return ParsedRequest("sample", [question_of(passages, shared, ALONE)], is_list=False)
         if isinstance(value.get("question"), list) or isinstance(value.get("context"), list):
-            return ParsedRequest("huggingface", expanded(value, "", Shared(), limits), is_list=True)
-        return ParsedRequest("sample", [validate(SampleRequest, value).to_question()], is_list=False)
+            return ParsedRequest("huggingface", expanded(value, "", shared, limits), is_list=True)
+        one = validate(SampleRequest, value)
+        return ParsedRequest("sample", [question_of(one, shared, ALONE)], is_list=False)
     if form == "instances":
         items = _taken(value, "instances")
         instances = validate(InstancesRequest, value)
-        return ParsedRequest("instances", questions_of("instances", items, Shared.of(instances), limits), is_list=True)
+        shared = Shared.of(instances, limits.defaults)
+        return ParsedRequest("instances", questions_of("instances", items, shared, limits), is_list=True)
     if isinstance(value["inputs"], list):
         items = _taken(value, "inputs")
         several = validate(HuggingFaceListRequest, value)
-        return ParsedRequest("huggingface", questions_of("inputs", items, Shared.of(several), limits), is_list=True)
+        shared = Shared.of(several, limits.defaults)
+        return ParsedRequest("huggingface", questions_of("inputs", items, shared, limits), is_list=True)
     return _parse_single_input(value, limits)
 
 
@@ -111,12 +130,15 @@ def _parse_single_input(value: dict[str, Any], limits: Limits) -> ParsedRequest:
     place = Place("inputs.")
     if "contexts" in inputs and has_passages(inputs, place, limits):
         passages = validate(HuggingFacePassagesRequest, value)
-        return ParsedRequest("huggingface", [question_of(passages.inputs, Shared.of(passages), place)], is_list=False)
+        shared = Shared.of(passages, limits.defaults)
+        return ParsedRequest("huggingface", [question_of(passages.inputs, shared, place)], is_list=False)
     if isinstance(inputs.get("question"), list) or isinstance(inputs.get("context"), list):
         several = validate(HuggingFaceListRequest, {**value, "inputs": []})
-        return ParsedRequest("huggingface", expanded(inputs, "inputs.", Shared.of(several), limits), is_list=True)
+        shared = Shared.of(several, limits.defaults)
+        return ParsedRequest("huggingface", expanded(inputs, "inputs.", shared, limits), is_list=True)
     one = validate(HuggingFaceRequest, value)
-    return ParsedRequest("huggingface", [question_of(one.inputs, Shared.of(one), place)], is_list=False)
+    shared = Shared.of(one, limits.defaults)
+    return ParsedRequest("huggingface", [question_of(one.inputs, shared, place)], is_list=False)
 
 
 def _form(value: dict[str, Any]) -> Form:

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from serve import errors
 from serve.api import custom_attributes, model_schemas, schemas
-from serve.api.body import answers
+from serve.api.body import answers, highlights
 from serve.api.error_response import ERROR_STATUS, INTERNAL, INTERNAL_STATUS, error_type
 from serve.api.media_type import JSON, JSON_LINES
 from serve.errors import RequestError
@@ -22,7 +22,14 @@ REQUESTS = (
     schemas.HuggingFaceListRequest,
     schemas.InstancesRequest,
 )
-ANSWERS = (answers.SampleAnswer, answers.AnswerBody, answers.AnswerList, answers.Predictions)
+ANSWERS = (
+    answers.SampleAnswer,
+    answers.AnswerBody,
+    answers.AnswerList,
+    answers.Predictions,
+    highlights.Highlights,
+    highlights.SampleHighlights,
+)
 SCHEMA_PREFIX = "#/components/schemas/"
 EXAMPLE = {
     "question": "Which name is also used to describe the Amazon rainforest in English?",

@@ -33,6 +33,18 @@ export async function ask(body, signal) {
   return { answers: answered.answers ?? [answered], milliseconds: performance.now() - start };
 }
 
+/** Return the sentences that hold the answer, in the order of the text. Raises as fetchInfo does. */
+export async function highlight(body, signal) {
+  const parameters = { task: "highlight" };
+  const response = await fetch(INVOCATIONS, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ ...body, parameters }),
+    signal,
+  });
+  return (await read(response)).highlights;
+}
+
 /** The address for programs outside of this page. */
 export const invocationsUrl = () => new URL(INVOCATIONS, document.baseURI).href;
 

@@ -1,7 +1,7 @@
 // Connects the text, the questions and the server.
 
 import { AnswerCard } from "./answers/card.js";
-import { ask, invocationsUrl } from "./api.js";
+import { ask, highlight, invocationsUrl } from "./api.js";
 import { button, byId, showMessage } from "./dom.js";
 import { EXAMPLES } from "./examples.js";
 import { describeServer, watchStart } from "./server.js";
@@ -87,6 +87,18 @@ async function answer(question, context, signal) {
   cards.push(card);
   byId("answers").prepend(card.root);
   for (const precision of served.precisions) await answerIn(precision, card, question, context, signal);
+  await highlightIn(served.precisions[0], card, question, context, signal);
+}
+
+/** Mark the sentences in which the answer lies, beside the answers. */
+async function highlightIn(precision, card, question, context, signal) {
+  if (card.hasFailed) return;
+  try {
+    card.addSentences(await highlight(bodyOf(question, context, precision), signal));
+    show(card, true);
+  } catch (error) {
+    status.textContent = card.addSentencesError(error);
+  }
 }
 
 /** Ask one precision. They are asked one after another: at the same time, they would take the cores from each other. */
@@ -105,7 +117,7 @@ async function answerIn(precision, card, question, context, signal) {
 }
 
 function bodyOf(question, context, precision) {
-  return { question, context, precision, parameters: { top_k: TOP_K } };
+  return { question, context, precision, parameters: { task: "question-answering", top_k: TOP_K } };
 }
 
 function loadExample({ text, questions }) {

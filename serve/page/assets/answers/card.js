@@ -6,6 +6,7 @@ import { copy, curlCommand } from "./curl.js";
 import { duration, percent } from "./units.js";
 
 const SHOWN_COMMAND = 2_000; // characters; a command with a long text is shown in part, and copied as a whole
+const SENTENCE_RANK = 1_000; // answers go before sentences where both are marked
 const ORDINALS = ["Best answer", "Second answer", "Third answer", "Fourth answer", "Fifth answer"];
 
 export class AnswerCard {
@@ -14,6 +15,7 @@ export class AnswerCard {
   hasFailed = false;
   #tiles = element("ul", { className: "tiles" });
   #further = element("div", { className: "further", hidden: true });
+  #sentences = element("div", { className: "sentences", hidden: true });
   #tileOf = new Map();
   #first = null; // the precision that answered first, and its time
   #hooks;
@@ -28,7 +30,7 @@ export class AnswerCard {
     }
     const heading = element("h3", { dir: "auto" }, question);
     this.root = element("article", { className: "card", "aria-label": `Question: ${question}` }, heading);
-    this.root.append(this.#tiles, this.#further);
+    this.root.append(this.#tiles, this.#further, this.#sentences);
   }
 
   start(precision) {
@@ -68,6 +70,29 @@ export class AnswerCard {
       if (tile.querySelector(".pending")) this.#fill(other, element("p", {}, "Not asked."));
     }
     return `${precision}: ${summary} ${advice}`;
+  }
+
+  /** Show the sentences in which the answer lies. */
+  addSentences(highlights) {
+    const items = highlights.map(({ start, end, score, text }) => {
+      const span = { start, end, rank: SENTENCE_RANK, isSentence: true, label: `Sentence, score ${percent(score)}` };
+      this.spans.push(span);
+      return element("li", {}, this.#answerButton(text, span), element("span", {}, ` ${percent(score)}`));
+    });
+    const found = items.length > 0 ? element("ul", {}, ...items) : element("p", {}, "No sentence was highlighted.");
+    this.#showSentences(found);
+  }
+
+  /** Show why the sentences are not known. Return it as a sentence. */
+  addSentencesError(error) {
+    const { summary, advice } = explain(error);
+    this.#showSentences(element("p", { className: "error" }, `${summary} ${advice}`));
+    return `Sentences: ${summary} ${advice}`;
+  }
+
+  #showSentences(found) {
+    this.#sentences.append(element("h4", {}, "Sentences with the answer"), found);
+    this.#sentences.hidden = false;
   }
 
   /** Offer the request as a command to copy. */

@@ -6,7 +6,8 @@ import { element } from "../dom.js";
 /**
  * Shows a text, and spans in it.
  *
- * A span is {start, end, rank, label}: code points of the text, its place among the answers from 0, and what to say of it.
+ * A span is {start, end, rank, label, isSentence}: code points of the text, its place among the answers from 0, and what to
+ * say of it. isSentence: it is a sentence in which the answer lies.
  */
 export class ReadingView {
   #root;
@@ -87,6 +88,7 @@ export class ReadingView {
   #createMark(text, covering, start, end) {
     const [best] = covering.sort((a, b) => a.span.rank - b.span.rank);
     const classes = [best.span.rank === 0 ? "is-best" : "is-further"];
+    if (best.span.isSentence) classes[0] = "is-sentence";
     if (best.start === start) classes.push("begins");
     if (best.end === end) classes.push("ends");
     const mark = element("mark", { className: classes.join(" ") }, text);

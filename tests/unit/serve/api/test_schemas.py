@@ -3,12 +3,16 @@
 from dataclasses import asdict
 
 from serve.api.schemas import Parameters
+from serve.qa.highlight.task import DEFAULT_TASKS
+from serve.qa.types import Highlighting
 from serve.qa.types import Parameters as SearchParameters
+
+OF_HIGHLIGHTS = {"task", "highlight_threshold", "offset_unit"}  # these become the field `highlight`
 
 
 def test_parameters_have_the_same_names_and_defaults_as_in_the_data_path() -> None:
-    assert set(Parameters.model_fields) == set(asdict(SearchParameters()))
-    assert Parameters().to_search_parameters() == SearchParameters()
+    assert set(Parameters.model_fields) - OF_HIGHLIGHTS == set(asdict(SearchParameters())) - {"highlight"}
+    assert Parameters().to_search_parameters(DEFAULT_TASKS) == SearchParameters()
 
 
 def test_every_parameter_reaches_the_data_path() -> None:
@@ -23,5 +27,10 @@ def test_every_parameter_reaches_the_data_path() -> None:
         "no_answer_threshold": -1.5,
         "return_logits": True,
     }
-    assert set(given) == set(Parameters.model_fields)
-    assert asdict(Parameters.model_validate(given).to_search_parameters()) == given
+    of_highlights = {"task": "highlight", "highlight_threshold": 0.5, "offset_unit": "bytes"}
+    assert {*given, *of_highlights} == set(Parameters.model_fields)
+    answers = Parameters.model_validate(given).to_search_parameters(DEFAULT_TASKS)
+    assert asdict(answers) == {**given, "highlight": None}
+    highlights = Parameters.model_validate({**given, **of_highlights}).to_search_parameters(DEFAULT_TASKS)
+    assert highlights.highlight == Highlighting(threshold=0.5, sentences=2, unit="bytes")
+    assert asdict(highlights) == {**given, "top_k": 1, "highlight": asdict(highlights.highlight)}

@@ -18,7 +18,7 @@ POLL_SECONDS = 1
 _NO_OBJECT = ("NoSuchKey", "AccessDenied")
 
 QUESTION = {"question": "Who built the lighthouse?", "context": "The lighthouse was built by Zoë Müller in 1871."}
-BODY = json.dumps(QUESTION).encode()
+BODY = json.dumps({**QUESTION, "parameters": {"task": "question-answering"}}).encode()  # whatever the default task is
 
 
 class FirstQuestionStep(Step):

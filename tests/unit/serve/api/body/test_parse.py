@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from serve.api.body.parse import ParsedRequest, parse
+from serve.api.schemas import PARAMETER_NAMES
 from serve.errors import InvalidRequest
 from serve.qa.types import Answer, AnsweredQuestion, Parameters, Question
 from tests.unit.serve.api.body.requests import ITEM, LIMITS, parsed, refusal
@@ -168,7 +169,7 @@ def test_lists_of_questions_and_contexts_are_answered_as_in_hugging_faces_pipeli
             assert len(answered(request, FIRST)) == 2
 
 
-@pytest.mark.parametrize("name", Parameters.__dataclass_fields__)
+@pytest.mark.parametrize("name", PARAMETER_NAMES)
 def test_a_parameter_that_is_null_has_its_default(name: str) -> None:
     assert parsed(**ITEM, parameters={name: None}).questions[0].parameters == Parameters()
 

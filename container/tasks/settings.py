@@ -1,0 +1,34 @@
+"""The settings of what a request asks for if it does not say so: answers, or highlighted sentences."""
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+from container.lanes.settings import AUTO
+from container.tasks.names import OffsetUnit, Task
+
+
+class TaskSettings(BaseSettings):
+    """The default task, and how sentences are highlighted."""
+
+    default_task: Task = Field(
+        "question-answering",
+        validation_alias="DEFAULT_TASK",
+        description="A request that names no task is answered with this one: `question-answering` or `highlight`. "
+        "`highlight` is for callers that cannot send parameters, such as OpenSearch's connector.",
+    )
+    highlight_threshold: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        validation_alias="HIGHLIGHT_THRESHOLD",
+        description="Sentences with a lower score than this are not highlighted. A request can name another one.",
+    )
+    highlight_offset_unit: Annotated[OffsetUnit | None, AUTO] = Field(
+        None,
+        validation_alias="HIGHLIGHT_OFFSET_UNIT",
+        description="The offsets of highlights count these units: `code_points`, `utf16` or `bytes` of UTF-8. With "
+        "`auto` they are UTF-16 units in OpenSearch's form, as Java counts, and code points in all other forms.",
+    )

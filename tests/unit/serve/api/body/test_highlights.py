@@ -1,0 +1,95 @@
+"""Requests for highlights: which of them are, by whose defaults, and how they are answered."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from serve.api.body.parse import ParsedRequest, parse
+from serve.qa.highlight.task import TaskDefaults
+from serve.qa.types import Answer, AnsweredQuestion, Highlight, Highlighting, Parameters
+from tests.unit.serve.api.body.requests import ITEM, LIMITS
+
+HIGHLIGHTER = TaskDefaults("highlight", 0.25, None)
+TASK = {"parameters": {"task": "highlight"}}
+ANSWERS = {"parameters": {"task": "question-answering"}}
+FOUND = [Highlight(0, 8, "Zoë did.", 0.75, 0, 0)]
+
+
+def parsed(defaults: TaskDefaults = HIGHLIGHTER, **body: Any) -> ParsedRequest:
+    return parse(json.dumps(body).encode(), replace(LIMITS, defaults=defaults))
+
+
+def highlighting(request: ParsedRequest) -> Highlighting:
+    (question,) = request.questions
+    assert question.parameters.highlight is not None
+    return question.parameters.highlight
+
+
+def response(request: ParsedRequest) -> Any:
+    answers = [Answer("Zoë", 0.5, 0, 3)]
+    return request.response_body(
+        [
+            AnsweredQuestion(each, "INT8", answers, FOUND if each.parameters.highlight else None)
+            for each in request.questions
+        ]
+    )
+
+
+@pytest.mark.parametrize("form", ["sample", "inputs", "list", "instances", "pairs", "passages"])
+def test_every_form_has_the_default_task_and_can_name_another(form: str) -> None:
+    body: dict[str, Any] = {
+        "sample": ITEM,
+        "inputs": {"inputs": ITEM},
+        "list": {"inputs": [ITEM]},
+        "instances": {"instances": [ITEM]},
+        "pairs": {"question": ["Who?"], "context": ["Zoë did."]},
+        "passages": {"question": "Who?", "contexts": ["Zoë did."]},
+    }[form]
+    plain = TaskDefaults()
+    assert highlighting(parsed(**body)) == Highlighting(0.25, 5, "code_points")
+    assert highlighting(parsed(plain, **body, **TASK)) == Highlighting(0.1, 5, "code_points")
+    assert parsed(**body, **ANSWERS).questions == parsed(plain, **body).questions
+    assert parsed(plain, **body).questions[0].parameters == Parameters()
+
+
+def test_an_item_can_have_a_task_of_its_own() -> None:
+    request = parsed(inputs=[ITEM, {**ITEM, **ANSWERS}], parameters={"highlight_threshold": 0.5, "top_k": 7})
+    first, second = (question.parameters for question in request.questions)
+    assert first == Parameters(handle_impossible_answer=True, highlight=Highlighting(0.5, 7, "code_points"))
+    assert second == Parameters()
+    assert [set(each) for each in response(request)] == [{"highlights"}, {"score", "start", "end", "answer"}]
+
+
+def test_the_connector_gets_its_own_format_with_utf16_units() -> None:
+    one = parsed(**ITEM, inputs=[])
+    assert (one.form, one.is_list, highlighting(one).unit) == ("opensearch", False, "utf16")
+    assert response(one) == {"highlights": [{"start": 0, "end": 8, "text": "Zoë did.", "position": 0}]}
+    several = parsed(question="", context="", inputs=[ITEM, ITEM])
+    assert (several.form, several.is_list) == ("opensearch", True)
+    assert response(several) == [{"highlights": [{"start": 0, "end": 8}]}] * 2
+    assert response(parsed(question="", context="", inputs=[])) == []
+    mixed = parsed(question="", context="", inputs=[ITEM, {**ITEM, **ANSWERS}])
+    assert [set(each) for each in response(mixed)] == [{"highlights"}, {"score", "start", "end", "answer"}]
+
+
+def test_the_setting_and_the_parameter_go_before_the_connectors_units() -> None:
+    bytes_by_setting = replace(HIGHLIGHTER, offset_unit="bytes")
+    assert highlighting(parsed(bytes_by_setting, **ITEM, inputs=[])).unit == "bytes"
+    named = {"parameters": {"offset_unit": "code_points"}}
+    assert highlighting(parsed(bytes_by_setting, **ITEM, inputs=[], **named)).unit == "code_points"
+
+
+@pytest.mark.parametrize(
+    ("defaults", "body"),
+    [
+        (TaskDefaults(), {**ITEM, "inputs": []}),
+        (HIGHLIGHTER, {**ITEM, "inputs": [], **ANSWERS}),
+        (HIGHLIGHTER, {**ITEM, "inputs": {}}),
+        (HIGHLIGHTER, {**ITEM, "inputs": [], "instances": []}),
+        (HIGHLIGHTER, ITEM),
+    ],
+)
+def test_other_requests_are_not_the_connectors(defaults: TaskDefaults, body: dict[str, Any]) -> None:
+    assert parsed(defaults, **body).form != "opensearch"
