@@ -28,7 +28,7 @@ pip="$VENV/bin/python -m pip install --disable-pip-version-check"
 echo "Step 1 of 2: torch"
 $pip ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "$(grep ^torch container/requirements-torch.txt)"
 echo "Step 2 of 2: everything else"
-$pip -r container/requirements-torch.txt -r container/requirements.txt -r container/requirements-dev.txt \
-  -c container/constraints.txt
+$pip -r container/requirements-torch.txt -r container/requirements.txt -r container/requirements-tools.txt \
+  -r container/requirements-dev.txt -c container/constraints.txt
 touch "$VENV/ready"
 echo "Set-up is complete."

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 def planned(*arguments: str) -> str:
     """Return what make would run, if there were an environment and no demo model."""
     done = subprocess.run(
-        ["make", "--dry-run", "READY=Makefile", "DEMO=build/no-such-model", *arguments],
+        ["make", "--dry-run", "READY=LICENSE", "DEMO=build/no-such-model", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
