@@ -36,6 +36,7 @@ def run(demo_dir: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) ->
     files = ("--journal", folder / "journal", "--output", folder / "report", "--changed", folder / "changed")
     done = run_tool("evaluate", "--model-dir", demo_dir, "--data", data, "--against", DEMO, *files)
     assert done.returncode == 0, done.stderr
+    assert "INT8: asking: 42 of 42" in done.stderr  # the progress, as lines where the output is not a terminal
     changed = [json.loads(line) for line in (folder / "changed").read_text().splitlines()]
     assert list((folder / "journal").iterdir()) == []
     return done.stdout, json.loads((folder / "report").read_text()), changed
