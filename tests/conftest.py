@@ -1,5 +1,6 @@
 """The fixtures that all tests share: the demo artifact, a copy of it, and a real server process that serves it."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave out tests that need the demo artifact, a server, a checkpoint or a heartbeat",
     )
+
+
+def pytest_configure() -> None:
+    """Let the servers of the tests run each window alone, except in tests of batches.
+
+    At its start a server measures whether batches pay, which costs about half a minute of CPU time. Many tests also
+    compare logits exactly, and those of INT8 differ in a batch (decision 0013).
+    """
+    os.environ.setdefault("MAX_BATCH_WINDOWS", "1")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -58,13 +68,9 @@ def artifact_copy(demo_dir: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def server(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """Start a server with the demo artifact, and wait until its whole ladder is warm.
-
-    Each window runs alone, because many tests compare logits exactly, and those of INT8 differ in a batch (decision
-    0013). tests/server/test_batches.py has a server with batches.
-    """
+    """Start a server with the demo artifact, and wait until its whole ladder is warm."""
     log = tmp_path_factory.mktemp("server") / "log"
-    with LocalServer(demo_dir, {"MAX_BATCH_WINDOWS": "1"}, log=log) as running:
+    with LocalServer(demo_dir, log=log) as running:
         running.wait_until_warm()
         yield running
 

@@ -35,24 +35,32 @@ def http_processes(gunicorn: psutil.Process) -> list[psutil.Process]:
     return found
 
 
+def lane_processes(gunicorn: psutil.Process) -> list[psutil.Process]:
+    """Return the processes below the zygote that have not ended: the lanes."""
+    below = gunicorn.children(recursive=True)
+    zygotes = [process for process in below if ZYGOTE_MODULE in process.cmdline()]  # a lane has the same command
+    return [process for process in zygotes if process.parent() in zygotes]
+
+
 class CpuClock:
     """The CPU time, user and system, that a server's HTTP and text processes use from now on."""
 
     def __init__(self, gunicorn: psutil.Process) -> None:
         self._gunicorn = gunicorn
-        self._before = {process: _cpu_seconds(process) for process in http_processes(gunicorn)}
+        self._before = {process: cpu_seconds(process) for process in http_processes(gunicorn)}
 
     def seconds(self) -> float:
         """Return the CPU seconds since the clock was made.
 
         Raises: ToolError if a process has ended meanwhile, because its CPU time is lost.
         """
-        now = {process: _cpu_seconds(process) for process in http_processes(self._gunicorn)}
+        now = {process: cpu_seconds(process) for process in http_processes(self._gunicorn)}
         if ended := self._before.keys() - now.keys():
             raise ToolError(f"an HTTP process ended during the measurement: {sorted(each.pid for each in ended)}")
         return sum(seconds - self._before.get(process, 0) for process, seconds in now.items())
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
+    """Return the CPU time, user and system, of a process."""
     times = process.cpu_times()
     return float(times.user + times.system)

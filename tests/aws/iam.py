@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moto.iam.models import iam_backends
+from moto.sagemaker.models import sagemaker_backends
 
 from tests.aws.recording import Refusal, Request
 
@@ -105,6 +106,10 @@ def _s3(operation: str, asked: dict[str, Any]) -> Iterator[Need]:
     }.get(operation, operation)  # fmt: skip
     for resource in [f"{bucket}/{key}" for key in keys] or [bucket]:
         yield Need(f"s3:{action}", resource)
+    if operation == "GetObject":  # the tool reads only the answers of an asynchronous endpoint
+        configs = sagemaker_backends[ACCOUNT][REGION].endpoint_configs.values()
+        outputs = [(config.async_inference_config or {}).get("OutputConfig", {}) for config in configs]
+        yield from (Need("kms:Decrypt", output["KmsKeyId"]) for output in outputs if "KmsKeyId" in output)
     if operation == "HeadObject":  # without s3:ListBucket, the answer for a missing object is 403
         yield Need("s3:ListBucket", bucket)
     if "Tagging" in asked and keys and operation != "PutObjectTagging":

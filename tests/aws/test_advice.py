@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -41,6 +42,40 @@ def test_a_failure_after_the_update_names_rollback(artifact: Path) -> None:
     assert f"now has the configuration {present_config()} (status InService)" in str(raised.value)
     assert f"`rollback` returns it to {before}" in str(raised.value)
     assert "tools.deploy down" not in str(raised.value)
+
+
+A, B, C, Z = ({"startup_seconds": seconds} for seconds in (600, 700, 800, 900))
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    "moves",
+    [
+        (A, B, None, C),  # B was bad, and None is a rollback from it
+        (Z, A, B, A),  # the values of A again have A's configuration, which is older than B's
+    ],
+)
+def test_rollback_goes_where_the_advice_says(artifact: Path, moves: tuple[dict[str, Any] | None, ...]) -> None:
+    for values in moves[:-1]:
+        if values is None:
+            commands.rollback(make_deployment(artifact))
+        else:
+            commands.up(make_deployment(artifact, **values))
+    before = present_config()
+    last = {**(moves[-1] or {}), "max_instances": 2, "scale_target": 5}
+    with pytest.raises(ToolError, match=f"`rollback` returns it to {before}"):
+        commands.up(make_deployment(artifact, refusing("PutScalingPolicy", "not today", 1), **last))
+    assert commands.rollback(make_deployment(artifact)) == before == present_config()
+
+
+@pytest.mark.usefixtures("account")
+def test_the_configuration_before_a_bad_one_is_kept(artifact: Path) -> None:
+    commands.up(make_deployment(artifact, **A))
+    before = present_config()
+    commands.up(make_deployment(artifact, **B))
+    commands.rollback(make_deployment(artifact))
+    commands.up(make_deployment(artifact, **C, keep=1))
+    assert commands.rollback(make_deployment(artifact)) == before
 
 
 @pytest.mark.usefixtures("account")
@@ -88,6 +123,24 @@ def test_down_without_the_bucket_removes_the_artifact_in_it(artifact: Path, caps
 
 
 @pytest.mark.usefixtures("account")
+def test_a_change_of_the_bucket_leaves_nothing_behind(artifact: Path) -> None:
+    s3 = boto3.client("s3", REGION)
+    for name in ("first", "second"):
+        s3.create_bucket(Bucket=f"bert-qa-{name}", CreateBucketConfiguration={"LocationConstraint": REGION})
+    before = inventory()
+    commands.up(make_deployment(artifact))
+    commands.up(make_deployment(artifact, bucket="bert-qa-first", keep=1))
+    assert len(inventory()["objects"]) == 2  # a rollback needs the first one
+    last = make_deployment(artifact, bucket="bert-qa-second", keep=0)
+    assert "S3 object s3://bert-qa-first/" in str(dict(commands.planned_changes(last))["outdated resources"])
+    commands.up(last)
+    assert len(inventory()["objects"]) == 1
+    assert dict(commands.planned_changes(last))["outdated resources"] is None
+    command.down(make_deployment(artifact, bucket="bert-qa-second"), is_confirmed=True)
+    assert inventory() == before
+
+
+@pytest.mark.usefixtures("account")
 def test_down_names_a_bucket_into_which_it_may_not_look(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
     s3 = boto3.client("s3", REGION)
     s3.create_bucket(Bucket="theirs", CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -95,7 +148,43 @@ def test_down_names_a_bucket_into_which_it_may_not_look(artifact: Path, capsys: 
     command.down(make_deployment(artifact), is_confirmed=True)  # without the guide's statements for the bucket
     shown = capsys.readouterr().out
     assert "Removed, except: the artifact in s3://theirs, because you may not look into the bucket" in shown
+    assert f"`python -m tools.deploy down --name bert-qa --region {REGION} --bucket theirs` looks again" in shown
     assert "All resources are removed" not in shown
+
+
+@pytest.mark.usefixtures("account")
+def test_down_ends_if_aws_does_not_answer_about_a_bucket(artifact: Path) -> None:
+    s3 = boto3.client("s3", REGION)
+    s3.create_bucket(Bucket="bert-qa-theirs", CreateBucketConfiguration={"LocationConstraint": REGION})
+    commands.up(make_deployment(artifact, bucket="bert-qa-theirs"))
+    before = inventory()
+    busy = refusing("ListObjectsV2", "Please reduce your request rate", 9, "SlowDown")
+    with pytest.raises(ToolError, match="SlowDown"):
+        command.down(make_deployment(artifact, busy), is_confirmed=True)
+    assert inventory() == before
+
+
+@pytest.mark.usefixtures("account")
+def test_down_removes_the_objects_of_a_bucket_whose_tags_it_may_not_read(
+    artifact: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    s3 = boto3.client("s3", REGION)
+    s3.create_bucket(Bucket="bert-qa-theirs", CreateBucketConfiguration={"LocationConstraint": REGION})
+    commands.up(make_deployment(artifact, bucket="bert-qa-theirs"))
+    capsys.readouterr()
+
+    def refuse_theirs(model: Any, context: dict[str, Any], **_: Any) -> Any:
+        if context["parameters"]["Bucket"] != "bert-qa-theirs":
+            return None
+        return SimpleNamespace(status_code=403), {"Error": {"Code": "AccessDenied", "Message": "not you"}}
+
+    session = boto3.Session(region_name=REGION)
+    deployment = make_deployment(artifact, session)
+    session.events.register("before-call.s3.GetBucketTagging", refuse_theirs)
+    command.down(deployment, is_confirmed=True)
+    shown = capsys.readouterr().out
+    assert "Removed, except: the bucket bert-qa-theirs, because you may not see whether this tool made it" in shown
+    assert inventory()["objects"] == []
 
 
 @pytest.mark.usefixtures("account")

@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from tests.aws import aws_account, scripted_aws
-from tests.aws.aws_account import INSTANCE, REGION, complete_values, make_deployment
+from tests.aws.aws_account import BATCH, INSTANCE, REGION, complete_values, make_deployment
 from tests.aws.guide_policy import statements_for
 from tests.aws.iam import Need, is_allowed
 from tools.deploy import __main__ as command
@@ -158,6 +158,32 @@ def test_doctor_says_what_it_cannot_know_if_aws_does_not_answer_it(
 
 
 @pytest.mark.parametrize(
+    ("values", "actions"),
+    [
+        (
+            {"kms_key": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"},
+            {"kms:CreateGrant", "kms:DescribeKey", "kms:ListGrants"},
+        ),
+        ({"bucket": "theirs"}, {"s3:GetEncryptionConfiguration", "s3:CreateBucket", "s3:PutBucketPublicAccessBlock"}),
+        ({**BATCH, "subnets": "a,b", "security_groups": "c"}, {"ec2:DescribeSubnets", "ec2:DescribeNetworkInterfaces"}),
+    ],
+)
+def test_doctor_asks_for_what_a_choice_needs(values: dict[str, Any], actions: set[str]) -> None:
+    config = DeploymentConfig(region=REGION, **values)
+    asked = needed_permissions(config, Names(config, ACCOUNT, "aws"), creates_bucket=True)
+    assert actions <= {action for permission in asked for action in permission.actions}
+
+
+def test_the_policy_of_a_key_may_allow_more(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
+    answers = {**healthy(), "SimulatePrincipalPolicy": simulation("kms:CreateGrant")}
+    examine(answers, artifact, monkeypatch, kms_key=key)
+    assert f"lack kms:CreateGrant on {key}; the policy of the key may allow it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     "values",
     [
         {},
@@ -167,11 +193,12 @@ def test_doctor_says_what_it_cannot_know_if_aws_does_not_answer_it(
         {"rollback_alarm": True, "max_instances": 3, "scale_target": 700},
         {"subnets": "subnet-1,subnet-2", "security_groups": "sg-1"},
         {"bucket": "theirs"},
+        {"kms_key": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0123-45"},
     ],
 )
 def test_doctor_asks_for_what_the_guide_grants(values: dict[str, Any]) -> None:
     config = DeploymentConfig(region=REGION, **values)
     statements = statements_for(config)
-    for permission in needed_permissions(config, Names(config, ACCOUNT, "aws")):
+    for permission in needed_permissions(config, Names(config, ACCOUNT, "aws"), creates_bucket=True):
         for action in permission.actions:
             assert is_allowed(statements, Need(action, permission.resource, permission.context)), action

@@ -112,5 +112,10 @@ def test_a_wrong_override_is_refused_before_anything_is_created(artifact: Path) 
 
 @pytest.mark.usefixtures("account")
 def test_doctor_names_variables_that_are_no_settings(artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command.doctor(make_deployment(artifact, environment={"MKL_VERBOSE": "1", "LOG_LEVEL": "DEBUG"}))
-    assert "MKL_VERBOSE: no settings of the server" in capsys.readouterr().out
+    values = {"MKL_VERBOSE": "1", "LOG_LEVEL": "DEBUG", "MAX_QUEU_SECONDS": "5"}
+    command.doctor(make_deployment(artifact, environment=values))
+    shown = capsys.readouterr().out
+    assert "MKL_VERBOSE, MAX_QUEU_SECONDS: no settings of the server" in shown
+    assert "MAX_QUEU_SECONDS is not a setting of the server, and resembles MAX_QUEUE_SECONDS" in shown
+    command.plan(make_deployment(artifact, environment=values))
+    assert "Warning: [environment] MAX_QUEU_SECONDS is not a setting" in capsys.readouterr().out

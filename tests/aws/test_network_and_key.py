@@ -9,6 +9,7 @@ import pytest
 from tests.aws.aws_account import REGION, inventory, make_deployment, remove_all
 from tools.deploy import commands
 from tools.deploy.config import DeploymentConfig, read_config
+from tools.deploy.deployment import Deployment
 from tools.deploy.steps.preparation import release
 from tools.errors import ToolError
 
@@ -82,6 +83,23 @@ def test_down_says_what_aws_still_holds(artifact: Path, monkeypatch: pytest.Monk
     )
     with pytest.raises(ToolError, match="(?s)AWS still holds eni-.*These resources are left: IAM role.*again"):
         remove_all(make_deployment(artifact, **network))
+    assert inventory()["roles"] == [f"bert-qa-{REGION}"]
+
+
+@pytest.mark.usefixtures("account")
+def test_down_waits_for_the_grants_of_a_role_with_a_path(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(release, "RELEASE_SECONDS", 0.2)
+    kms = boto3.client("kms", REGION)
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    values = {"role_path": "/ml/", "kms_key": key}
+    commands.up(make_deployment(artifact, **values))
+    role = boto3.client("iam", REGION).get_role(RoleName=f"bert-qa-{REGION}")["Role"]["Arn"]
+    kms.create_grant(KeyId=key, GranteePrincipal=role, Operations=["Decrypt"])
+    deployment = make_deployment(artifact, **values)
+    without_path = Deployment(deployment.aws, deployment.config.model_copy(update={"role_path": "/"}), print)
+    with pytest.raises(ToolError, match="AWS still holds grant"):
+        remove_all(without_path)
     assert inventory()["roles"] == [f"bert-qa-{REGION}"]
 
 

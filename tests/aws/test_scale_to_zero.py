@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.aws.aws_account import REGION, inventory, make_deployment, remove_all
+from tests.aws.aws_account import REGION, inventory, make_deployment, refusing, remove_all
 from tools.deploy import commands
 from tools.deploy.config import DeploymentConfig, read_config
 from tools.deploy.hourly_cost import describe_cost
@@ -51,3 +51,13 @@ def test_the_price_begins_at_zero() -> None:
 def test_only_asynchronous_endpoints_sleep() -> None:
     with pytest.raises(ToolError, match="only an asynchronous endpoint can scale to zero"):
         read_config(None, {"scale_to_zero": True, "scale_target": 5})
+
+
+@pytest.mark.usefixtures("account")
+def test_scaling_that_ended_halfway_needs_attention(artifact: Path) -> None:
+    """A superfluous policy goes with its target, which is then registered again."""
+    asleep = {"mode": "async", "max_instances": 2, "scale_target": 5}
+    commands.up(make_deployment(artifact, **asleep, scale_to_zero=True))
+    with pytest.raises(ToolError, match="still serves .*, but later steps may have changed its scaling") as raised:
+        commands.up(make_deployment(artifact, refusing("RegisterScalableTarget", "not today", 1), **asleep))
+    assert "nothing needs to be undone" not in str(raised.value)

@@ -5,7 +5,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.aws.aws_account import REGION, SCALED, inventory, make_deployment
+from tests.aws.aws_account import REGION, SCALED, Recorder, describe_variants, inventory, make_deployment
 from tools.deploy import __main__ as command
 from tools.deploy import commands
 from tools.errors import ToolError
@@ -38,6 +38,35 @@ def test_rollback_says_that_scaling_and_alarms_stay(artifact: Path, capsys: pyte
     shown = capsys.readouterr().out
     assert "Scaling and alarms are not part of a configuration and stay as they are" in shown
     assert inventory() == before
+
+
+@pytest.mark.usefixtures("account")
+def test_a_rollback_without_flags_keeps_the_number_of_instances(artifact: Path) -> None:
+    values = {**SCALED, "traffic": "INT8=90,FP32=10"}
+    commands.up(make_deployment(artifact, **values))
+    commands.up(make_deployment(artifact, **{**values, "traffic": "INT8=50,FP32=50"}, startup_seconds=700))
+    wanted = [{"VariantName": name, "DesiredInstanceCount": 3} for name in ("INT8", "FP32")]
+    boto3.client("sagemaker", REGION).update_endpoint_weights_and_capacities(
+        EndpointName="bert-qa", DesiredWeightsAndCapacities=wanted
+    )
+    recorder, lines = Recorder(), list[str]()
+    previous = commands.rollback(make_deployment(artifact, recorder.session, lines))
+    (update,) = recorder.sent("UpdateEndpoint")
+    assert update["RetainAllVariantProperties"] is True
+    assert update["ExcludeRetainedVariantProperties"] == [{"VariantPropertyType": "DesiredWeight"}]
+    assert describe_variants("DesiredInstanceCount") == {"INT8": 3, "FP32": 3}
+    assert describe_variants("DesiredWeight") == {"INT8": 90, "FP32": 10}
+    assert f"The numbers of instances stay, and the weights will be those of {previous}." in lines
+
+
+@pytest.mark.usefixtures("account")
+def test_a_rollback_to_other_variants_takes_their_number_of_instances(artifact: Path) -> None:
+    commands.up(make_deployment(artifact))
+    commands.up(make_deployment(artifact, traffic="INT8=50,FP32=50"))
+    lines: list[str] = []
+    previous = commands.rollback(make_deployment(artifact, lines=lines))
+    assert f"The variants, weights and instances will be those of {previous}." in lines
+    assert describe_variants("DesiredInstanceCount") == {"AllTraffic": 1}
 
 
 @pytest.mark.usefixtures("account")

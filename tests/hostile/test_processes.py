@@ -23,7 +23,7 @@ from tools.local_server import LocalServer
 
 CASES = eight_cases(seed=19)
 LANES = ("narrow", "wide", "background", "guard")
-SETTINGS = {"RUNG_STEP": "128"}
+SETTINGS = {"RUNG_STEP": "128", "MAX_BATCH_WINDOWS": "auto"}
 
 
 @pytest.fixture(scope="module")

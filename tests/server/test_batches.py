@@ -9,7 +9,13 @@ from tests.server.questions import ANSWER, CONTEXT, QUESTION, ask
 from tests.server.server_process import metric_lines
 from tools.local_server import LocalServer
 
-SETTINGS = {"PRECISIONS": "INT8", "RUNG_STEP": "32", "WIDE_LANE": "false", "BACKGROUND_LANES": "false"}
+SETTINGS = {
+    "PRECISIONS": "INT8",
+    "RUNG_STEP": "32",
+    "WIDE_LANE": "false",
+    "BACKGROUND_LANES": "false",
+    "MAX_BATCH_WINDOWS": "auto",
+}
 QUESTIONS = {
     QUESTION: ANSWER,
     "When was the lighthouse built?": "1871",

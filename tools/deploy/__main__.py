@@ -23,6 +23,7 @@ from tools.deploy.hourly_cost import describe_cost
 from tools.deploy.output import CONSOLE, print_table, question_command
 from tools.deploy.steps.serving.first_question import FirstQuestionStep
 from tools.deploy.tags import OWNER_TAG
+from tools.deploy.values.tables import misspelt_settings
 from tools.errors import ToolError, run
 from tools.remote.aws import Aws
 
@@ -67,6 +68,7 @@ def plan(deployment: Deployment) -> None:
     changes = commands.planned_changes(deployment)
     title = f"{config.name} in {config.region}, account {deployment.account}"
     print_table(title, ("step", "change"), [(step, change or "none") for step, change in changes])
+    _warn(config)
     CONSOLE.print(f"Cost: {describe_cost(config)}")
     if not any(change for step, change in changes if step != FirstQuestionStep.title):
         only = "; `up` would only ask the first question" if config.has_endpoint else ", and no job would start"
@@ -76,6 +78,7 @@ def plan(deployment: Deployment) -> None:
 def up(deployment: Deployment) -> None:
     """Create or update the deployment, and print the price of an hour, how to ask a question, and how to remove it."""
     config = deployment.config
+    _warn(config)
     commands.up(deployment)
     if config.has_endpoint:
         CONSOLE.print(f"{config.name} is up. Cost: {describe_cost(config)}")
@@ -129,6 +132,11 @@ def down(deployment: Deployment, *, is_confirmed: bool) -> None:
     CONSOLE.print(f"Removed, except: {'; '.join(kept)}." if kept else "All resources are removed.")
     if groups:
         CONSOLE.print(f"The logs stay in CloudWatch, in {' and '.join(groups)}.")
+
+
+def _warn(config: DeploymentConfig) -> None:
+    for warning in misspelt_settings(config.environment):
+        CONSOLE.print(f"Warning: [environment] {warning}.")
 
 
 def _owner_tag(deployment: Deployment) -> str:

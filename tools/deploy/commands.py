@@ -1,7 +1,6 @@
 """What the commands plan, up, rollback, status and down do with the steps of a deployment."""
 
 from collections.abc import Iterator
-from functools import partial
 
 from tools.deploy.deployment import Deployment
 from tools.deploy.ownership import OwnedResource, ResourceKept
@@ -10,6 +9,7 @@ from tools.deploy.steps.history import History
 from tools.deploy.steps.preparation.artifact import ArtifactStep, delete_objects
 from tools.deploy.steps.preparation.bucket import BucketStep
 from tools.deploy.steps.preparation.mode import present_mode
+from tools.deploy.steps.preparation.named_resources import DENIED
 from tools.deploy.steps.present_buckets import views_by_bucket
 from tools.deploy.steps.serving.batch_transform import BatchTransformStep
 from tools.deploy.steps.serving.endpoint import EndpointStep
@@ -17,6 +17,7 @@ from tools.deploy.steps.serving.endpoint_config import EndpointConfigStep
 from tools.deploy.steps.serving.models import ModelsStep
 from tools.deploy.steps.undo_advice import NOTHING_CHANGED, UndoAdvice
 from tools.errors import ToolError
+from tools.remote.aws import AwsError
 
 
 def planned_changes(deployment: Deployment) -> list[tuple[str, str | None]]:
@@ -43,7 +44,9 @@ def up(deployment: Deployment) -> None:
         except ToolError as error:
             if advice is None:
                 raise ToolError(f"{position}: {error}\n{NOTHING_CHANGED}") from None
-            raise ToolError(f"{position}: {error}\n{_describe_existing(deployment)}\n{advice}") from None
+            has_moved = any(isinstance(done, EndpointStep) for done in steps[: number - 1])
+            text = advice.describe(is_after_endpoint=has_moved)
+            raise ToolError(f"{position}: {error}\n{_describe_existing(deployment)}\n{text}") from None
 
 
 def rollback(deployment: Deployment) -> str:
@@ -97,16 +100,29 @@ def existing_resources(deployment: Deployment) -> list[OwnedResource]:
 def _in_further_buckets(deployment: Deployment) -> Iterator[OwnedResource]:
     """Yield our objects in buckets that only our models name, and such a bucket itself if it is ours."""
     for view in list(views_by_bucket(deployment))[1:]:
-        bucket = view.names.bucket
+        bucket, objects = view.names.bucket, f"s3://{view.names.bucket}/{view.names.key_prefix}"
         try:
             yield from ArtifactStep(view).resources()
+        except AwsError as error:
+            reason = f"the artifact in s3://{bucket}, because you may not look into the bucket ({error})"
+            yield _kept(view, "S3 objects", objects, reason, error)
+            continue
+        try:
             yield from BucketStep(view).resources()
-        except ToolError as error:
-            yield OwnedResource("S3 objects", f"s3://{bucket}/{view.names.key_prefix}", partial(_keep, bucket, error))
+        except AwsError as error:
+            reason = f"the bucket {bucket}, because you may not see whether this tool made it ({error})"
+            yield _kept(view, "S3 bucket", bucket, reason, error)
 
 
-def _keep(bucket: str, error: ToolError) -> None:
-    raise ResourceKept(f"the artifact in s3://{bucket}, because you may not look into the bucket ({error})")
+def _kept(view: Deployment, kind: str, name: str, reason: str, error: AwsError) -> OwnedResource:
+    """Return a resource that `down` keeps and names. Raises: the error, unless the caller lacks a permission."""
+    if error.code not in DENIED:
+        raise error
+
+    def keep() -> None:
+        raise ResourceKept(f"{reason}; with the permission, `{view.down_command}` looks again")
+
+    return OwnedResource(kind, name, keep)
 
 
 def add_notes(deployment: Deployment, resources: list[OwnedResource]) -> None:

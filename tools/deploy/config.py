@@ -39,9 +39,7 @@ class DeploymentConfig(BaseModel):
     region: str = Field("", description="AWS region (default: AWS_REGION, or the region of the AWS profile)")
     model_dir: Path = Field(Path("build/demo"), description="directory of the artifact, which `quantize` wrote")
     image: str = Field("bert-qa", description="local image that is pushed to ECR")
-    image_uri: str = Field(
-        "", pattern=patterns.IMAGE_URI, description="image that is already in ECR; nothing is pushed"
-    )
+    image_uri: str = Field("", description="image that is already in ECR; nothing is pushed")
     engine: str = Field("", description="docker or podman (default: the first one that runs)")
     role_arn: str = Field("", pattern=patterns.ROLE_ARN, description="existing execution role; no role is created")
     role_path: str = Field("/", pattern=patterns.ROLE_PATH, description="path of the role that is created, as in /ml/")
@@ -165,6 +163,13 @@ class DeploymentConfig(BaseModel):
     def subnet_ids(self) -> list[str]:
         """The subnets of the container's VPC."""
         return [one.strip() for one in self.subnets.split(",") if one.strip()]
+
+    @property
+    def has_private_registry(self) -> bool:
+        """Whether the image comes from a registry in the VPC, by an override of CreateModel, and not from ECR."""
+        container = self.overrides.get("CreateModel", {}).get("PrimaryContainer", {})
+        image = container.get("ImageConfig", {}) if isinstance(container, dict) else {}
+        return isinstance(image, dict) and image.get("RepositoryAccessMode") == "Vpc"
 
     @property
     def vpc(self) -> dict[str, list[str]]:

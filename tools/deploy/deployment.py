@@ -17,14 +17,17 @@ from tools.remote.aws import Aws
 class Deployment:
     """One deployment in one AWS account and region. `report` shows a line of progress to the user."""
 
-    def __init__(self, aws: Aws, config: DeploymentConfig, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, aws: Aws, config: DeploymentConfig, report: Callable[[str], None], caller: dict[str, Any] | None = None
+    ) -> None:
+        """caller: GetCallerIdentity's response, if it is known already."""
         self.aws = aws
         self.config = config
         self.report = report
-        identity = aws.call("sts", "GetCallerIdentity")
-        self.account: str = identity["Account"]
-        self.caller_arn: str = identity["Arn"]
-        self.names = Names(config, self.account, partition=identity["Arn"].split(":")[1])
+        self._caller = caller or aws.call("sts", "GetCallerIdentity")
+        self.account: str = self._caller["Account"]
+        self.caller_arn: str = self._caller["Arn"]
+        self.names = Names(config, self.account, partition=self.caller_arn.split(":")[1])
         self.ownership = Ownership(aws, config.name)
         self.image = InferenceImage(aws, config, self.names.repository)
         self.tags = deployment_tags(config.name, config.tags)
@@ -32,7 +35,7 @@ class Deployment:
 
     def with_values(self, **values: Any) -> "Deployment":
         """Return the same deployment with other values of the configuration."""
-        return Deployment(self.aws, self.config.model_copy(update=values), self.report)
+        return Deployment(self.aws, self.config.model_copy(update=values), self.report, self._caller)
 
     @property
     def down_command(self) -> str:

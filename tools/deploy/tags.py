@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 OWNER_TAG = "bert-qa:deployment"
+HISTORY_TAG = "bert-qa:history"  # on the endpoint: its configuration and the earlier ones, for `rollback`
 MOST_OBJECT_TAGS = 10
 
 

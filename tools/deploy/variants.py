@@ -36,4 +36,6 @@ def parse_traffic(text: str) -> list[Variant]:
         variants.append(Variant(name=precision, precision=precision, weight=float(weight)))
     if len({variant.name for variant in variants}) < len(variants):
         raise ValueError("must not name a precision twice")
+    if not any(variant.weight for variant in variants):
+        raise ValueError("must give at least one precision a share of more than 0")
     return variants

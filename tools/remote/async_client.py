@@ -71,10 +71,20 @@ class AsyncEndpointClient:
         raise ToolError(f"{self.name} has not answered; look for its answer later, at {accepted['OutputLocation']}")
 
     def _read(self, uri: str) -> bytes | None:
+        from tools.remote.aws import AwsError
+
         if not uri:
             return None
         bucket, key = split_s3_uri(uri)
-        found = self._aws.find("s3", "GetObject", ("NoSuchKey",), Bucket=bucket, Key=key)
+        try:
+            found = self._aws.find("s3", "GetObject", ("NoSuchKey",), Bucket=bucket, Key=key)
+        except AwsError as error:
+            if error.code != "AccessDenied":
+                raise
+            raise ToolError(
+                f"{error}. Without s3:ListBucket on {bucket}, S3 denies what does not exist yet, so this command "
+                f"cannot wait: add the permission, or look for the object {uri} later"
+            ) from None
         content: bytes | None = found and found["Body"].read()
         return content
 

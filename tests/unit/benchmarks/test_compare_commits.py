@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from benchmarks.compare_commits.checkout import extract, prepare, working_tree_hash
-from benchmarks.compare_commits.http_processes import ZYGOTE_MODULE, CpuClock, http_processes
+from benchmarks.compare_commits.http_processes import ZYGOTE_MODULE, CpuClock, http_processes, lane_processes
 from benchmarks.compare_commits.paired_ratio import (
     MAX_PAIRS,
     MIN_PAIRS,
@@ -93,7 +93,9 @@ def test_the_real_server_has_one_http_process_and_the_template_of_the_text_proce
     (worker,) = gunicorn.children()
     template = [child for child in worker.children() if "serve.text_worker" in child.cmdline()]
     assert set(http_processes(gunicorn)) == {worker, *template}
-    assert len(worker.children(recursive=True)) > len(server.info()["lanes"])
+    lanes = lane_processes(gunicorn)
+    assert len(lanes) == len(server.info()["lanes"])
+    assert {each.pid for each in worker.children(recursive=True)} > {each.pid for each in lanes}
 
 
 def test_the_clock_counts_text_processes_and_not_lanes(start_tree: StartTree) -> None:

@@ -15,7 +15,7 @@ from tools.deploy.steps.preparation.mode import ModeStep
 from tools.deploy.steps.preparation.network import NetworkStep
 from tools.deploy.steps.serving.endpoint_config import EndpointConfigStep
 from tools.deploy.steps.serving.models import ModelsStep
-from tools.deploy.values.tables import further_variables
+from tools.deploy.values.tables import further_variables, misspelt_settings
 from tools.errors import ToolError
 from tools.remote.aws import AwsError
 
@@ -42,6 +42,7 @@ def run_checks(deployment: Deployment) -> list[Finding]:
         findings.append(_attempt("overrides", lambda: _overrides(deployment)))
     if names := further_variables(config.environment):
         text = f"{', '.join(names)}: no settings of the server (docs/settings.md); the container gets them as they are"
+        text = "; ".join([text, *misspelt_settings(config.environment)])
         findings.append(Finding("environment", "ok", text))
     return findings
 
@@ -82,6 +83,8 @@ def _list_models(deployment: Deployment) -> str:
 def _image(deployment: Deployment) -> str:
     """Check the format of the image: in ECR if it is there already, otherwise on this machine."""
     config, step = deployment.config, ImageStep(deployment)
+    if config.has_private_registry:
+        raise _Unknown(f"{config.image_uri} was not checked, because it is in a private registry")
     change = step.change()
     if change is None and config.image_uri and describe_image(deployment) is None:
         raise _Unknown(

@@ -9,6 +9,8 @@ from tools.deploy.deployment import Deployment
 from tools.deploy.doctor.finding import Finding
 from tools.deploy.doctor.unanswered import reason
 from tools.deploy.names import Names
+from tools.deploy.steps.preparation.bucket import bucket_exists
+from tools.errors import ToolError
 from tools.remote.aws import AwsError
 
 _SCALING_ROLE = "sagemaker.application-autoscaling.amazonaws.com"
@@ -23,10 +25,16 @@ class Permission:
     context: dict[str, str] = field(default_factory=dict)
 
 
-def needed_permissions(config: DeploymentConfig, names: Names) -> Iterator[Permission]:
-    """Yield what the caller needs for this configuration, on one resource of each kind."""
+def needed_permissions(config: DeploymentConfig, names: Names, *, creates_bucket: bool = False) -> Iterator[Permission]:
+    """Yield what the caller needs for this configuration, on one resource of each kind.
+
+    creates_bucket: the bucket that the configuration names does not exist. `down` removes the default bucket, so the
+    caller needs the same for that in any case.
+    """
     bucket, objects = names.s3_arn(names.bucket), names.s3_arn(f"{names.bucket}/{names.key_prefix}0/model.tar.gz")
-    if not config.bucket:
+    if config.bucket:
+        yield _permission("s3", "GetEncryptionConfiguration", bucket)
+    if creates_bucket or not config.bucket:
         yield _permission("s3", "CreateBucket TagResource PutBucketTagging DeleteBucket", bucket)
         yield _permission("s3", "GetBucketPublicAccessBlock PutBucketPublicAccessBlock", bucket)
     yield _permission("s3", "ListBucket GetBucketTagging", bucket)
@@ -49,6 +57,11 @@ def needed_permissions(config: DeploymentConfig, names: Names) -> Iterator[Permi
     yield _permission("sagemaker", "DescribeEndpoint", names.arn("sagemaker", f"endpoint/{config.name}"))
     yield _permission("cloudwatch", "DescribeAlarms", "*")
     yield _permission("application-autoscaling", "DescribeScalableTargets DescribeScalingPolicies", "*")
+    if config.vpc:
+        yield _permission("ec2", "DescribeSubnets DescribeSecurityGroups DescribeNetworkInterfaces", "*")
+    if config.kms_key:
+        yield _permission("kms", "Decrypt DescribeKey ListGrants", config.kms_key)
+        yield _permission("kms", "CreateGrant", config.kms_key, **{"kms:GrantIsForAWSResource": "true"})
     yield from _serving(config, names)
 
 
@@ -71,8 +84,6 @@ def _serving(config: DeploymentConfig, names: Names) -> Iterator[Permission]:
         yield _permission("application-autoscaling", "PutScalingPolicy TagResource ListTagsForResource", "*")
         role = f"arn:{names.partition}:iam::{names.account}:role/aws-service-role/{_SCALING_ROLE}/x"
         yield _permission("iam", "CreateServiceLinkedRole", role, **{"iam:AWSServiceName": _SCALING_ROLE})
-    if config.vpc:
-        yield _permission("ec2", "DescribeSubnets DescribeSecurityGroups DescribeNetworkInterfaces", "*")
 
 
 def _permission(service: str, actions: str, resource: str, **context: str) -> Permission:
@@ -83,9 +94,14 @@ def check_permissions(deployment: Deployment, caller_arn: str) -> Finding:
     """Ask IAM whether the caller's policies allow what the tool needs. Many callers may not ask this."""
     denied = []
     source = _policy_source(deployment, caller_arn)
-    for permission in needed_permissions(deployment.config, deployment.names):
+    creates_bucket = _lacks_bucket(deployment)
+    for permission in needed_permissions(deployment.config, deployment.names, creates_bucket=creates_bucket):
         context = [
-            {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+            {
+                "ContextKeyName": key,
+                "ContextKeyValues": [value],
+                "ContextKeyType": "boolean" if value == "true" else "string",
+            }
             for key, value in permission.context.items()
         ]
         try:
@@ -105,9 +121,21 @@ def check_permissions(deployment: Deployment, caller_arn: str) -> Finding:
             for result in response["EvaluationResults"]
             if result["EvalDecision"] != "allowed"
         ]
-    if denied:
+    # The policy of the key may allow what the caller's policies do not, and IAM does not look at it here.
+    of_key = [one for one in denied if one.startswith("kms:")]
+    if len(of_key) < len(denied):
         return Finding("permissions", "fails", f"your policies lack {'; '.join(denied)} (see docs/deploy.md)")
+    if of_key:
+        text = f"your policies lack {'; '.join(of_key)}; the policy of the key may allow it (see docs/deploy.md)"
+        return Finding("permissions", "unknown", text)
     return Finding("permissions", "ok", "your policies allow what this configuration needs")
+
+
+def _lacks_bucket(deployment: Deployment) -> bool:
+    try:
+        return not bucket_exists(deployment)
+    except ToolError:  # the check of the bucket reports it
+        return False
 
 
 def _policy_source(deployment: Deployment, caller_arn: str) -> str:

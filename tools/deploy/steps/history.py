@@ -7,7 +7,10 @@ from tools.deploy.deployment import Deployment
 from tools.deploy.steps.present_buckets import artifact_uri
 from tools.deploy.steps.serving.endpoint_config import EndpointConfigStep
 from tools.deploy.steps.serving.endpoint_state import describe_endpoint
+from tools.deploy.tags import HISTORY_TAG
 from tools.errors import ToolError
+
+MOST_REMEMBERED = 12  # `keep` is at most 10. AWS's limit for the value of a tag is 256 characters.
 
 
 class History:
@@ -25,9 +28,9 @@ class History:
 
     @property
     def previous(self) -> str:
-        """The newest configuration that is older than the endpoint's.
+        """The configuration that the endpoint had before its present one, to which `rollback` goes.
 
-        Raises: ToolError if there is no endpoint, or no older configuration.
+        Raises: ToolError if there is no endpoint, or no earlier configuration.
         """
         config, present = self._deployment.config, self.present
         if not present:
@@ -45,15 +48,40 @@ class History:
         return self.older[0]
 
     @cached_property
-    def present(self) -> str:
-        """The name of the endpoint's configuration, or "" without an endpoint."""
-        endpoint = describe_endpoint(self._deployment)
-        return str(endpoint["EndpointConfigName"]) if endpoint else ""
+    def _endpoint(self) -> dict[str, Any]:
+        return describe_endpoint(self._deployment) or {}
 
     @property
+    def present(self) -> str:
+        """The name of the endpoint's configuration, or "" without an endpoint."""
+        return str(self._endpoint.get("EndpointConfigName", ""))
+
+    @cached_property
     def older(self) -> list[str]:
-        """The names of our configurations that are older than the endpoint's, the newest first."""
-        return self.configs[self.configs.index(self.present) + 1 :] if self.present in self.configs else []
+        """The names of our configurations that the endpoint had before its present one, the last one first.
+
+        A tag of the endpoint has this order, because a configuration can be used again. Without the tag, or if another
+        program has moved the endpoint, these are the configurations that were made before the present one.
+        """
+        if self.present not in self.configs:
+            return []
+        tagged = self._tagged()
+        order = tagged if self.present in tagged else self.configs
+        return [name for name in order[order.index(self.present) + 1 :] if name in self.configs]
+
+    def remember(self, wanted: str) -> None:
+        """Store in the tag that the endpoint moves from its present configuration to this one."""
+        if self.present not in self.configs:
+            return
+        order = [wanted, *(name for name in (self.present, *self.older) if name != wanted)][:MOST_REMEMBERED]
+        value = " ".join(name.removeprefix(f"{self._deployment.config.name}-") for name in order)
+        tags = [{"Key": HISTORY_TAG, "Value": value}]
+        self._aws.call("sagemaker", "AddTags", ResourceArn=self._endpoint["EndpointArn"], Tags=tags)
+
+    def _tagged(self) -> list[str]:
+        tags = self._aws.call("sagemaker", "ListTags", ResourceArn=self._endpoint["EndpointArn"])["Tags"]
+        value = {tag["Key"]: tag["Value"] for tag in tags}.get(HISTORY_TAG, "")
+        return [f"{self._deployment.config.name}-{rest}" for rest in value.split()]
 
     def note(self, config_name: str) -> str:
         """Return what `status` says beside a configuration: whether it is in use, or the next rollback's."""
@@ -65,7 +93,9 @@ class History:
     def kept(self) -> list[dict[str, Any]]:
         """DescribeEndpointConfig's responses for the earlier configurations that stay, as many as `keep` says."""
         wanted = EndpointConfigStep(self._deployment).config_name()
-        earlier = [name for name in self.configs if name != wanted][: self._deployment.config.keep]
+        # Those to which `rollback` would go come first, and then the newest ones.
+        order = dict.fromkeys(name for name in (self.present, *self.older, *self.configs) if name in self.configs)
+        earlier = [name for name in order if name != wanted][: self._deployment.config.keep]
         return [self._aws.call("sagemaker", "DescribeEndpointConfig", EndpointConfigName=name) for name in earlier]
 
     @cached_property
@@ -75,7 +105,6 @@ class History:
         found = (self._aws.find("sagemaker", "DescribeModel", ("Could not find",), ModelName=name) for name in names)
         return [dict(model) for model in found if model]
 
-    def needs_key(self, key: str) -> bool:
-        """Return whether a kept model was made of the object with this key."""
-        prefix = f"s3://{self._deployment.names.bucket}/"
-        return any(f"{prefix}{key}".startswith(artifact_uri(model)) for model in self.kept_models)
+    def needs_object(self, bucket: str, key: str) -> bool:
+        """Return whether a kept model was made of this object."""
+        return any(f"s3://{bucket}/{key}".startswith(artifact_uri(model)) for model in self.kept_models)

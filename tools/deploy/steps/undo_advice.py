@@ -3,6 +3,7 @@
 from typing import Any
 
 from tools.deploy.deployment import Deployment
+from tools.deploy.steps.history import History
 from tools.deploy.steps.serving.batch_transform import BatchTransformStep
 from tools.deploy.steps.serving.endpoint_state import describe_endpoint, is_foreign
 from tools.errors import ToolError
@@ -20,10 +21,13 @@ class UndoAdvice:
         jobs = [] if deployment.config.has_endpoint else BatchTransformStep(deployment).resources()
         self._jobs = [job.name for job in jobs]
 
-    def __str__(self) -> str:
-        """Describe how to continue after a failure, and how to undo if nothing served requests before."""
+    def describe(self, *, is_after_endpoint: bool) -> str:
+        """Describe how to continue after a failure, and how to undo if nothing served requests before.
+
+        is_after_endpoint: a step after that for the endpoint has failed, which may have changed its scaling.
+        """
         if self._endpoint:
-            return f"{self._describe_change()} To continue: {CONTINUE}"
+            return f"{self._describe_change(is_after_endpoint=is_after_endpoint)} To continue: {CONTINUE}"
         if self._jobs:
             return f"{', '.join(self._jobs)} still runs, and nothing needs to be undone. To continue: {CONTINUE}"
         return (
@@ -31,7 +35,7 @@ class UndoAdvice:
             "removes what exists."
         )
 
-    def _describe_change(self) -> str:
+    def _describe_change(self, *, is_after_endpoint: bool) -> str:
         name, before = self._deployment.config.name, self._endpoint["EndpointConfigName"]
         try:
             endpoint = _our_endpoint(self._deployment)
@@ -41,13 +45,22 @@ class UndoAdvice:
             return f"The endpoint {name} served the configuration {before} before; `status` shows its state."
         present, status = endpoint["EndpointConfigName"], endpoint["EndpointStatus"]
         if present == before and status == "InService":
-            return f"The endpoint {name} still serves the configuration {before}, and nothing needs to be undone."
+            serves = f"The endpoint {name} still serves the configuration {before}"
+            if is_after_endpoint:
+                return f"{serves}, but later steps may have changed its scaling, weights or instances."
+            return f"{serves}, and nothing needs to be undone."
         if present == before:
             return f"The endpoint {name} has the configuration {before} as before. Its status is {status}."
-        return (
-            f"The endpoint {name} now has the configuration {present} (status {status}). `rollback` returns it to "
-            f"{before}, which it had before."
-        )
+        state = f"The endpoint {name} now has the configuration {present} (status {status})."
+        if self._is_next_rollback(before):
+            return f"{state} `rollback` returns it to {before}, which it had before."
+        return f"{state} `up` with your earlier file returns it to {before}, which it had before."
+
+    def _is_next_rollback(self, config_name: str) -> bool:
+        try:
+            return History(self._deployment).previous == config_name
+        except ToolError:
+            return False
 
 
 def _our_endpoint(deployment: Deployment) -> dict[str, Any]:

@@ -4,8 +4,9 @@ import re
 from typing import TYPE_CHECKING
 
 from tools.deploy.values.messages import flag
-from tools.deploy.values.patterns import INSTANCE_TYPE
-from tools.deploy.values.tables import check_environment, check_overrides
+from tools.deploy.values.patterns import IMAGE_URI, INSTANCE_TYPE, WORDS
+from tools.deploy.values.prices import parse_prices
+from tools.deploy.values.tables import check_overrides
 
 if TYPE_CHECKING:
     from tools.deploy.config import DeploymentConfig
@@ -31,13 +32,14 @@ def check_values(config: "DeploymentConfig") -> None:
 
     Raises: ValueError, which says what to change.
     """
+    if not config.has_private_registry and not re.match(IMAGE_URI, config.image_uri):
+        raise ValueError(f"{flag('image_uri')} {config.image_uri}: {WORDS['image_uri']}")
     _check_effects(config)
     _check_scaling(config)
     _check_mode(config)
     _check_pools(config)
     _check_update(config)
     _check_network_and_key(config)
-    check_environment(config.environment)
     check_overrides(config.overrides, [variant.name for variant in config.variants])
 
 
@@ -48,6 +50,12 @@ def _check_effects(config: "DeploymentConfig") -> None:
             raise ValueError(f"{flag(field)} has no effect in {config.mode} mode: leave it out")
     if config.instance_pools and "instance" in config.model_fields_set:
         raise ValueError("--instance-pools replaces --instance: give one of the two")
+    priced = parse_prices(config.dollars_per_hour) if config.dollars_per_hour else {}
+    if unused := sorted(set(priced) - {"", *config.instance_types}):
+        raise ValueError(
+            f"--dollars-per-hour has a price for {', '.join(unused)}, and the instance type is "
+            f"{' or '.join(config.instance_types)}: correct one of the two"
+        )
 
 
 def _check_scaling(config: "DeploymentConfig") -> None:
@@ -95,12 +103,15 @@ def _check_pools(config: "DeploymentConfig") -> None:
 
 def _check_update(config: "DeploymentConfig") -> None:
     # botocore, RollingUpdatePolicy.MaximumBatchSize: at most half of the instances
-    if config.rolling and (config.mode != "realtime" or config.instances < 2):
-        raise ValueError("--rolling needs --mode realtime and --instances 2 or more, of which one half stays")
+    if config.rolling and (config.mode not in ("realtime", "async") or config.instances < 2):
+        raise ValueError("--rolling needs --mode realtime or async, and --instances 2 or more, of which one half stays")
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
+    if config.rolling and len(config.variants) > 1:
+        raise ValueError("AWS has no rolling update of several variants: leave --rolling or --traffic out")
 
 
 def _check_network_and_key(config: "DeploymentConfig") -> None:
-    if bool(config.subnets) != bool(config.security_groups):
+    if bool(config.subnets) != bool(config.security_groups) or (config.vpc and not config.vpc["SecurityGroupIds"]):
         raise ValueError("a VPC needs both --subnets and --security-groups")
     if config.subnets and len(config.subnet_ids) < 2:
         raise ValueError("--subnets must name at least two subnets in different zones, because SageMaker requires it")

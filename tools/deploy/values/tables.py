@@ -23,16 +23,20 @@ def settings() -> list[str]:
     return [name for field in Settings.model_fields for name in variable_names(field)]
 
 
-def check_environment(environment: Mapping[str, str]) -> None:
-    """Refuse a name that resembles a setting of the server: the server would ignore it.
+def misspelt_settings(environment: Mapping[str, str]) -> list[str]:
+    """Return a warning for each name that resembles a setting of the server, which would ignore it.
 
-    Raises: ValueError.
+    A short name may resemble one and still be meant for a library, such as DNNL_MAX_CPU_ISA.
     """
-    known = {name.upper() for name in settings()}
-    for name in environment:
-        near = get_close_matches(name.upper(), known, n=1, cutoff=SIMILARITY)
-        if near and name.upper() not in known:
-            raise ValueError(f"[environment] {name} is not a setting of the server: write {near[0]} (docs/settings.md)")
+    known = sorted({name.upper() for name in settings()})
+    near = {
+        name: get_close_matches(name.upper(), known, n=1, cutoff=SIMILARITY) for name in further_variables(environment)
+    }
+    return [
+        f"{name} is not a setting of the server, and resembles {one[0]} (docs/settings.md)"
+        for name, one in near.items()
+        if one
+    ]
 
 
 def further_variables(environment: Mapping[str, str]) -> list[str]:

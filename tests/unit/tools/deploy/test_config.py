@@ -39,6 +39,14 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
         ({"mode": "serverless", "max_instances": 3, "scale_target": 1}, "no instances to scale"),
         ({"mode": "async", "max_instances": 3, "benchmark": "x.json"}, "requests that wait per instance"),
         ({"mode": "batch"}, "--batch-input"),
+        ({"traffic": "INT8=0,FP32=0"}, "at least one precision a share of more than 0"),
+        ({"subnets": "a,b", "security_groups": ","}, "both --subnets and --security-groups"),
+        (
+            {"dollars_per_hour": "ml.c7i.xlarge=0.2"},
+            "a price for ml.c7i.xlarge, and the instance type is ml.c6i.2xlarge",
+        ),
+        ({"rolling": True, "instances": 2, "traffic": "INT8=90,FP32=10"}, "no rolling update of several variants"),
+        ({"rolling": True, "instances": 2, "mode": "multi-model"}, "--rolling needs --mode realtime or async"),
         ({"tags": {"bert-qa:deployment": "x"}}, "set from name"),
         ({"role_path": "ml"}, "--role-path ml: must begin and end with a slash"),
         ({"instance_pools": "ml.c7i.xlarge"}, "two to 5 different instance types"),
@@ -55,6 +63,10 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
 def test_an_invalid_value_is_named(values: dict[str, object], words: str) -> None:
     with pytest.raises(ToolError, match=words):
         read_config(None, values)
+
+
+def test_an_asynchronous_endpoint_can_be_updated_in_halves() -> None:
+    assert read_config(None, {"rolling": True, "instances": 2, "mode": "async"}).rolling
 
 
 def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:

@@ -100,10 +100,11 @@ def bucket_exists(deployment: Deployment) -> bool:
     except AwsError as error:
         if error.code != "403":
             raise
-        raise ToolError(
-            f"{error}: the bucket {bucket} belongs to another account, or you may not list it (s3:ListBucket). "
+        why = (
+            f"{error.message}: the bucket {bucket} belongs to another account, or you may not list it (s3:ListBucket). "
             "Name another one with --bucket"
-        ) from None
+        )
+        raise AwsError(error.operation, error.code, why) from None
     if response is not None and response.get("BucketRegion", region) != region:
         raise ToolError(
             f"the bucket {bucket} is in {response['BucketRegion']}, and SageMaker in {region} reads no artifact from "

@@ -31,7 +31,7 @@ class GivenResourcesStep(Step):
             found.append(check_named_role(self._deployment))
         if config.kms_key:
             found.append(check_key(self._deployment))
-        if config.image_uri and describe_image(self._deployment) is None:
+        if config.image_uri and not config.has_private_registry and describe_image(self._deployment) is None:
             found.append(f"the image {config.image_uri} was not checked, because you may not ask its registry about it")
         if not config.has_endpoint:
             places = (("--batch-input", config.batch_input, True), ("--batch-output", config.batch_output, False))

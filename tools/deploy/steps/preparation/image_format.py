@@ -33,10 +33,12 @@ def describe_image(deployment: Deployment) -> dict[str, Any] | None:
     """Return ECR's description of the deployment's image, or None if ECR does not have it.
 
     An image that the configuration names may belong to somebody else, who lets the caller pull but not describe it.
-    Then the result is None as well.
+    Then the result is None as well, and so it is for an image in a private registry.
 
     Raises: ToolError if the configuration names an image that ECR does not have.
     """
+    if deployment.config.has_private_registry:
+        return None
     if deployment.config.image_uri:
         return _describe_named(deployment, deployment.config.image_uri)
     ids = [{"imageTag": deployment.image.tag}]

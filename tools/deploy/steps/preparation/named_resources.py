@@ -6,6 +6,7 @@ A caller who may not ask AWS about one of them still may use it. Then the check 
 import json
 
 from tools.deploy.deployment import Deployment
+from tools.deploy.steps.serving.batch_transform import BatchTransformStep
 from tools.errors import ToolError
 from tools.remote.aws import AwsError
 
@@ -61,7 +62,7 @@ def check_key(deployment: Deployment) -> str:
 def check_batch_place(deployment: Deployment, flag: str, uri: str, *, holds_files: bool) -> str:
     """Check the bucket of a batch job's place in S3. Return why nothing is known about it, or "".
 
-    holds_files: there must be an object already.
+    holds_files: there must be an object already, unless a job for the same request runs or has completed.
 
     Raises: ToolError if the bucket does not exist, or if there is no object although there must be one.
     """
@@ -74,7 +75,7 @@ def check_batch_place(deployment: Deployment, flag: str, uri: str, *, holds_file
         listed = deployment.aws.call("s3", "ListObjectsV2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
     except AwsError as error:
         return _unknown(error, f"the bucket {bucket}", "s3:ListBucket")
-    if not listed.get("Contents"):
+    if not listed.get("Contents") and BatchTransformStep(deployment).find_job() is None:
         raise ToolError(f"{flag} {uri}: no object has this prefix. Copy the files there, or correct the prefix")
     return ""
 

@@ -17,14 +17,14 @@ RELEASE_SECONDS = 20 * 60  # "You might still see these resources in your accoun
 POLL_SECONDS = 10
 
 
-def wait_until_released(deployment: Deployment, statements: Iterable[dict[str, Any]]) -> None:
+def wait_until_released(deployment: Deployment, role_arn: str, statements: Iterable[dict[str, Any]]) -> None:
     """Wait until AWS holds nothing with these statements of the role's policy.
 
     Raises: ToolError after RELEASE_SECONDS.
     """
     waiting = list(statements)
     begin = time.monotonic()
-    while held := [one for statement in waiting for one in _held(deployment, statement)]:
+    while held := [one for statement in waiting for one in _held(deployment, role_arn, statement)]:
         if time.monotonic() - begin > RELEASE_SECONDS:
             raise ToolError(
                 f"AWS still holds {', '.join(held)} with the permissions of the role, so the role is kept: "
@@ -34,11 +34,11 @@ def wait_until_released(deployment: Deployment, statements: Iterable[dict[str, A
         time.sleep(POLL_SECONDS)
 
 
-def _held(deployment: Deployment, statement: dict[str, Any]) -> list[str]:
+def _held(deployment: Deployment, role_arn: str, statement: dict[str, Any]) -> list[str]:
     if statement["Action"] == [CREATE_INTERFACE]:
         return _interfaces(deployment, statement["Resource"])
     if statement["Action"] == [CREATE_GRANT]:
-        return _grants(deployment, statement["Resource"])
+        return _grants(deployment, role_arn, statement["Resource"])
     return []
 
 
@@ -57,11 +57,10 @@ def _interfaces(deployment: Deployment, resources: list[str]) -> list[str]:
     ]
 
 
-def _grants(deployment: Deployment, key: str) -> list[str]:
-    """Return the grants of the key that SageMaker has with the deployment's role."""
-    role = deployment.names.role_arn
+def _grants(deployment: Deployment, role_arn: str, key: str) -> list[str]:
+    """Return the grants of the key that SageMaker has with the role."""
     return [
         f"grant {grant['GrantId'][:12]} of {key}"
         for grant in deployment.aws.list_all("kms", "ListGrants", "Grants", KeyId=key)
-        if role in (grant.get("GranteePrincipal"), grant.get("RetiringPrincipal"), grant.get("Name"))
+        if role_arn in (grant.get("GranteePrincipal"), grant.get("RetiringPrincipal"), grant.get("Name"))
     ]

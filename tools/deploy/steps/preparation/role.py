@@ -88,8 +88,13 @@ class RoleStep(Step):
     def _remove_old_statements(self) -> None:
         wanted = self._wanted_statements()
         old = [statement for statement in self._present_statements() if statement not in wanted]
-        wait_until_released(self._deployment, old)
+        self._wait_until_released(old)
         self._put_policy(wanted)
+
+    def _wait_until_released(self, statements: list[dict[str, Any]]) -> None:
+        """Ask about the role as it is: a `down` does not know the path that an `up` gave it."""
+        role = self._find()
+        wait_until_released(self._deployment, role["Arn"] if role else self._names.role_arn, statements)
 
     def _wanted_statements(self) -> list[dict[str, Any]]:
         return execution_policy(self._config, self._names, bucket_key(self._deployment))
@@ -115,6 +120,6 @@ class RoleStep(Step):
         return role is not None and self._ownership.is_ours(role.get("Tags", []))
 
     def _remove(self) -> None:
-        wait_until_released(self._deployment, self._present_statements())
+        self._wait_until_released(self._present_statements())
         self._aws.find("iam", "DeleteRolePolicy", _NO_ROLE, RoleName=self._names.role, PolicyName=_POLICY_NAME)
         self._aws.call("iam", "DeleteRole", RoleName=self._names.role)

@@ -39,12 +39,7 @@ def execution_policy(config: DeploymentConfig, names: Names, bucket_key: str = "
         allow("s3:GetObject", Resource=f"{bucket}/{names.key_prefix}*"),
         allow("s3:ListBucket", Resource=bucket, Condition={"StringLike": {"s3:prefix": f"{names.key_prefix}*"}}),
         allow("ecr:GetAuthorizationToken", Resource="*"),  # IAM accepts no narrower resource for this action.
-        allow(
-            "ecr:BatchCheckLayerAvailability",
-            "ecr:BatchGetImage",
-            "ecr:GetDownloadUrlForLayer",
-            Resource=_repository_arn(config, names),
-        ),
+        *_repository_statements(config, names),
         allow("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", Resource=logs),
         allow("logs:DescribeLogStreams", Resource=logs),
         allow(
@@ -69,6 +64,14 @@ def execution_policy(config: DeploymentConfig, names: Names, bucket_key: str = "
     if config.mode == "batch":
         statements += _batch_statements(config, names)
     return statements
+
+
+def _repository_statements(config: DeploymentConfig, names: Names) -> list[dict[str, Any]]:
+    """Return what the role needs to pull the image from ECR. A private registry in the VPC asks for no role."""
+    if config.has_private_registry:
+        return []
+    actions = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+    return [allow(*actions, Resource=_repository_arn(config, names))]
 
 
 def _repository_arn(config: DeploymentConfig, names: Names) -> str:
@@ -123,8 +126,9 @@ def _bucket_key_statement(key: str) -> dict[str, Any]:
 
 def _batch_statements(config: DeploymentConfig, names: Names) -> list[dict[str, Any]]:
     source, target = (uri.removeprefix("s3://") for uri in (config.batch_input, config.batch_output))
+    bucket, _, prefix = source.partition("/")  # without the slash, "data*" would name every bucket that begins so
     return [
-        allow("s3:GetObject", Resource=names.s3_arn(f"{source}*")),
-        allow("s3:ListBucket", Resource=names.s3_arn(source.partition("/")[0])),
+        allow("s3:GetObject", Resource=names.s3_arn(f"{bucket}/{prefix}*")),
+        allow("s3:ListBucket", Resource=names.s3_arn(bucket)),
         allow("s3:PutObject", Resource=names.s3_arn(f"{target.rstrip('/')}/*")),
     ]

@@ -1,6 +1,7 @@
 """The step for a batch transform job."""
 
 import time
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from tools.errors import ToolError
 
 STOP_SECONDS = 600
 POLL_SECONDS = 1
+_RUNNING = ("InProgress", "Stopping")
 _NO_REPETITION = ("Completed", "InProgress")
 
 
@@ -28,11 +30,11 @@ class BatchTransformStep(Step):
 
     def change(self) -> str | None:
         """Describe the change if no job for this request runs or has completed."""
-        return None if self._find_job() else f"start the job {self._next_name()} on {self._config.batch_input}"
+        return None if self.find_job() else f"start the job {self._next_name()} on {self._config.batch_input}"
 
     def apply(self) -> None:
         """Start the job, unless one for the same request runs or has completed. Do not wait for it."""
-        if job := self._find_job():
+        if job := self.find_job():
             self._deployment.report(_describe_found(job))
             return
         name = self._next_name()
@@ -44,10 +46,12 @@ class BatchTransformStep(Step):
         )
 
     def resources(self) -> list[OwnedResource]:
-        """List our jobs that run. AWS keeps a free record of each finished job, which cannot be deleted."""
+        """List our jobs that run or stop. AWS keeps a free record of each finished job, which cannot be deleted."""
         return [
-            OwnedResource("batch transform", job["TransformJobName"], partial(self._stop, job), "InProgress")
-            for job in self.list_ours("InProgress")
+            OwnedResource(
+                "batch transform", job["TransformJobName"], partial(self._stop, job), job["TransformJobStatus"]
+            )
+            for job in self.list_ours(_RUNNING)
         ]
 
     def status_lines(self) -> list[str]:
@@ -55,12 +59,13 @@ class BatchTransformStep(Step):
         jobs = sorted(self.list_ours(), key=lambda job: str(job["CreationTime"]), reverse=True)
         return [self._describe(job) for job in jobs]
 
-    def list_ours(self, status: str = "") -> list[dict[str, Any]]:
-        """Return AWS's summaries of our jobs, of all or of those with this status. AWS keeps them also after `down`."""
+    def list_ours(self, statuses: Collection[str] = ()) -> list[dict[str, Any]]:
+        """Return AWS's summaries of our jobs, or of those with these statuses. AWS keeps them also after `down`."""
         return [
             job
             for job in self._list_jobs(self._config.name)
-            if status in ("", job["TransformJobStatus"])
+            if not statuses
+            or job["TransformJobStatus"] in statuses
             and self._names.is_versioned(job["TransformJobName"])
             and self._ownership.is_our_sagemaker_resource(job["TransformJobArn"])
         ]
@@ -77,18 +82,19 @@ class BatchTransformStep(Step):
         jobs = self._aws.list_all("sagemaker", "ListTransformJobs", "TransformJobSummaries", NameContains=prefix)
         return [job for job in jobs if job["TransformJobName"].startswith(prefix)]
 
-    def _find_job(self) -> dict[str, Any] | None:
+    def find_job(self) -> dict[str, Any] | None:
         """Return a job for this request that runs or has completed. Failed and stopped jobs do not count."""
         jobs = [job for job in self._list_jobs(self._name()) if job["TransformJobStatus"] in _NO_REPETITION]
         return next(iter(jobs), None)
 
     def _stop(self, job: dict[str, Any]) -> None:
         name = job["TransformJobName"]
-        self._aws.call("sagemaker", "StopTransformJob", TransformJobName=name)
+        if job["TransformJobStatus"] != "Stopping":
+            self._aws.call("sagemaker", "StopTransformJob", TransformJobName=name)
         begin = time.monotonic()
         while time.monotonic() - begin < STOP_SECONDS:
             response = self._aws.call("sagemaker", "DescribeTransformJob", TransformJobName=name)
-            if response["TransformJobStatus"] not in ("InProgress", "Stopping"):
+            if response["TransformJobStatus"] not in _RUNNING:
                 return
             time.sleep(POLL_SECONDS)
         raise ToolError(f"{name} has not stopped after {STOP_SECONDS} s: run the same `down` to wait again")

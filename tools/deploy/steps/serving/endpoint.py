@@ -5,6 +5,7 @@ from typing import Any
 from tools.deploy.deployment import Deployment
 from tools.deploy.ownership import OwnedResource
 from tools.deploy.retry import FAILED_TOO_EARLY, call_with_retry
+from tools.deploy.steps.history import History
 from tools.deploy.steps.serving.endpoint_config import EndpointConfigStep
 from tools.deploy.steps.serving.endpoint_state import (
     describe_config,
@@ -141,12 +142,27 @@ class EndpointStep(Step):
         registered = {resource.name for resource in self._scaling.resources()}
         self._scaling.deregister([t for t in map(self._names.scaling_target, moved) if t in registered])
         request: dict[str, Any] = {"EndpointName": self._config.name, "EndpointConfigName": self._wanted_config()}
-        request["RetainAllVariantProperties"] = self._config.scales and set(present) <= set(wanted)
-        if request["RetainAllVariantProperties"]:  # Keep the number of instances, but take the new weights.
-            request["ExcludeRetainedVariantProperties"] = [{"VariantPropertyType": "DesiredWeight"}]
+        request.update(self._retained(has_same_variants=set(present) <= set(wanted)))
         if (policy := update_policy(self._config, self._names)) and not self._target:
             request["DeploymentConfig"] = policy  # Its alarms watch the configuration of the deployment's values.
+        if not self._target:
+            History(self._deployment).remember(self._wanted_config())
         call_with_retry(self._deployment, "sagemaker", "UpdateEndpoint", request)
+
+    def _retained(self, *, has_same_variants: bool) -> dict[str, Any]:
+        """Return what an update keeps: the number of instances but not the weights, if AWS can.
+
+        A rollback always keeps the number, because no value of the configuration fits the present load.
+        """
+        is_rollback = bool(self._target) and self._config.mode != "serverless"
+        is_kept = (self._config.scales or is_rollback) and has_same_variants
+        if is_rollback:
+            numbers = "numbers of instances stay, and the weights" if is_kept else "variants, weights and instances"
+            self._deployment.report(f"The {numbers} will be those of {self._target}.")
+        if not is_kept:
+            return {"RetainAllVariantProperties": False}
+        weights = [{"VariantPropertyType": "DesiredWeight"}]
+        return {"RetainAllVariantProperties": True, "ExcludeRetainedVariantProperties": weights}
 
     def _delete(self) -> None:
         wait_until_settled(self._deployment)  # AWS does not delete an endpoint that is being created or updated.

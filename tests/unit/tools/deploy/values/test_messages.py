@@ -3,6 +3,8 @@
 import pytest
 
 from tools.deploy.config import DeploymentConfig, read_config
+from tools.deploy.names import Names
+from tools.deploy.steps.preparation.role_policy import execution_policy
 from tools.deploy.values.patterns import WORDS
 from tools.errors import ToolError
 
@@ -58,3 +60,13 @@ def test_no_message_shows_a_pattern() -> None:
 )
 def test_names_of_images_in_ecr_are_accepted(uri: str) -> None:
     assert read_config(None, {"image_uri": uri}).image_uri == uri
+
+
+def test_a_private_registry_takes_any_image_and_no_permission_for_ecr() -> None:
+    image = {"PrimaryContainer": {"ImageConfig": {"RepositoryAccessMode": "Vpc"}}}
+    config = read_config(None, {"image_uri": "registry.internal/bert-qa:1", "overrides": {"CreateModel": image}})
+    assert config.has_private_registry
+    statements = execution_policy(config, Names(config, "111122223333", "aws"))
+    assert not [one for one in statements if "ecr:BatchGetImage" in one["Action"]]
+    with pytest.raises(ToolError, match="must name an image in ECR"):
+        read_config(None, {"image_uri": "registry.internal/bert-qa:1"})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools.deploy.config import read_config
-from tools.deploy.values.tables import OPERATIONS, SIMILARITY, further_variables, settings
+from tools.deploy.values.tables import OPERATIONS, SIMILARITY, further_variables, misspelt_settings, settings
 from tools.errors import ToolError
 
 SOURCES = Path(__file__).parents[5] / "tools"
@@ -16,7 +16,6 @@ SOURCES = Path(__file__).parents[5] / "tools"
 @pytest.mark.parametrize(
     ("tables", "words"),
     [
-        ({"environment": {"MAX_QUEU_SECONDS": "5"}}, "MAX_QUEU_SECONDS is not a setting .*: write MAX_QUEUE_SECONDS"),
         (
             {"overrides": {"CreateEndpointConfg": {}}},
             "CreateEndpointConfg.*: write CreateEndpointConfig",
@@ -35,6 +34,13 @@ SOURCES = Path(__file__).parents[5] / "tools"
 def test_a_wrong_name_is_refused(tables: dict[str, object], words: str) -> None:
     with pytest.raises(ToolError, match=words):
         read_config(None, tables)
+
+
+def test_a_name_that_resembles_a_setting_is_a_warning() -> None:
+    environment = read_config(None, {"environment": {"MAX_QUEU_SECONDS": "5", "MKL_VERBOSE": "1"}}).environment
+    (warning,) = misspelt_settings(environment)
+    assert warning.startswith("MAX_QUEU_SECONDS is not a setting of the server, and resembles MAX_QUEUE_SECONDS")
+    read_config(None, {"environment": {"MODEL_ID": "x", "PAGES": "x", "REPORT": "x", "DNNL_MAX_CPU_ISA": "x"}})
 
 
 def test_settings_in_any_case_and_variables_of_libraries_are_accepted() -> None:
