@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-import boto3
 import httpx
 
 from tools.errors import ToolError
 from tools.local_server import LocalServer, free_port
 from tools.remote import local_endpoint
+from tools.remote.aws import Aws
 
 REGION = "us-east-1"
 INSTANCE = "ml.c5.2xlarge"  # moto does not know ml.c6i
@@ -101,7 +101,7 @@ class LocalAws:
 
     def _put_image(self) -> str:
         """Put an image without content into the account's registry, and return its URI."""
-        ecr = boto3.client("ecr", REGION)
-        uri: str = ecr.create_repository(repositoryName=REPOSITORY)["repository"]["repositoryUri"]
-        ecr.put_image(repositoryName=REPOSITORY, imageManifest=MANIFEST, imageTag=TAG)
+        aws = Aws(REGION)
+        uri: str = aws.call("ecr", "CreateRepository", repositoryName=REPOSITORY)["repository"]["repositoryUri"]
+        aws.call("ecr", "PutImage", repositoryName=REPOSITORY, imageManifest=MANIFEST, imageTag=TAG)
         return f"{uri}:{TAG}"
