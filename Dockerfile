@@ -1,10 +1,22 @@
 # This image contains the server, the offline tools and a small demo model. Build it with `docker build -t bert-qa .`.
-# docs/image.md describes it.
+# With `--target serve` it contains the server alone. docs/image.md describes both.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 # The layers that change least come first, so a change of the code rebuilds only the last layers. All packages are wheels,
 # so no compiler is needed. The base image's pip installs them; /opt/venv itself has no pip.
-FROM ${BASE_IMAGE} AS packages
+FROM ${BASE_IMAGE} AS serving-packages
+LABEL org.opencontainers.image.title="BERT question answering on CPU" \
+      org.opencontainers.image.description="INT8 and FP32 BERT question answering on x86 CPUs under SageMaker's contract" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
+      com.amazonaws.sagemaker.capabilities.multi-models=true
+EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["/opt/program/entrypoint.sh", "healthcheck"]
+# SageMaker and `docker run` append a command such as `serve`. entrypoint.sh replaces itself with the program, so the
+# program itself gets SIGTERM.
+ENTRYPOINT ["/opt/program/entrypoint.sh"]
+CMD ["serve"]
 # This index has PyTorch's CPU build. With an empty value, pip takes torch from the ordinary package index, which is 6 GB
 # larger.
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
@@ -16,6 +28,24 @@ RUN PYTHON=python3 sh /opt/program/container/check_platform.sh && python3 -m ven
 COPY container/requirements.txt container/constraints.txt /opt/program/container/
 RUN cd /opt/program/container && python3 -m pip --python /opt/venv/bin/python install \
       -r requirements-torch.txt -r requirements.txt -c constraints.txt
+
+# The image of `--target serve`. It has no tools, no packages that only tools need, and no demo model.
+FROM serving-packages AS serve
+COPY LICENSE entrypoint.sh /opt/program/
+COPY container /opt/program/container
+COPY model_loader /opt/program/model_loader
+COPY serve /opt/program/serve
+# All users can read the program, because serverless endpoints run as another user. The bytecode is compiled now, because
+# the root file system may be read-only later.
+RUN chmod -R a+rX /opt/program && chmod a+x /opt/program/entrypoint.sh && \
+    /opt/venv/bin/python -m compileall -q /opt/program
+ENV HOME=/tmp PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 RUN_AS_USER=10001
+WORKDIR /tmp
+
+FROM serving-packages AS packages
+COPY container/requirements-tools.txt /opt/program/container/
+RUN cd /opt/program/container && python3 -m pip --python /opt/venv/bin/python install \
+      -r requirements-torch.txt -r requirements.txt -r requirements-tools.txt -c constraints.txt
 
 # This stage makes the demo artifact. The server uses it if no other artifact is mounted. The kernels need AVX2, which
 # some emulators lack.
@@ -34,13 +64,8 @@ RUN if grep -qw avx2 /proc/cpuinfo; then cd models/demo && PYTHONPATH=/opt/progr
       --model . --calibration calibration.json --evaluation held_out.json --output /opt/demo; \
     else echo "this CPU has no AVX2: the image gets no demo model" && mkdir /opt/demo; fi && chmod -R a+rX /opt/demo
 
+# The last stage is the default: the server, the tools and the demo model.
 FROM packages
-LABEL org.opencontainers.image.title="BERT question answering on CPU" \
-      org.opencontainers.image.description="INT8 and FP32 BERT question answering on x86 CPUs under SageMaker's contract" \
-      org.opencontainers.image.version="0.1.0" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
-      com.amazonaws.sagemaker.capabilities.multi-models=true
 COPY --from=demo /opt/demo /opt/demo
 COPY models/demo/held_out.json models/demo/calibration.json /opt/program/models/demo/
 COPY LICENSE entrypoint.sh /opt/program/
@@ -48,15 +73,7 @@ COPY container /opt/program/container
 COPY model_loader /opt/program/model_loader
 COPY tools /opt/program/tools
 COPY serve /opt/program/serve
-# All users can read the program, because serverless endpoints run as another user. The bytecode is compiled now, because
-# the root file system may be read-only later.
 RUN chmod -R a+rX /opt/program && chmod a+x /opt/program/entrypoint.sh && \
     /opt/venv/bin/python -m compileall -q /opt/program
 ENV HOME=/tmp PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 RUN_AS_USER=10001
 WORKDIR /tmp
-EXPOSE 8080
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["/opt/program/entrypoint.sh", "healthcheck"]
-# SageMaker and `docker run` append a command such as `serve`. entrypoint.sh replaces itself with the program, so the
-# program itself gets SIGTERM.
-ENTRYPOINT ["/opt/program/entrypoint.sh"]
-CMD ["serve"]

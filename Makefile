@@ -24,7 +24,7 @@ DOCKER_FORMAT = $(foreach option,$(DOCKER_OPTIONS),$(if $(findstring $(firstword
 DOCKER_HELP = $(shell $(CONTAINER_ENGINE) build --help 2>/dev/null)
 # The build gets TORCH_INDEX_URL only if the user has set it, even to an empty value, because the Dockerfile has a default.
 BUILD_OPTIONS = $(if $(findstring podman,$(shell $(CONTAINER_ENGINE) --version 2>/dev/null)),--format docker,$(DOCKER_FORMAT)) \
-  $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+  $(if $(TARGET),--target $(TARGET)) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
   $(if $(filter environment command,$(firstword $(origin TORCH_INDEX_URL))),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
@@ -35,7 +35,7 @@ help: ## show this list
 
 setup: $(READY) ## create .venv from the pinned requirements, if it is missing or outdated
 
-$(READY): container/requirements.txt container/requirements-torch.txt container/requirements-dev.txt container/constraints.txt
+$(READY): $(addprefix container/,requirements.txt requirements-torch.txt requirements-tools.txt requirements-dev.txt constraints.txt)
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH_INDEX_URL="$(TORCH_INDEX_URL)" sh container/setup/setup.sh
 
 doctor: ## say what this machine has and lacks; a bug report should contain it
@@ -81,7 +81,7 @@ deploy: $(READY) ## create a SageMaker endpoint, step by step; ARGS="--config de
 undeploy: $(READY) ## list what deploy created, ask for confirmation, and remove only that
 	$(VENV)/bin/python -m tools.deploy down $(ARGS)
 
-image: ## build the container image IMAGE (bert-qa) with docker or podman (CONTAINER_ENGINE=...)
+image: ## build the container image IMAGE (bert-qa) with docker or podman (CONTAINER_ENGINE=...); TARGET=serve leaves the tools out
 	$(CONTAINER_ENGINE) build $(BUILD_OPTIONS) -t $(IMAGE) .
 
 run: ## run the image on PORT with its demo model, or with MODEL_DIR=build/bert-base

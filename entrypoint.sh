@@ -21,10 +21,15 @@ healthcheck)
 quantize | evaluate | benchmark)
   tool=$1
   shift
+  if [ ! -d "$program/tools" ]; then
+    echo "$tool is not in this image, which was built with \`--target serve\`. Build an image without this option to run it." >&2
+    exit 64
+  fi
   unset OMP_NUM_THREADS # the tools use every core
   exec python -m "tools.$tool" "$@"
   ;;
 *)
+  [ -d "$program/tools" ] || { echo "usage: serve" >&2; exit 64; }
   echo "usage: serve | quantize ARGS | evaluate ARGS | benchmark ARGS   (--help after a tool shows its arguments)" >&2
   exit 64
   ;;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Creates the virtual environment VENV from the pinned requirements. It says first what it will download, and goes on
-# where an interrupted run has stopped. `make setup` runs it with PYTHON, VENV and TORCH_INDEX_URL.
+# where an interrupted run has stopped. uv installs the packages if it is there, else pip does. `make setup` runs it with PYTHON, VENV and TORCH_INDEX_URL.
 set -eu
 cd "$(dirname "$0")/../.."
 sh container/check_platform.sh
@@ -23,12 +23,22 @@ fi
 rm -rf "$VENV.old"
 "$PYTHON" -m venv "$VENV"
 echo "${TORCH_INDEX_URL:-}" > "$index"
-pip="$VENV/bin/python -m pip install --disable-pip-version-check"
+pip="$VENV/bin/python -m pip"
+install="$pip install --disable-pip-version-check"
+if command -v uv >/dev/null; then
+  echo "uv installs the packages. It keeps what it has downloaded, and downloads nothing twice."
+  install="uv pip install --python $VENV/bin/python"
+  # uv does not read pip's settings, so it gets pip's package index from here.
+  index_url="${PIP_INDEX_URL:-$($pip config get global.index-url 2>/dev/null || true)}"
+  if [ -n "$index_url" ] && [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
+    export UV_DEFAULT_INDEX="$index_url"
+  fi
+fi
 
 echo "Step 1 of 2: torch"
-$pip ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "$(grep ^torch container/requirements-torch.txt)"
+$install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "$(grep ^torch container/requirements-torch.txt)"
 echo "Step 2 of 2: everything else"
-$pip -r container/requirements-torch.txt -r container/requirements.txt -r container/requirements-dev.txt \
-  -c container/constraints.txt
+$install -r container/requirements-torch.txt -r container/requirements.txt -r container/requirements-tools.txt \
+  -r container/requirements-dev.txt -c container/constraints.txt
 touch "$VENV/ready"
 echo "Set-up is complete."

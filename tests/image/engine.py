@@ -28,20 +28,20 @@ def engine(*arguments: str, timeout: float = 600, check: bool = True) -> subproc
     return ended
 
 
-def run_image(*arguments: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+def run_image(*arguments: str, options: tuple[str, ...] = (), image: str = IMAGE) -> subprocess.CompletedProcess[str]:
     """Run the image in the foreground until it ends, and return its exit code and output."""
-    return engine("run", "--rm", "--no-healthcheck", *options, IMAGE, *arguments, check=False)
+    return engine("run", "--rm", "--no-healthcheck", *options, image, *arguments, check=False)
 
 
 class Container:
     """A container that runs `serve` in the background. Leaving the context removes the container."""
 
-    def __init__(self, *options: str, network: str = "host", port: int | None = None) -> None:
+    def __init__(self, *options: str, network: str = "host", port: int | None = None, image: str = IMAGE) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.name = f"bert-qa-test-{uuid.uuid4().hex[:8]}"
         fixed = ("--network", network, "--name", self.name, "--env", f"SAGEMAKER_BIND_TO_PORT={self.port}")
-        engine("run", "--detach", "--no-healthcheck", *fixed, *options, IMAGE, "serve")
+        engine("run", "--detach", "--no-healthcheck", *fixed, *options, image, "serve")
 
     def __enter__(self) -> "Container":
         return self

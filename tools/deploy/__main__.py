@@ -13,7 +13,7 @@ python -m tools.deploy down                        # lists what up created, asks
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from tools.deploy import commands
 from tools.deploy.config import TABLES, DeploymentConfig, example_config, read_config
@@ -161,6 +161,8 @@ def _parse_arguments() -> argparse.Namespace:
         text = f"{field.description}{default}".replace("%", "%%")
         if isinstance(field.default, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
+        elif get_origin(field.annotation) is Literal:
+            parser.add_argument(flag, choices=get_args(field.annotation), help=text)
         else:
             parser.add_argument(flag, metavar="X", help=text)
     return parser.parse_args()

@@ -48,8 +48,10 @@ class DeploymentConfig(BaseModel):
     )
 
     mode: Mode = Field("realtime", description="realtime, async, serverless, batch or multi-model")
-    instance: str = Field(DEFAULT_INSTANCE, pattern=patterns.INSTANCE_TYPE, description="instance type")
-    instance_pools: str = Field(
+    instance: patterns.InstanceTypes = Field(
+        DEFAULT_INSTANCE, pattern=patterns.INSTANCE_TYPE, description="instance type"
+    )
+    instance_pools: patterns.InstanceTypes = Field(
         "",
         description="instead of instance, two to five types that AWS tries in this order, such as "
         "ml.c7i.2xlarge,ml.c6i.2xlarge",

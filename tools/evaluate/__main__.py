@@ -4,6 +4,7 @@
     python -m tools.evaluate --url http://127.0.0.1:8080 --data models/demo/held_out.json
     python -m tools.evaluate --endpoint bert-qa --data models/demo/held_out.json
     python -m tools.evaluate --model-dir build/demo --data my-questions.json --calibrate
+    python -m tools.evaluate --model-dir build/demo --data my-questions.csv --against models/demo
 
 Questions of more than 64 tokens are cut, as in the scripts that SQuAD's published scores come from.
 If the file has questions without an answer, it is scored by SQuAD v2.0's rules, else by v1.1's.
@@ -28,7 +29,7 @@ from tools.evaluate.arguments import parse_arguments
 from tools.evaluate.asking import ask, open_journals
 from tools.evaluate.calibration import MIN_QUESTIONS, calibrate
 from tools.evaluate.evaluation import Evaluation
-from tools.evaluate.questions import QuestionSet, read_questions
+from tools.evaluate.questions import QuestionSet, read_questions, read_questions_alone
 from tools.evaluate.report import write_changed, write_report
 from tools.evaluate.tables import tables
 from tools.fingerprint import summary_line, take_fingerprint
@@ -37,8 +38,23 @@ from tools.squad.question_limit import QuestionLimit
 
 
 def main() -> None:
-    """Ask the questions, write the report, and print the tables."""
+    """Score the answers, or compare them with those of transformers' pipeline."""
     given = parse_arguments(sys.argv[1:], __doc__)
+    if given.against:
+        from tools.evaluate.against.compare import compare  # transformers takes seconds to import
+
+        compare(
+            given,
+            sys.argv[1:],
+            read_questions_alone(given.data, given.limit, given.max_answer_len),
+            _open_source(given),
+        )
+        return
+    _score(given)
+
+
+def _score(given: argparse.Namespace) -> None:
+    """Ask the questions, compare the answers with the gold answers, write the report, and print the tables."""
     questions = read_questions(given.data, given.limit)
     _check_enough(given, questions)
     console = Console(highlight=False)

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from container.precision import PRECISIONS, Precision
 from tools.answers.source import AnswerSource, Reply
 from tools.evaluate.journal import Journal
 from tools.evaluate.questions import QuestionSet
+from tools.progress import show_progress
 
 
 @contextmanager
@@ -48,26 +48,20 @@ def ask(
             done = min(len(journal.replies), total)
             console.print(f"{precision}: continues after {done} of {total} questions, which an earlier run has asked")
     try:
-        with Progress(
-            *Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn(), console=console, transient=True
-        ) as progress:
-            _ask_remaining(source, journals, questions, progress)
+        for precision, journal in journals.items():
+            _ask_remaining(source, precision, journal, questions)
     except KeyboardInterrupt:
         console.print("interrupted; run the same command again to continue from here")
         raise
     return {precision: journal.replies[:total] for precision, journal in journals.items()}
 
 
-def _ask_remaining(
-    source: AnswerSource, journals: Mapping[Precision, Journal], questions: QuestionSet, progress: Progress
-) -> None:
-    task = progress.add_task("", total=len(questions.examples) * len(journals))
-    for precision, journal in journals.items():
-        remaining = questions.examples[len(journal.replies) :]
-        progress.update(task, description=precision, advance=len(questions.examples) - len(remaining))
-        if not remaining:
-            continue  # without a question to ask, the source does not even load its model
-        replies = source.answers(precision, remaining, questions.rules)
-        for example, reply in zip(remaining, replies, strict=True):
+def _ask_remaining(source: AnswerSource, precision: Precision, journal: Journal, questions: QuestionSet) -> None:
+    remaining = questions.examples[len(journal.replies) :]
+    if not remaining:
+        return  # without a question to ask, the source does not even load its model
+    total = len(questions.examples)
+    with show_progress(f"{precision}: asking", total, total - len(remaining)) as advance:
+        for example, reply in zip(remaining, source.answers(precision, remaining, questions.rules), strict=True):
             journal.add(example.id, reply)
-            progress.advance(task)
+            advance(1, "")

@@ -24,7 +24,7 @@ def write_report(
         "rules": asdict(questions.rules),
         **evaluation.as_json(),
     }
-    _write(path, json.dumps(report, indent=1, ensure_ascii=False))
+    write(path, json.dumps(report, indent=1, ensure_ascii=False))
 
 
 def write_changed(path: Path | None, evaluation: Evaluation) -> None:
@@ -32,10 +32,14 @@ def write_changed(path: Path | None, evaluation: Evaluation) -> None:
 
     Raises: ToolError.
     """
-    _write(path, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in evaluation.changed_questions()))
+    write(path, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in evaluation.changed_questions()))
 
 
-def _write(path: Path | None, content: str) -> None:
+def write(path: Path | None, content: str) -> None:
+    """Write a file of a report, unless path is None.
+
+    Raises: ToolError.
+    """
     if path is None:
         return
     try:

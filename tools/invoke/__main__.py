@@ -26,10 +26,10 @@ from tools.invoke.answer_file import AnswerFile
 from tools.invoke.answer_text import show
 from tools.invoke.arguments import parse_arguments
 from tools.invoke.progress import with_progress
-from tools.invoke.question_file import read_questions
 from tools.remote.async_client import AsyncEndpointClient
 from tools.remote.client import EndpointClient, ServerClient
 from tools.squad.examples import Example
+from tools.squad.question_file import read_questions
 
 # Refusals of one question; the others, such as 429 and 503, concern the server and end the run.
 OF_ONE_QUESTION = {400, 413, 422, 500, 504}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.errors import ToolError
-from tools.invoke.question_file import JSON_LINES
+from tools.squad.question_file import JSON_LINES
 
 COLUMNS = ("id", "question", "answer", "score", "start", "end", "precision", "error", "status")
 

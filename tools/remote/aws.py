@@ -16,6 +16,7 @@ from tools.errors import ToolError
 try:
     import boto3
     from boto3.s3.transfer import TransferConfig
+    from botocore import xform_name
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.config import Config
@@ -126,19 +127,15 @@ class Aws:
             raise
 
     def list_all(self, service: str, operation: str, key: str, /, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """Yield the items that the response holds under `key`, page after page."""
-        token: dict[str, Any] = {}
-        while True:
-            page = self.call(service, operation, **parameters, **token)
-            yield from page.get(key, [])
-            tokens = ("NextToken", "nextToken")
-            token = {name: page[name] for name in tokens if page.get(name)}
-            if page.get("NextMarker"):
-                token = {"Marker": page["NextMarker"]}
-            if page.get("NextContinuationToken"):
-                token = {"ContinuationToken": page["NextContinuationToken"]}
-            if not token:
-                return
+        """Yield the items that the response holds under `key`, page after page.
+
+        Raises: AwsError.
+        """
+        client = self._client(service)
+        request = merge_overrides(parameters, self._overrides.get(operation, {}))
+        with _AwsErrors(operation):
+            for page in client.get_paginator(xform_name(operation)).paginate(**request):
+                yield from page.get(key, [])
 
     def upload(
         self, path: Path, bucket: str, key: str, extra: Mapping[str, Any], on_bytes: Callable[[int], None]

@@ -3,12 +3,14 @@
 Prices change over time and differ by region. Users can replace the defaults in this table with the price that they pay.
 """
 
+import re
 from dataclasses import dataclass
 
 from tools.errors import ToolError
 
 DATE = "2026-11"
 REGION = "us-east-1"
+_EC2_TYPE = re.compile(r"(?!ml\.)[a-z][a-z0-9-]*\.[a-z0-9-]+")
 DEFAULT_INSTANCE = "ml.c6i.2xlarge"  # the instance type of the article
 
 # AWS publishes the current prices at https://aws.amazon.com/sagemaker/pricing/
@@ -65,13 +67,24 @@ PRICES = {
 }
 
 
+def with_prefix(given: object) -> object:
+    """Put `ml.` before each instance type of a list that lacks it. Anything else is returned as it is.
+
+    EC2 has c6i.2xlarge, and SageMaker's name for it is ml.c6i.2xlarge.
+    """
+    if not isinstance(given, str):
+        return given
+    parts = [part.strip() for part in given.split(",")]
+    return ",".join(f"ml.{part}" if _EC2_TYPE.fullmatch(part) else part for part in parts)
+
+
 def price_of(instance: str) -> Price:
     """Return the default price of an instance type.
 
     Raises: ToolError if the table does not have the instance type.
     """
     try:
-        return PRICES[instance]
+        return PRICES[str(with_prefix(instance))]
     except KeyError:
         raise ToolError(
             f"no price is known for {instance}: give it with --dollars-per-hour. Known types: {', '.join(PRICES)}"

@@ -1,5 +1,13 @@
 """The form of single values, as AWS documents it, and the words for it in a message."""
 
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from tools.remote.instance_prices import with_prefix
+
+InstanceTypes = Annotated[str, BeforeValidator(with_prefix)]  # one or several, with or without ml.
+
 _BUCKET = r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 
 NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"

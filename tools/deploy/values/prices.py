@@ -4,6 +4,7 @@ import math
 import re
 
 from tools.deploy.values.patterns import INSTANCE_TYPE
+from tools.remote.instance_prices import with_prefix
 
 _EXAMPLE = "must be a price such as 0.408, or prices such as ml.c7i.2xlarge=0.43,ml.c6i.2xlarge=0.41"
 
@@ -18,6 +19,7 @@ def parse_prices(text: str) -> dict[str, float]:
     prices = {}
     for part in text.split(","):
         instance, _, price = part.strip().partition("=")
+        instance = str(with_prefix(instance))
         if not re.match(INSTANCE_TYPE, instance):
             raise ValueError(_EXAMPLE)
         prices[instance] = _price(price)

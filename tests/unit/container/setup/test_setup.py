@@ -28,16 +28,32 @@ class SetUp:
         self.venv = folder / "venv"
         self._python = folder / "python"
         self._calls = folder / "calls"
+        self._path = folder / "path"  # before the system's folders, and nothing else, so that no other uv is found
+        self._path.mkdir()
 
-    def run(self, torch_index_url: str = "", failing: str = "nothing fails") -> subprocess.CompletedProcess[str]:
+    def install_uv(self) -> None:
+        """Put a scripted uv into the path, which writes down how it was called, and from which index it installs."""
+        program = self._path / "uv"
+        program.write_text(f'#!/bin/sh\necho "uv $* from ${{UV_DEFAULT_INDEX:-its own index}}" >> "{self._calls}"\n')
+        program.chmod(0o755)
+
+    def run(
+        self, torch_index_url: str = "", failing: str = "nothing fails", **settings: str
+    ) -> subprocess.CompletedProcess[str]:
         script = SCRIPTED.format(real=sys.executable, calls=self._calls, failing=failing)
         for python in (self._python, self.venv / "bin" / "python"):
             if python.parent.exists():
                 python.write_text(script)
                 python.chmod(0o755)
         environment = {"PYTHON": str(self._python), "VENV": str(self.venv), "TORCH_INDEX_URL": torch_index_url}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PIP_"))}
+        path = {"PATH": f"{self._path}:/usr/bin:/bin"}
         return subprocess.run(
-            ["sh", SCRIPT], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+            ["sh", SCRIPT],
+            env={**inherited, **environment, **path, **settings},
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     @property
@@ -89,3 +105,27 @@ def test_torch_from_another_index_needs_a_new_environment(set_up: SetUp) -> None
     (set_up.venv / "downloaded").touch()
     assert set_up.run("https://wheels.example/cpu").returncode == 0
     assert not (set_up.venv / "downloaded").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "index"),
+    [
+        ({}, "its own index"),
+        ({"PIP_INDEX_URL": "https://wheels.example/all"}, "https://wheels.example/all"),
+        (
+            {"PIP_INDEX_URL": "https://wheels.example/all", "UV_DEFAULT_INDEX": "https://uv.example"},
+            "https://uv.example",
+        ),
+    ],
+)
+def test_uv_installs_the_packages_if_it_is_there(set_up: SetUp, settings: dict[str, str], index: str) -> None:
+    set_up.install_uv()
+    done = set_up.run("https://wheels.example/cpu", **settings)
+    assert done.returncode == 0, done.stderr
+    assert "uv installs the packages." in done.stdout
+    torch, others = [call for call in set_up.calls if call.startswith("uv ")]
+    install = f"uv pip install --python {set_up.venv}/bin/python"
+    assert torch == f"{install} --index-url https://wheels.example/cpu torch==2.8.0 from {index}"
+    assert others.startswith(f"{install} -r container/requirements-torch.txt")
+    assert others.endswith(f"-c container/constraints.txt from {index}")
+    assert not any(" install " in call and not call.startswith("uv ") for call in set_up.calls)

@@ -1,6 +1,8 @@
 """The configuration of a deployment: the example file is valid, and invalid values are named."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -8,7 +10,9 @@ import pytest
 
 from tools.deploy.config import TABLES, DeploymentConfig, example_config, read_config
 from tools.errors import ToolError
+from tools.remote.instance_prices import price_of
 
+ROOT = Path(__file__).parents[4]
 KEYS = "arn:aws:kms:eu-west-1:111122223333:key"
 
 
@@ -26,6 +30,21 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
     path.write_text('name = "mine"\ninstances = 2\n')
     config = read_config(path, {"instances": "3"})
     assert (config.name, config.instances) == ("mine", 3)
+
+
+def test_instance_types_may_be_written_without_ml() -> None:
+    config = read_config(None, {"instance_pools": "c7i.xlarge, ml.c6i.xlarge", "dollars_per_hour": "c7i.xlarge=0.2"})
+    assert config.instance_types == ["ml.c7i.xlarge", "ml.c6i.xlarge"]
+    assert read_config(None, {"instance": "c6i.2xlarge"}).instance == "ml.c6i.2xlarge"
+    assert price_of("c5.xlarge") == price_of("ml.c5.xlarge")
+
+
+def test_a_mode_that_does_not_exist_is_answered_with_the_modes() -> None:
+    command = [sys.executable, "-m", "tools.deploy", "plan", "--mode", "batches"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    for mode in ("realtime", "async", "serverless", "batch", "multi-model"):
+        assert mode in ended.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +71,7 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
         ({"instance_pools": "ml.c7i.xlarge"}, "two to 5 different instance types"),
         ({"instance_pools": "ml.c7i.xlarge,ml.c7i.xlarge"}, "two to 5 different instance types"),
         ({"instance_pools": ",".join(f"ml.c{n}i.xlarge" for n in range(6))}, "two to 5"),
-        ({"instance_pools": "ml.c7i.xlarge,c6i.xlarge"}, "c6i.xlarge is not an instance type"),
+        ({"instance_pools": "ml.c7i.xlarge,c6i"}, "c6i is not an instance type"),
         ({"instance_pools": "ml.c7i.xlarge,ml.c6i.xlarge", "mode": "multi-model"}, "not in multi-model"),
         (
             {"instance_pools": "ml.c7i.xlarge,ml.c6id.xlarge", "kms_key": f"{KEYS}/k"},

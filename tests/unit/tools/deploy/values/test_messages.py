@@ -16,7 +16,7 @@ from tools.errors import ToolError
         ({"memory_mb": "8192"}, "--memory-mb 8192: must be 1024, 2048"),
         ({"name": "Bert_QA"}, "--name Bert_QA: must have at most 32 lowercase letters, .* such as bert-qa-2"),
         ({"name": "a" * 33}, "--name a+: must have at most 32 lowercase letters"),
-        ({"instance": "c6i.2xlarge"}, "--instance c6i.2xlarge: must be an instance type .*, such as ml.c6i.2xlarge"),
+        ({"instance": "c6i"}, "--instance c6i: must be an instance type .*, such as ml.c6i.2xlarge"),
         ({"kms_key": "alias/foo"}, "--kms-key alias/foo: must be the ARN of a key"),
         ({"role_arn": "foo"}, "--role-arn foo: must be the ARN of a role"),
         ({"bucket": "Upper"}, "--bucket Upper: must be the name of an S3 bucket"),

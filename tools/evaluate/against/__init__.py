@@ -1,0 +1,1 @@
+"""Compare answers with those of the question-answering pipeline of transformers."""
