@@ -32,6 +32,12 @@ class AccessSettings(BaseSettings):
         validation_alias="METRICS_WITHOUT_KEY",
         description="Lets `/metrics` answer without an API key.",
     )
+    docs: bool = Field(
+        True,
+        validation_alias="DOCS",
+        description="Serves the documentation of the API at `/docs` and `/openapi.json`. With `false`, these paths do "
+        "not exist.",
+    )
     cors_allow_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.split_origins)] = Field(
         (),
         validation_alias="CORS_ALLOW_ORIGINS",

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline  # its /docs loads no files from other hosts
@@ -112,7 +113,7 @@ def create_app(lifecycle: Lifecycle, keys: ApiKeys | None = None) -> AnsweringAp
         return report.execution_parameters(lifecycle)
 
     if lifecycle.settings.page:
-        app.routes.extend(page_routes())
+        app.routes.extend(page_routes(has_docs=lifecycle.settings.docs))
     return AnsweringApp(app, answering, keys)
 
 
@@ -141,7 +142,9 @@ def new_app(
         if tracer := open_tracer(settings.otlp_endpoint, settings.trace_share, settings.service_name):
             await tracer.close()
 
-    app = FastAPIOffline(
+    # Without the documentation, no other package adds routes either.
+    create = FastAPIOffline if servable.settings.docs else partial(FastAPI, docs_url=None, openapi_url=None)
+    app = create(
         routes=list(answering),
         title=title,
         version=contract.VERSION,

@@ -17,6 +17,7 @@ from serve.errors import MethodNotAllowed, NotFound, RequestError
 from serve.request_metrics import RequestMetrics
 
 log = logging.getLogger("request")
+DOCS = "/docs"
 
 
 class ErrorHandlers:
@@ -89,15 +90,17 @@ def _of_router(error: HTTPException, scope: Scope) -> Exception:
     if error.status_code == 404 or not allowed:
         return NotFound(f"there is no such route; this server has {_paths(scope['app'].routes)}")
     if error.status_code == 405:
-        message = f"this route has only {', '.join(sorted(allowed))}; GET /docs lists the routes and their methods"
+        message = f"this route has only {', '.join(sorted(allowed))}"
+        if any(_declared_path(route) == DOCS for route in scope["app"].routes):
+            message += f"; GET {DOCS} lists the routes and their methods"
         return MethodNotAllowed(message, allowed)
     return error
 
 
 def _paths(routes: Iterable[BaseRoute]) -> str:
     """Return the paths of all routes that the API describes, and of its own documentation."""
-    paths = {_declared_path(route) for route in routes if getattr(route, "include_in_schema", False)}
-    return ", ".join(sorted({*filter(None, paths), "/docs"}))
+    named = ((_declared_path(route), getattr(route, "include_in_schema", False)) for route in routes)
+    return ", ".join(sorted({path for path, is_described in named if path and (is_described or path == DOCS)}))
 
 
 def _declared_path(route: BaseRoute | None) -> str | None:

@@ -51,6 +51,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("API_KEY_FILE", "/keys", "api_key_file", "/keys"),
     ("PING_WITHOUT_KEY", "false", "ping_without_key", False),
     ("METRICS_WITHOUT_KEY", "false", "metrics_without_key", False),
+    ("DOCS", "false", "docs", False),
     ("CORS_ALLOW_ORIGINS", "https://a.example", "cors_allow_origins", ("https://a.example",)),
     ("MODEL_NAME", "squad-2", "model_name", "squad-2"),
     ("AIP_HEALTH_ROUTE", "/v1/endpoints/1/deployedModels/2", "health_route", "/v1/endpoints/1/deployedModels/2"),
@@ -121,6 +122,7 @@ BAD = [
     ("KEEP_ALIVE_SECONDS", "0"),
     ("PING_WITHOUT_KEY", "perhaps"),
     ("METRICS_WITHOUT_KEY", "perhaps"),
+    ("DOCS", "none"),
     *(
         ("CORS_ALLOW_ORIGINS", origins)
         for origins in (

@@ -99,3 +99,16 @@ def test_without_the_page_its_paths_are_refused(demo_dir: Path, path: str, statu
 
 def test_info_has_the_limits_that_the_page_names(server: LocalServer) -> None:
     assert server.info()["limits"] == {"max_payload_mb": 25, "max_characters": 25 * 2**20}
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/static-offline-docs/swagger-ui.css"])
+def test_without_the_documentation_no_path_leads_to_it(demo_dir: Path, path: str) -> None:
+    assert get(application(demo_dir, Settings(docs=True)), path).status_code == 200
+    without = application(demo_dir, Settings(docs=False))
+    response = get(without, path)
+    assert response.status_code == 404
+    assert "/docs" not in response.text
+    assert "/docs" not in get(without, "/invocations").text  # 405
+    page = get(without, "/").text
+    assert "Model and machine" in page
+    assert "docs" not in page
