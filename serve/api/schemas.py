@@ -47,7 +47,7 @@ def without(names: Sequence[str], empty: Sequence[str] = ()) -> Callable[[JsonDi
         properties = cast(JsonDict, schema["properties"])
         properties.update(dict.fromkeys(names, False))
         if "task" in names:  # data sets have columns of this name
-            properties["task"] = {"not": {"enum": [*get_args(Task)]}}
+            properties["task"] = {"not": {"enum": [each for each in get_args(Task) if each != DEFAULT_TASKS.task]}}
         properties.update({name: {"enum": [None, "", [], {}]} for name in empty})
 
     return extend
@@ -106,7 +106,10 @@ class Parameters(BaseModel):
     )
 
     def to_search_parameters(self, defaults: TaskDefaults) -> SearchParameters:
-        """Convert the parameters to those of the data path."""
+        """Convert the parameters to those of the data path.
+
+        Raises: InvalidRequest if the task does not have one of them.
+        """
         return defaults.parameters(self.model_dump(exclude_none=True))
 
 

@@ -170,7 +170,7 @@ class QuestionAnswerer:
             trace.took("rank", start)
             await turn.give_way()
         start = time.perf_counter()
-        answers = search.answers(question.context, room)
+        answers = search.answers(question.context, room if scores is None else None)
         trace.took("rank", start)
         if is_watched and self._on_answer is not None:
             windows, pairs = [window for window, _ in seen], [logits for _, logits in seen]
@@ -178,7 +178,7 @@ class QuestionAnswerer:
         highlights = None
         if scores is not None:
             highlights = highlights_of(question, scores, search.total_weight) if answers[0].answer else []
-            room.take_texts(len(found.text) for found in highlights)
+            room.take_texts((len(found.text) for found in highlights), lower="parameters.top_k")
         if question.passage_ends:
             answers = in_passages(answers, question.passage_ends)
         return AnsweredQuestion(question, each.precision, answers, highlights)

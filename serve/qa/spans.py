@@ -68,16 +68,20 @@ class AnswerRoom:
         """
         self.take_texts((end - start for _, (start, end) in spans), answer_chars)
 
-    def take_texts(self, lengths: Iterable[int], answer_chars: int = DETAILED_ANSWER_CHARS) -> None:
-        """Reserve room for texts of these lengths, each of which needs answer_chars beside it.
+    def take_texts(
+        self,
+        lengths: Iterable[int],
+        answer_chars: int = DETAILED_ANSWER_CHARS,
+        lower: str = "parameters.top_k or parameters.max_answer_len",
+    ) -> None:
+        """Reserve room for texts of these lengths, each of which needs answer_chars beside it. lower: what can help.
 
         Raises: PayloadTooLarge if there is too little.
         """
         self._left -= sum(length + answer_chars for length in lengths)
         if self._left < 0:
             raise PayloadTooLarge(
-                "the answers would need much more memory than the request; lower parameters.top_k or "
-                "parameters.max_answer_len, or split the request"
+                f"the answers would need much more memory than the request; lower {lower}, or split the request"
             )
 
 

@@ -2,15 +2,17 @@
 
 A request that follows the schema may still be refused, because of the artifact (`precision_unavailable`, or a
 `max_seq_len` above its maximum), because of two fields together (`doc_stride` and `max_seq_len`, or a question of more
-than `max_question_len` tokens, or a `version` that is not its `precision`), because a field of another name resembles
-one of ours, or because of its cost (`document_too_long`). Every other refusal is a failure.
+than `max_question_len` tokens, or a `version` that is not its `precision`, or a parameter that its `task` does not
+have), because a field of another name resembles one of ours, or because of its cost (`document_too_long`). Every other
+refusal is a failure.
 """
 
 import schemathesis
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 WITHOUT_SCHEMA = {"precision_unavailable", "document_too_long"}
-TOGETHER = ("doc_stride", "max_seq_len", "max_question_len", "precision and version", "did you mean")
+OF_ONE_TASK = ("acts only on highlights", "highlights have no logits")
+TOGETHER = ("doc_stride", "max_seq_len", "max_question_len", "precision and version", "did you mean", *OF_ONE_TASK)
 
 
 @schemathesis.check

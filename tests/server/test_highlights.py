@@ -128,6 +128,8 @@ def test_opensearchs_connector_gets_the_highlights_of_one_text(highlighter: http
         assert marked(context, [highlight]) == context.replace(SENTENCE, f"<em>{SENTENCE}</em>")
     nothing = highlighter.post("/invocations", content=request_body(question=QUESTION, context=OTHER))
     assert nothing.json() == {"highlights": []}
+    blank = highlighter.post("/invocations", content=request_body(question=QUESTION, context=" "))
+    assert blank.json() == {"highlights": []}
 
 
 def test_opensearchs_connector_gets_the_highlights_of_several_texts(highlighter: httpx.Client) -> None:
@@ -136,17 +138,19 @@ def test_opensearchs_connector_gets_the_highlights_of_several_texts(highlighter:
         {"question": QUESTION, "context": EMOJI},
         {"question": QUESTION, "context": OTHER},
         {"question": tall, "context": CONTEXT},
+        {"question": tall, "context": " \n"},
     ]
     # Escaped and unescaped characters stand for the same text.
     for text in (json.dumps(inputs), json.dumps(inputs, ensure_ascii=False)):
         results = highlighter.post("/invocations", content=request_body(inputs=text)).json()
-        assert [set(result) for result in results] == [{"highlights"}] * 3
+        assert [set(result) for result in results] == [{"highlights"}] * 4
         assert all(set(each) == {"start", "end"} for result in results for each in result["highlights"])
         texts = [marked(item["context"], found["highlights"]) for item, found in zip(inputs, results, strict=True)]
         assert texts == [
             EMOJI.replace(SENTENCE, f"<em>{SENTENCE}</em>"),
             OTHER,
             CONTEXT.replace(CONTEXT[75:129], f"<em>{CONTEXT[75:129]}</em>"),
+            " \n",
         ]
     assert highlighter.post("/invocations", content=request_body()).json() == []
 

@@ -53,8 +53,11 @@ SYNONYMS = {
 }
 
 
-def check(value: Mapping[str, Any], known: frozenset[str], *place: str | int) -> None:
+def check(value: Mapping[str, Any], known: frozenset[str], default_task: Task, *place: str | int) -> None:
     """Check the names of an object that may have the known ones. place: where in the request the object is.
+
+    A field `task` outside of the parameters is ignored, as any column of a data set is, unless it names a task other
+    than the default one, so that ignoring it would change the answer.
 
     Raises: InvalidRequest.
     """
@@ -63,7 +66,7 @@ def check(value: Mapping[str, Any], known: frozenset[str], *place: str | int) ->
             continue
         path = ".".join(map(str, place))
         own = f"{path}.{name}" if path else name
-        if name in PARAMETERS and (name != "task" or value[name] in TASKS):
+        if name in PARAMETERS and (name != "task" or (value[name] in TASKS and value[name] != default_task)):
             raise InvalidRequest(f'{own}: belongs into parameters: "parameters": {{"{name}": ...}}')
         if name in LISTS:
             raise InvalidRequest(f"{own}: belongs at the top of the request, and not into an item")

@@ -18,6 +18,8 @@ from serve.qa.types import AnsweredQuestion, Highlight
 CONNECTOR_FIELDS = frozenset({"question", "context", "inputs"})
 CONNECTOR_UNIT: OffsetUnit = "utf16"  # OpenSearch's plugin neural-search inserts the tags into a Java string
 OTHER_FORMS = frozenset({"contexts", "instances"})
+IN_PLACE_OF_BLANK = "."  # is validated in the place of a blank text, which is not asked about
+NO_HIGHLIGHTS: dict[str, Any] = {"highlights": []}
 
 
 class HighlightBody(BaseModel):
@@ -74,6 +76,24 @@ def is_from_connector(value: Mapping[str, Any], defaults: TaskDefaults) -> bool:
     parameters = value.get("parameters")
     task = parameters.get("task") if isinstance(parameters, dict) else None
     return (task or defaults.task) == "highlight"
+
+
+def take_blank_texts(value: dict[str, Any]) -> frozenset[int]:
+    """Take the blank texts out of a request of the connector; return their places among its texts.
+
+    Elsewhere such a text is an error. But OpenSearch sends the texts of all results of a search together, and the whole
+    search would fail because a field of one document is empty.
+    """
+    texts = value["inputs"] or [value]
+    blanks = set()
+    for index, item in enumerate(texts):
+        if not isinstance(item, dict) or (item is not value and "parameters" in item) or "contexts" in item:
+            continue
+        question, context = item.get("question"), item.get("context")
+        if question and isinstance(question, str) and isinstance(context, str) and not context.strip():
+            item["context"] = IN_PLACE_OF_BLANK
+            blanks.add(index)
+    return frozenset(blanks)
 
 
 def _without(fields: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def questions_of(name: str, items: list[Any], shared: Shared, limits: Limits) ->
         items[index] = None
         place = Place(f"{name}.{index}.")
         if isinstance(item, dict):
-            field_names.check(item, field_names.OF_AN_ITEM, name, index)
+            field_names.check(item, field_names.OF_AN_ITEM, limits.defaults.task, name, index)
             if "contexts" in item and has_passages(item, place, limits):
                 questions.append(question_of(validate(PassagesItem, item, place), shared, place))
                 passages += len(questions[-1].passage_ends) - 1
@@ -139,8 +139,14 @@ def questions_of(name: str, items: list[Any], shared: Shared, limits: Limits) ->
 
 
 def question_of(item: Item | PassagesItem, shared: Shared, place: Place) -> Question:
-    """Convert an item; what is shared applies if the item has none of its own."""
-    return item.to_question(shared.precision, shared.parameters, place, shared.defaults)
+    """Convert an item; what is shared applies if the item has none of its own.
+
+    Raises: InvalidRequest if the item has a parameter that its task does not have.
+    """
+    try:
+        return item.to_question(shared.precision, shared.parameters, place, shared.defaults)
+    except InvalidRequest as error:
+        raise InvalidRequest(place.of(str(error))) from None
 
 
 def validate(model: type[Model], value: Any, place: Place = ALONE) -> Model:

@@ -6,7 +6,13 @@ from typing import Any
 
 from serve.api.body import field_names, json_text, json_values
 from serve.api.body.answers import huggingface_body, sample_body
-from serve.api.body.highlights import CONNECTOR_UNIT, connector_body, is_from_connector
+from serve.api.body.highlights import (
+    CONNECTOR_UNIT,
+    NO_HIGHLIGHTS,
+    connector_body,
+    is_from_connector,
+    take_blank_texts,
+)
 from serve.api.body.items import (
     EMPTY,
     Limits,
@@ -44,12 +50,14 @@ FORM_OF: dict[str, Form] = {
 class ParsedRequest:
     """One JSON object of a request: its questions, and the form that its response will have.
 
-    is_list: the request held a list, so the response holds one too, whatever its length.
+    is_list: the request held a list, so the response holds one too, whatever its length. blanks: the places of the
+    connector's blank texts, which have no question.
     """
 
     form: Form
     questions: list[Question]
     is_list: bool
+    blanks: frozenset[int] = frozenset()
 
     def response_body(self, answered: Sequence[AnsweredQuestion]) -> Any:
         """Return the response in the form of the request."""
@@ -57,7 +65,9 @@ class ParsedRequest:
             return {"predictions": [sample_body(each) for each in answered]}
         if self.form == "sample":
             return sample_body(answered[0])
-        bodies = [self._body(each) for each in answered]
+        rest = iter(answered)
+        count = len(answered) + len(self.blanks)
+        bodies = [NO_HIGHLIGHTS if index in self.blanks else self._body(next(rest)) for index in range(count)]
         return bodies if self.is_list else bodies[0]
 
     def _body(self, answered: AnsweredQuestion) -> Any:
@@ -75,16 +85,10 @@ def parse(data: bytes | bytearray, limits: Limits, on_form: Callable[[Form], Non
     json_values.check(data, limits.max_items)
     value = json_text.read_object(data)
     form = _form(value)
-    if is_from_connector(value, limits.defaults):
-        on_form("opensearch")
-        field_names.check(value, field_names.OF_A_REQUEST)
-        unit = limits.defaults.offset_unit or CONNECTOR_UNIT
-        parsed = _parse(value, form, replace(limits, defaults=replace(limits.defaults, offset_unit=unit)))
-        parsed = replace(parsed, form="opensearch")
-    else:
-        on_form(form)
-        field_names.check(value, field_names.OF_A_REQUEST)
-        parsed = _parse(value, form, limits)
+    is_connector = is_from_connector(value, limits.defaults)
+    on_form("opensearch" if is_connector else form)
+    field_names.check(value, field_names.OF_A_REQUEST, limits.defaults.task)
+    parsed = _parse_connector(value, form, limits) if is_connector else _parse(value, form, limits)
     check_items(len(parsed.questions), limits)
     # A character needs at least one byte, so a shorter body is within the limit, unless its questions share a context.
     if parsed.is_list or len(data) > limits.max_characters:
@@ -95,6 +99,14 @@ def parse(data: bytes | bytearray, limits: Limits, on_form: Callable[[Form], Non
                 "into several requests, or raise MAX_CHARACTERS"
             )
     return parsed
+
+
+def _parse_connector(value: dict[str, Any], form: Form, limits: Limits) -> ParsedRequest:
+    unit = limits.defaults.offset_unit or CONNECTOR_UNIT
+    blanks = take_blank_texts(value)
+    parsed = _parse(value, form, replace(limits, defaults=replace(limits.defaults, offset_unit=unit)))
+    questions = [question for index, question in enumerate(parsed.questions) if index not in blanks]
+    return replace(parsed, form="opensearch", questions=questions, blanks=blanks)
 
 
 def _parse(value: dict[str, Any], form: Form, limits: Limits) -> ParsedRequest:
@@ -126,7 +138,7 @@ def _parse_single_input(value: dict[str, Any], limits: Limits) -> ParsedRequest:
         raise InvalidRequest(
             'inputs: must be an object, such as {"question": "...", "context": "..."}, or a list of such objects'
         )
-    field_names.check(inputs, field_names.OF_AN_ITEM, "inputs")
+    field_names.check(inputs, field_names.OF_AN_ITEM, limits.defaults.task, "inputs")
     place = Place("inputs.")
     if "contexts" in inputs and has_passages(inputs, place, limits):
         passages = validate(HuggingFacePassagesRequest, value)

@@ -35,7 +35,7 @@ export async function ask(body, signal) {
 
 /** Return the sentences that hold the answer, in the order of the text. Raises as fetchInfo does. */
 export async function highlight(body, signal) {
-  const parameters = { task: "highlight" };
+  const parameters = { task: "highlight", offset_unit: "code_points" }; // the server may have another default unit
   const response = await fetch(INVOCATIONS, {
     method: "POST",
     headers: { "Content-Type": "application/json" },

@@ -18,7 +18,7 @@ async def sentence_scores(
     """Cut a context into sentences, if the question asks for highlights. give_way: called after each piece of text."""
     if question.parameters.highlight is None:
         return None
-    ends = []
+    ends = [np.empty(0, np.int32)]
     for piece in ends_in_passages(question.context, question.passage_ends):
         ends.append(piece)
         await give_way()
@@ -31,13 +31,15 @@ def ends_of(context: str) -> np.ndarray:
 
 
 def highlights_of(question: Question, scores: SentenceScores, total: float) -> list[Highlight]:
-    """Return the highlights of a question in the order of the text. total: of the weights of all candidates."""
+    """Return the highlights of a question in the order of the text. total: of the weights of all candidates.
+
+    Nothing is to be seen of a sentence of white space alone, so it is left out. Some tokenizers have tokens for
+    separators such as U+001C, which are white space to Python and not to JSON Schema.
+    """
     rules = question.parameters.highlight
     assert rules is not None
-    found = [
-        _highlight(question, scores.ends, index, score)
-        for index, score in scores.best(total, rules.threshold, rules.sentences)
-    ]
+    best = scores.best(total, rules.threshold, rules.sentences)
+    found = [each for index, score in best if (each := _highlight(question, scores.ends, index, score)).text]
     converted: list[Highlight] = []
     for context_index, group in groupby(found, key=lambda each: each.context_index):
         highlights = list(group)

@@ -28,13 +28,15 @@ class SentenceScores:
     def add(self, first_row: int, weights: np.ndarray) -> None:
         """Add some rows of the table: the weight of the spans of the tokens i to i + k in row i and column k.
 
-        A span lies inside a sentence if its first and its last token do.
+        A span lies inside a sentence if its first character and its last one do. A token of white space alone begins
+        where the next word does, and ends where the word before does.
         """
         height, columns = weights.shape
         tokens = self._document.part(first_row, first_row + height + columns - 1)
         sentences = np.maximum.accumulate(np.searchsorted(self.ends, tokens.starts, side="right"))
-        # The token after the last one of its sentence, for each row's token: no window holds spans that go further.
-        beyond = np.searchsorted(sentences, sentences[:height], side="right")
+        sentences_of_ends = np.maximum.accumulate(np.searchsorted(self.ends, tokens.ends - 1, side="right"))
+        # The token after the last one with which a span of each row's sentence can end.
+        beyond = np.searchsorted(sentences_of_ends, sentences[:height], side="right")
         inside = np.arange(columns) < (beyond - np.arange(len(beyond)))[:, None]
         sums = np.where(inside, weights[: len(beyond)], 0).sum(axis=1, dtype=np.float64)
         if len(sums):

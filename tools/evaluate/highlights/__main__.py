@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from container import cpu
@@ -24,6 +23,7 @@ from tools.arguments import add_limit, add_precisions, command_parser, parse_pre
 from tools.errors import ToolError, run
 from tools.evaluate.highlights.measure import Measured, Rated, Sentences, read_answers
 from tools.local_model import Cutter, LocalModel
+from tools.progress import show_progress
 from tools.squad.named_sets import NAMES
 from tools.squad.rules import MAX_QUESTION_LEN
 
@@ -50,7 +50,11 @@ def main() -> None:
         cutter = Cutter(open_featurizer(artifact), limits)
         for file in artifact.models:
             sentences = Sentences(LocalModel(file, cutter), cutter, artifact)
-            rated = [sentences.rate(each) for each in track(asked, file.precision, console=console, transient=True)]
+            rated = []
+            with show_progress(f"{file.precision}: asking", len(asked)) as advance:
+                for each in asked:
+                    rated.append(sentences.rate(each))
+                    advance(1, "")
             console.print(table(f"{file.precision}: {len(rated)} questions", rated))
             console.print(summary(rated), soft_wrap=True)
     except (ModelLoadError, CpuUnsupported, RequestError) as error:

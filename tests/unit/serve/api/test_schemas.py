@@ -31,6 +31,7 @@ def test_every_parameter_reaches_the_data_path() -> None:
     assert {*given, *of_highlights} == set(Parameters.model_fields)
     answers = Parameters.model_validate(given).to_search_parameters(DEFAULT_TASKS)
     assert asdict(answers) == {**given, "highlight": None}
+    given["return_logits"] = False  # highlights have none
     highlights = Parameters.model_validate({**given, **of_highlights}).to_search_parameters(DEFAULT_TASKS)
     assert highlights.highlight == Highlighting(threshold=0.5, sentences=2, unit="bytes")
     assert asdict(highlights) == {**given, "top_k": 1, "highlight": asdict(highlights.highlight)}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from serve.api.body.parse import ParsedRequest, parse
+from serve.errors import InvalidRequest
 from serve.qa.highlight.task import TaskDefaults
 from serve.qa.types import Answer, AnsweredQuestion, Highlight, Highlighting, Parameters
 from tests.unit.serve.api.body.requests import ITEM, LIMITS
@@ -93,3 +94,67 @@ def test_the_setting_and_the_parameter_go_before_the_connectors_units() -> None:
 )
 def test_other_requests_are_not_the_connectors(defaults: TaskDefaults, body: dict[str, Any]) -> None:
     assert parsed(defaults, **body).form != "opensearch"
+
+
+def test_a_blank_text_of_the_connector_has_no_highlights_and_is_not_asked_about() -> None:
+    blank = {"question": "Who?", "context": " \n"}
+    several = parsed(question="", context="", inputs=[{**blank, "context": ""}, ITEM, blank, ITEM])
+    assert [each.context for each in several.questions] == [ITEM["context"]] * 2
+    nothing, found = {"highlights": []}, {"highlights": [{"start": 0, "end": 8}]}
+    assert response(several) == [nothing, found, nothing, found]
+    assert response(parsed(question="", context="", inputs=[blank])) == [nothing]
+    for context in ("", "\t"):
+        one = parsed(question="Who?", context=context, inputs=[])
+        assert (one.questions, response(one)) == ([], nothing)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "body", "path"),
+    [
+        (HIGHLIGHTER, {"question": "Who?", "context": " "}, "context"),
+        (HIGHLIGHTER, {"inputs": [{"question": "Who?", "context": " "}]}, "inputs.0.context"),
+        (TaskDefaults(), {"question": "Who?", "context": " ", "inputs": []}, "context"),
+        (HIGHLIGHTER, {"question": " ", "context": " ", "inputs": []}, "question"),
+        (
+            HIGHLIGHTER,
+            {"question": "", "context": "", "inputs": [{"question": "", "context": ""}]},
+            "inputs.0.question",
+        ),
+        (
+            HIGHLIGHTER,
+            {"question": "", "context": "", "inputs": [{"question": "Who?", "context": "", **ANSWERS}]},
+            "inputs.0.context",
+        ),
+    ],
+)
+def test_other_blank_texts_are_errors(defaults: TaskDefaults, body: dict[str, Any], path: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"^{path}: must contain more than white space"):
+        parsed(defaults, **body)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "parameters", "message"),
+    [
+        (TaskDefaults(), {"highlight_threshold": 0.5}, "highlight_threshold: acts only on highlights"),
+        (TaskDefaults(), {"offset_unit": "utf16"}, "offset_unit: acts only on highlights"),
+        (HIGHLIGHTER, {"task": "question-answering", "offset_unit": "utf16"}, "offset_unit: acts only on highlights"),
+        (HIGHLIGHTER, {"return_logits": True}, "return_logits: highlights have no logits"),
+    ],
+)
+def test_a_parameter_that_the_task_does_not_have_is_refused(
+    defaults: TaskDefaults, parameters: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=f"^parameters.{message}"):
+        parsed(defaults, **ITEM, parameters=parameters)
+    with pytest.raises(InvalidRequest, match=f"^parameters.{message}"):
+        parsed(defaults, inputs=[ITEM], parameters=parameters)
+    with pytest.raises(InvalidRequest, match=f"^instances.1.parameters.{message}"):
+        parsed(defaults, instances=[ITEM, {**ITEM, "parameters": parameters}])
+
+
+def test_a_field_task_is_refused_only_if_it_would_change_the_answer() -> None:
+    assert parsed(TaskDefaults(), **ITEM, task="question-answering").questions[0].parameters == Parameters()
+    assert parsed(inputs=[{**ITEM, "task": "highlight"}]).questions[0].parameters.highlight is not None
+    for defaults, task in ((TaskDefaults(), "highlight"), (HIGHLIGHTER, "question-answering")):
+        with pytest.raises(InvalidRequest, match="^task: belongs into parameters"):
+            parsed(defaults, **ITEM, task=task)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from container.tasks.names import OffsetUnit
-from serve.qa.document import Document
+from serve.qa.document import Document, Tokens
 from serve.qa.features import Featurizer, Window, WindowLimits
 from serve.qa.highlight.highlights import highlights_of, in_units, sentence_scores
 from serve.qa.highlight.sentence_scores import SentenceScores
@@ -79,10 +79,11 @@ def expected_scores(searched: Searched, temperature: float) -> np.ndarray:
     top = max([null, *best.values()])
     weights = {span: math.exp((logit - top) / temperature) for span, logit in best.items()}
     total = sum(weights.values()) + math.exp((null - top) / temperature)
-    starts = searched.document.whole.starts
+    tokens = searched.document.whole
     scores = np.zeros(len(searched.scores.ends))
     for (first, last), weight in weights.items():
-        sentence, of_last = np.searchsorted(searched.scores.ends, (starts[first], starts[last]), side="right")
+        bounds = tokens.starts[first], tokens.ends[last] - 1
+        sentence, of_last = np.searchsorted(searched.scores.ends, bounds, side="right")
         if sentence == of_last:
             scores[sentence] += weight / total
     return scores
@@ -149,6 +150,28 @@ def test_the_empty_answer_takes_its_share_and_can_win() -> None:
 
 def test_a_text_without_tokens_has_no_highlights() -> None:
     assert Searched(["\u200b"]).highlights == []
+
+
+def test_a_span_may_end_with_a_token_of_white_space_before_the_next_sentence() -> None:
+    starts, ends = np.array([(0, 3), (3, 4), (5, 4), (5, 8), (8, 9)], dtype=np.int32).T  # of: One . _ Two .
+    tokens = Tokens(np.arange(5, dtype=np.int32), starts, ends, starts, ends)
+    scores = SentenceScores(Document([tokens], has_blanks=True), np.array([5, 9], dtype=np.int32))
+    rows = [[1, 10], [100, 1000], [0, 2], [20, 200], [2000, 0]]  # 1000 is that of "._", and 2 that of "_Two"
+    scores.add(0, np.array(rows, dtype=np.float32))
+    assert dict(scores.best(10_000.0, 0.0, 5)) == pytest.approx({0: 0.1111, 1: 0.2222})
+
+
+def test_a_sentence_of_separators_alone_has_no_highlight() -> None:
+    question = Question("?", "Zoë did. \x1c", None, Parameters(highlight=ALL), passage_ends=(9, 10))
+    scores = SentenceScores(Document([]), np.array([9, 10], dtype=np.int32))
+    scores._weights[:] = 0.5
+    assert highlights_of(question, scores, 1.0) == [Highlight(0, 8, "Zoë did.", 0.5, 0, 0)]
+
+
+def test_an_empty_text_has_no_sentences() -> None:
+    scores = asyncio.run(sentence_scores(Question("?", "", None, Parameters(highlight=ALL)), Document([]), no_wait))
+    assert scores is not None
+    assert (len(scores.ends), scores.best(1.0, 0.0, 5)) == (0, [])
 
 
 def test_a_question_for_answers_has_no_scores() -> None:
