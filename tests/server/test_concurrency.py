@@ -54,7 +54,7 @@ def test_the_windows_of_a_client_that_disconnects_leave_the_queue(server: LocalS
         connection.sendall(head.encode() + body)
         wait_until("the request waits in the queue", lambda: queued_windows(server) > 0, poll_seconds=0)
     wait_until("its windows have left the queue", lambda: queued_windows(server) == 0, seconds=5)
-    assert abandoned_requests(server) == before + 1
+    wait_until("the request is counted", lambda: abandoned_requests(server) == before + 1, seconds=5)
 
 
 def abandoned_requests(server: LocalServer) -> float:
