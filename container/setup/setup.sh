@@ -25,9 +25,11 @@ rm -rf "$VENV.old"
 echo "${TORCH_INDEX_URL:-}" > "$index"
 pip="$VENV/bin/python -m pip"
 install="$pip install --disable-pip-version-check"
+index_option=--index-url
 if command -v uv >/dev/null; then
   echo "uv installs the packages. It keeps what it has downloaded, and downloads nothing twice."
   install="uv pip install --python $VENV/bin/python"
+  index_option=--default-index # uv prefers UV_DEFAULT_INDEX to --index-url, but not to this option
   # uv does not read pip's settings, so it gets pip's package index from here.
   index_url="${PIP_INDEX_URL:-$($pip config get global.index-url 2>/dev/null || true)}"
   if [ -n "$index_url" ] && [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
@@ -36,7 +38,7 @@ if command -v uv >/dev/null; then
 fi
 
 echo "Step 1 of 2: torch"
-$install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "$(grep ^torch container/requirements-torch.txt)"
+$install ${TORCH_INDEX_URL:+$index_option "$TORCH_INDEX_URL"} "$(grep ^torch container/requirements-torch.txt)"
 echo "Step 2 of 2: everything else"
 $install -r container/requirements-torch.txt -r container/requirements.txt -r container/requirements-tools.txt \
   -r container/requirements-dev.txt -c container/constraints.txt

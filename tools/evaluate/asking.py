@@ -31,7 +31,9 @@ def open_journals(
 
 def _journal(directory: Path, source: AnswerSource, precision: Precision, questions: QuestionSet) -> Journal:
     model = source.identity(precision)
-    key = {"data": questions.digest, "model": model, "precision": precision, "rules": asdict(questions.rules)}
+    # Two sources of unknown identity, such as an endpoint and the pipeline beside it, need a file each.
+    named = type(source).__name__ if model is None else model
+    key = {"data": questions.digest, "model": named, "precision": precision, "rules": asdict(questions.rules)}
     return Journal(directory, {**key, "max_question_len": source.question_limit.tokens}, resumes=model is not None)
 
 

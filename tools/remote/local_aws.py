@@ -4,6 +4,7 @@ moto's server has the APIs of AWS and keeps state, and forgets everything when i
 answers InvokeEndpoint, for every endpoint name. Nothing leaves the machine, and nothing is charged.
 """
 
+import atexit
 import os
 import subprocess
 import sys
@@ -45,6 +46,7 @@ class LocalAws:
 
         Raises: ToolError.
         """
+        atexit.register(self.stop)  # a notebook whose cell fails never comes to the cell that stops it
         try:
             self.server = self._running.enter_context(LocalServer(self._model_dir))
             runtime = self._running.enter_context(local_endpoint.running(self.server.url))
@@ -58,6 +60,7 @@ class LocalAws:
 
     def stop(self) -> None:
         """Stop everything, and restore the environment variables."""
+        atexit.unregister(self.stop)
         self._running.close()
 
     def _start_moto(self) -> str:

@@ -95,3 +95,10 @@ def test_every_requirement_is_in_the_file_of_one_role() -> None:
         for requirement in listed(file)
     ]
     assert sorted(names) == sorted(set(names))
+
+
+def test_every_package_that_is_installed_is_pinned() -> None:
+    pinned = {canonicalize_name(each.name) for each in listed("constraints.txt", *DEVELOPMENT)}
+    # torch pins CUDA's libraries and triton exactly, and only its CUDA build needs them and setuptools, for triton.
+    by_torch = {name for name in installed_by("requirements-torch.txt") if name.startswith(("nvidia-", "triton"))}
+    assert installed_by(*DEVELOPMENT) - pinned - by_torch - {"setuptools"} == set()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.scaling.__main__ import predict
 from benchmarks.scaling.simulation import Costs, simulate
 
 PASS_MS = 9.0
@@ -32,6 +33,10 @@ def test_with_many_cores_one_http_process_is_the_limit(cores: int) -> None:
     assert outcome.questions_per_second == pytest.approx(1000 / 3, rel=0.01)
     assert outcome.http_share == pytest.approx(1, abs=0.01)
     assert outcome.lanes_share == pytest.approx(PASS_MS / 3 / cores, rel=0.02)
+
+
+def test_unfinished_questions_of_many_clients_hardly_change_a_prediction() -> None:
+    assert predict(COSTS, ONE_WINDOW, cores=96).questions_per_second == pytest.approx(1000 / 3, rel=0.006)
 
 
 def test_a_load_generator_on_the_same_cores_takes_its_time_from_the_lanes() -> None:
