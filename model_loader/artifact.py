@@ -17,7 +17,10 @@ from model_loader.model_file import Engine, InputName, ModelFile
 
 log = logging.getLogger(__name__)
 
-REMEDY = "It must be a directory that `quantize` wrote (MODEL_DIR, or the url of a load)"
+REMEDY = (
+    "It must be a directory that `quantize` wrote: mount it at /opt/ml/model, name it in MODEL_DIR, or give it as the "
+    "url when you load a model"
+)
 SAMPLE_FILES: dict[Precision, str] = {"INT8": "model_int8.pt", "BF16": "model_bf16.pt", "FP32": "model_fp32.pt"}
 # The models of the AWS sample take these inputs. The sample stores no limits on windows; these are run_qa's defaults.
 SAMPLE_INPUTS: list[InputName] = ["input_ids", "attention_mask", "token_type_ids"]
