@@ -38,8 +38,15 @@ def http_processes(gunicorn: psutil.Process) -> list[psutil.Process]:
 def lane_processes(gunicorn: psutil.Process) -> list[psutil.Process]:
     """Return the processes below the zygote that have not ended: the lanes."""
     below = gunicorn.children(recursive=True)
-    zygotes = [process for process in below if ZYGOTE_MODULE in process.cmdline()]  # a lane has the same command
+    zygotes = [process for process in below if ZYGOTE_MODULE in _command(process)]  # a lane has the same command
     return [process for process in zygotes if process.parent() in zygotes]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.NoSuchProcess:  # it has ended; a zombie counts as ended too
+        return []
 
 
 class CpuClock:

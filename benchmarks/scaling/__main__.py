@@ -103,7 +103,7 @@ def predict(costs: Costs, questions: Sequence[Sequence[int]], cores: int) -> Out
 
 def describe(costs: Costs) -> str:
     """Return the costs as a line."""
-    passes = ", ".join(f"{rung}: {ms:.1f}" for rung, ms in costs.passes.items())
+    passes = ", ".join(f"{rung}: {ms:.1f}" for rung, ms in sorted(costs.passes.items()))
     return f"HTTP {costs.http:.2f} ms, load generator {costs.generator:.2f} ms, pass by rung {passes}"
 
 
