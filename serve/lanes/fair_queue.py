@@ -46,6 +46,17 @@ class Job:
     windows: int = 1  # of the call in which it ran
     rung: int = 0
 
+    def begin(self, lane: str, rung: int, windows: int, now: float) -> None:
+        """Note that a lane runs the window now, in a call of so many windows."""
+        self.lane, self.rung, self.windows = lane, rung, windows
+        self.started_at, self.attempts = now, self.attempts + 1
+
+    def end(self, logits: WindowLogits, now: float) -> None:
+        """Hand the logits to the request, unless it has given the window up."""
+        self.ended_at = now
+        if not self.result.done():
+            self.result.set_result(logits)
+
 
 @dataclass(eq=False)
 class Ticket:

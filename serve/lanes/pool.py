@@ -162,8 +162,7 @@ class LanePool:
         lane.windows_since_warmup += len(lane.jobs)
         first, now = lane.jobs[0], time.perf_counter()
         for job in lane.jobs:
-            job.rung, job.started_at, job.attempts = call.rung, now, job.attempts + 1
-            job.lane, job.windows = lane.spec.name, len(lane.jobs)
+            job.begin(lane.spec.name, call.rung, len(lane.jobs), now)
         lane.process.run(first.precision, call.rung, [job.input for job in lane.jobs])
         lane.expected_ms = first.cost_ms
         if len(lane.jobs) > 1:
@@ -184,9 +183,7 @@ class LanePool:
         jobs, _ = lane.release()
         now = time.perf_counter()
         for job, logits in zip(jobs, result.logits, strict=True):
-            job.ended_at = now
-            if not job.result.done():
-                job.result.set_result(logits)
+            job.end(logits, now)
             self._metrics.window(lane.spec.kind.value, job.precision, job.rung, result.cost_ms / 1000 / len(jobs))
         if len(jobs) > 1:
             self._metrics.batches.labels(str(len(jobs))).inc()
