@@ -100,6 +100,7 @@ class Lifecycle:
                 self.tasks,
             ),
             cgroup.available_memory_mb(),
+            self.usage,
         )
 
     def _guard(self, plan: Plan) -> Guard | None:

@@ -110,7 +110,7 @@ class RequestMetrics:
     def request(self, status: int, seconds: float, refusal: str | None, trace_id: str | None) -> None:
         """Count a request that has ended.
 
-        refusal: the reason, if it was refused. trace_id: of the trace to which the request belongs, if there is one.
+        refusal: the reason, if it was refused. trace_id: of the trace that has spans of the request, if there is one.
         """
         (self._of_status.get(status) or self.requests.labels(str(status))).inc()
         exemplar = {"trace_id": trace_id} if trace_id else None

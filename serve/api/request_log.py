@@ -50,13 +50,14 @@ class RequestRecord:
     def begin(cls, headers: Headers, model_name: str | None, tracer: Tracer | None = None) -> "RequestRecord":
         """Start a record, with the ids of the caller or new ones.
 
-        The request id is the inference id, else the request id of the caller if it can be used, else a new one.
+        The request id is the inference id, else the request id of the caller, if they can be used, else a new one.
         """
         found = _ids(headers)
-        given = found.get(REQUEST_ID_BYTES, "")
-        if not 0 < len(given) <= REQUEST_ID_CHARACTERS or not (given.isascii() and given.isprintable()):
-            given = os.urandom(16).hex()
-        request_id = found.get(INFERENCE_ID_BYTES, "")[:INFERENCE_ID_CHARACTERS] or given
+        request_id = found.get(INFERENCE_ID_BYTES, "")[:INFERENCE_ID_CHARACTERS]
+        if not _is_usable(request_id):
+            request_id = found.get(REQUEST_ID_BYTES, "")
+            if len(request_id) > REQUEST_ID_CHARACTERS or not _is_usable(request_id):
+                request_id = os.urandom(16).hex()
         target = headers.get(TARGET_MODEL) if model_name is not None else None
         record = cls(request_id, model_name, target and target[:TARGET_MODEL_CHARACTERS])
         record.trace.request_id = request_id
@@ -82,7 +83,8 @@ class RequestRecord:
         """
         trace = self.trace
         total_seconds = trace.total_seconds or time.perf_counter() - self.began_at
-        metrics.request(status, total_seconds, self.refusal, self.context and self.context.trace_id)
+        sampled = self.context if self.context and self.context.is_sampled else None  # of no other are there spans
+        metrics.request(status, total_seconds, self.refusal, sampled and sampled.trace_id)
         if status < 400:
             metrics.answered(trace.form, trace.precisions)
         for stage, seconds in trace.stages.items():
@@ -122,9 +124,20 @@ class RequestRecord:
 
 
 def _ids(headers: Headers) -> dict[bytes, str]:
-    """Return the headers that identify a request. One search for all of them takes less time than one for each."""
+    """Return the headers that identify a request. One search for all of them takes less time than one for each.
+
+    Of several ids the first is used. Several `traceparent` are not valid, whatever they say (Trace Context, 4.3).
+    """
     found: dict[bytes, str] = {}
     for name, value in headers.raw:
         if name in IDS:
-            found.setdefault(name, value.decode("latin-1"))
+            if name not in found:
+                found[name] = value.decode("latin-1")
+            elif name == trace_context.HEADER_BYTES:
+                found[name] = ""
     return found
+
+
+def _is_usable(request_id: str) -> bool:
+    """Whether a caller's id may stand in headers and logs: it has printable ASCII characters only, and at least one."""
+    return request_id.isascii() and request_id.isprintable() and bool(request_id)

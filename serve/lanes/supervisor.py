@@ -83,9 +83,11 @@ class LaneSupervisor:
         return [process.pid for process in (*(lane.process for lane in lanes if lane.process), *successors, *measuring)]
 
     def processes(self) -> Iterator[tuple[str, int]]:
-        """Yield the kind and the process id of the zygote and of all lanes."""
+        """Yield the kind and the process id of the zygote and of all lanes, and of the one that measures batches."""
         if self._zygote.process:
             yield "zygote", self._zygote.process.pid
+        if self._ladder.measuring:
+            yield LaneKind.NARROW.value, self._ladder.measuring.pid
         for lane in self._pool.lanes:
             for process in (lane.process, lane.successor and lane.successor.process):
                 if process:

@@ -91,7 +91,7 @@ class PoolLanes:
         self._admission = admission
         self._permit = permit
         self._jobs: set[Job] = set()  # those in flight
-        self._first_start: float | None = None
+        self._has_started = False  # whether the first window's start has been noted
 
     async def resolve(self, wanted: Precision | None) -> Precision:
         """Return the precision to use, once requests may use it."""
@@ -140,13 +140,13 @@ class PoolLanes:
         """Wait for one window, and note what happened to it."""
         logits = await job.result
         self._jobs.discard(job)
-        stages = self.trace.stages
-        if self._first_start is None:
+        stages, began = self.trace.stages, self.trace.began
+        if not self._has_started:
+            self._has_started = True
             stages["queue"] = max(stages.get("queue", 0.0), job.started_at - job.submitted_at)
-            self.trace.began.setdefault("queue", job.submitted_at)
-            self.trace.began.setdefault("inference", job.started_at)
-            self._first_start = job.started_at
-        stages["inference"] = time.perf_counter() - self._first_start
+            began.setdefault("queue", job.submitted_at)
+            began["inference"] = min(began.get("inference", job.started_at), job.started_at)
+        stages["inference"] = time.perf_counter() - began["inference"]  # of all lines of JSON Lines, which share a trace
         self._note(job)
         return logits.start, logits.end
 

@@ -20,6 +20,7 @@ from serve.lanes.admission import Permit
 from serve.lanes.fair_queue import Job
 from serve.processes.child import Activity, ChildProcess
 from serve.processes.heartbeat import Watched
+from serve.processes.usage import ProcessUsage
 from serve.processes.watch import BackgroundTasks, watch
 from serve.qa.engine import QAEngine
 from serve.qa.request_lanes import GROUPS_IN_FLIGHT, Demand, PoolLanes, Trace
@@ -37,9 +38,10 @@ ENDED = "the process that works on the text of this request ended unexpectedly; 
 class TextProcesses:
     """Starts one process for each large request, from a template."""
 
-    def __init__(self, engine: QAEngine, config: TextConfig, memory_mb: float) -> None:
-        """memory_mb: of the machine or the container."""
+    def __init__(self, engine: QAEngine, config: TextConfig, memory_mb: float, usage: ProcessUsage) -> None:
+        """memory_mb: of the machine or the container. usage: is told what each text process has used."""
         self._engine = engine
+        self._usage = usage
         self._config = config
         self._template: Template | None = None
         self._places = asyncio.Semaphore(max(1, min(MAX_PROCESSES, int(memory_mb / MEMORY_MB_PER_PROCESS))))
@@ -67,6 +69,8 @@ class TextProcesses:
             finally:
                 self._requests.discard(request)
                 request.end()
+                if request.process:
+                    self._usage.note_end("text", request.process.pid, request.cpu_seconds)
 
     def open(self) -> None:
         """Start the template. Otherwise the first large request starts it, and so needs the memory of the template."""
@@ -130,6 +134,7 @@ class _LargeRequest:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lanes: PoolLanes, template: Template
     ) -> None:
         self.process: TextProcess | None = None  # once it has said its process id
+        self.cpu_seconds = 0.0  # that the process has used, once it has ended
         self._reader = reader
         self._writer = writer
         self._lanes = lanes
@@ -143,6 +148,7 @@ class _LargeRequest:
             kind, message = await _receive(self._reader)
             if kind is FrameKind.FAILED:
                 failed = orjson.loads(message)
+                self.cpu_seconds = failed["cpu_seconds"]
                 raise frames.error_of(failed["name"], failed["message"])
             if kind is FrameKind.DONE:
                 return await self._done(message)
@@ -190,6 +196,9 @@ class _LargeRequest:
         """End the process, even if it is stopped."""
         self._writer.transport.abort()
         if self.process:
+            activity = self.process.activity()
+            if not activity.has_ended:  # it has not said what it used, or uses more while it ends
+                self.cpu_seconds = max(self.cpu_seconds, activity.cpu_seconds)
             self.process.kill()
 
     @contextmanager
@@ -212,6 +221,7 @@ class _LargeRequest:
 
     async def _done(self, message: bytes) -> bytes:
         trace, done = self._lanes.trace, orjson.loads(message)
+        self.cpu_seconds = done["cpu_seconds"]
         for stage, seconds in done["stages"].items():
             trace.stages[stage] = trace.stages.get(stage, 0.0) + seconds
             trace.began.setdefault(stage, done["began"][stage])  # all processes have the same clock

@@ -30,9 +30,9 @@ class FrameKind(IntEnum):
     ADMITTED = 5  # the reply; a request that is refused ends its text process
     WINDOWS = 6  # from it: a batch of windows
     LOGITS = 7  # the reply: their logits
-    DONE = 8  # from it: JSON stage times; ANSWER follows
+    DONE = 8  # from it: JSON stage times and CPU time; ANSWER follows
     ANSWER = 9  # from it: the body of the response
-    FAILED = 10  # from it: JSON name of the error's class, message
+    FAILED = 10  # from it: JSON name of the error's class, message, CPU time
     MEASURE = 11  # from it: JSON precision, max_seq_len
     MEASURED = 12  # the reply: JSON number of tokens that cannot be answered in time
     STARTED = 13  # from it, before any other frame: its process id in decimal digits

@@ -44,9 +44,11 @@ class TextRequest:
         try:
             body = self._answer()
         except RequestError as error:
-            self._send(FrameKind.FAILED, orjson.dumps({"name": type(error).__name__, "message": str(error)}))
+            failed = {"name": type(error).__name__, "message": str(error), "cpu_seconds": time.process_time()}
+            self._send(FrameKind.FAILED, orjson.dumps(failed))
             return
-        self._send(FrameKind.DONE, orjson.dumps({"stages": self._trace.stages, "began": self._trace.began}))
+        times = {"stages": self._trace.stages, "began": self._trace.began, "cpu_seconds": time.process_time()}
+        self._send(FrameKind.DONE, orjson.dumps(times))
         self._send(FrameKind.ANSWER, body)
 
     def _answer(self) -> bytes:

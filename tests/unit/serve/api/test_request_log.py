@@ -27,6 +27,36 @@ def test_the_request_id_is_the_inference_id_or_a_new_one() -> None:
     assert all(re.fullmatch("[0-9a-f]{32}", each) for each in ids)
 
 
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-"
+
+
+@pytest.mark.parametrize("bad", ["caf\xe9", "tab\there", "escape\x1b[31m", "\x85"])
+@pytest.mark.parametrize("name", ["x-amzn-sagemaker-inference-id", "x-request-id"])
+def test_an_id_that_is_not_printable_ascii_is_replaced(name: str, bad: str) -> None:
+    given = Headers(raw=[(name.encode(), bad.encode("latin-1"))])
+    assert re.fullmatch("[0-9a-f]{32}", RequestRecord.begin(given, None).request_id)
+
+
+def test_an_inference_id_that_cannot_be_used_leaves_the_request_id() -> None:
+    given = Headers({"X-Amzn-SageMaker-Inference-Id": "tab\there", "X-Request-Id": "mine"})
+    assert RequestRecord.begin(given, None).request_id == "mine"
+
+
+@pytest.mark.parametrize("copies", [2, 3])
+def test_several_traceparent_headers_are_not_valid(copies: int) -> None:
+    one = (b"traceparent", f"{PARENT}01".encode())
+    assert RequestRecord.begin(Headers(raw=[one]), None).context is not None
+    assert RequestRecord.begin(Headers(raw=[one] * copies), None).context is None
+
+
+@pytest.mark.parametrize(("flags", "has_exemplar"), [("01", True), ("00", False)])
+def test_only_a_request_whose_spans_can_be_found_is_an_exemplar(flags: str, has_exemplar: bool) -> None:
+    metrics = Metrics()
+    RequestRecord.begin(Headers({"traceparent": PARENT + flags}), None).write(metrics, 200, None)
+    text = exposition(metrics.registry, "application/openmetrics-text;version=1.0.0")[0].decode()
+    assert ('trace_id="4bf92f3577b34da6a3ce929d0e0e4736"' in text) == has_exemplar
+
+
 def test_the_line_has_what_the_trace_counted(caplog: pytest.LogCaptureFixture) -> None:
     record = RequestRecord.begin(Headers({"x-amzn-sagemaker-target-model": "x.tar.gz"}), None)
     record.trace.note_form("sample")

@@ -21,7 +21,7 @@ from serve.lanes.plan import Choices, LaneKind, make_plan
 from serve.lifecycle import Lifecycle
 from serve.metrics import exposition
 from serve.processes.usage import ProcessUsage
-from serve.request_metrics import REFUSALS, REFUSED, STAGES
+from serve.request_metrics import REFUSALS, REFUSED, STAGES, RequestMetrics
 
 FORMS = ("sample", "huggingface", "instances", "jsonlines")
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -116,3 +116,24 @@ def test_the_cpu_time_of_a_kind_grows_by_what_its_processes_have_used_since_the_
     while sum(os.times()[:2]) < used + 0.1:
         pass
     assert 0.05 <= usage.look([("here", os.getpid())])["here"].cpu_seconds <= used
+
+
+def test_the_cpu_time_of_a_process_that_has_ended_is_kept_and_counted_once() -> None:
+    usage, pid = ProcessUsage(), os.getpid()
+    seen = usage.look([("text", pid)])["text"].cpu_seconds
+    usage.note_end("text", pid, seen + 2)  # the look has returned the rest
+    usage.note_end("text", 2**22 + 1, 3)  # between two looks
+    found = usage.look([])
+    assert found["text"].cpu_seconds == pytest.approx(5)
+    assert (found["text"].processes, found["text"].resident_bytes) == (0, 0)
+    assert usage.look([]) == {}
+
+
+def test_the_cpu_time_of_a_kind_never_decreases_when_its_processes_are_replaced() -> None:
+    metrics, usage, values = RequestMetrics(), ProcessUsage(), []
+    for processes in ([("narrow", os.getpid()), ("narrow", os.getppid())], [("narrow", os.getpid())], [], [("http", 1)]):
+        gauges.refresh_processes(metrics, usage, processes)
+        values.append(metrics.registry.get_sample_value("bertqa_process_cpu_seconds_total", {"process": "narrow"}))
+    assert None not in values
+    assert values == sorted(value or 0.0 for value in values)
+    assert metrics.registry.get_sample_value("bertqa_processes", {"process": "narrow"}) == 0
