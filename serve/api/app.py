@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -86,7 +86,7 @@ def create_app(lifecycle: Lifecycle, keys: ApiKeys | None = None) -> AnsweringAp
         """Answer questions about texts. The request has one of four forms, and the answer has the same form."""
         return await Invocation(lifecycle, request).respond()
 
-    def metrics_body(accept: str) -> tuple[bytes, str]:
+    async def metrics_body(accept: str) -> tuple[bytes, str]:
         gauges.refresh(lifecycle)
         return exposition(lifecycle.metrics.registry, accept)
 
@@ -122,7 +122,7 @@ def new_app(
     servable: Servable,
     answering: Sequence[Route],
     info_body: Callable[[], dict[str, object]],
-    metrics_body: Callable[[str], tuple[bytes, str]],
+    metrics_body: Callable[[str], Awaitable[tuple[bytes, str]]],
 ) -> FastAPI:
     """Create an application that starts and closes a servable, with the routes that one model and many have in common.
 
@@ -167,7 +167,7 @@ def new_app(
     @app.get("/metrics", tags=["health"], response_class=Response, responses=operations.METRICS_RESPONSES)
     async def metrics(request: Request) -> Response:
         """Return the metrics in Prometheus' text format, or in OpenMetrics' if the header Accept asks for it."""
-        body, media_type = metrics_body(request.headers.get("accept", ""))
+        body, media_type = await metrics_body(request.headers.get("accept", ""))
         return Response(body, media_type=media_type)
 
     return app

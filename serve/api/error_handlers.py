@@ -49,7 +49,7 @@ class ErrorHandlers:
         response = error_response(error, record.request_id)
         record.identify(response, request.headers)
         record.refusal = refusal_of(error)
-        is_logged = response.status_code >= 500 or self._quiet.allow(request.scope["path"])
+        is_logged = response.status_code >= 500 or self._quiet.allow(request.scope["path"], response.status_code)
         record.write(self._metrics, response.status_code, log_text(error), is_logged=is_logged)
         return response
 

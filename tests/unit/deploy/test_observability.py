@@ -12,6 +12,7 @@ from serve.metrics import Metrics
 from tests.docs import pages
 from tests.observability import DASHBOARDS, FOLDER, panel_expressions, panels, program, rules, selectors
 
+TESTS = ("rules_test.yml", "rules_days_test.yml")
 SERIES = {
     name
     for family in Metrics().registry.collect()
@@ -21,7 +22,7 @@ SERIES = {
 
 def test_promtool_accepts_the_rules_and_their_tests_pass() -> None:
     promtool = program("promtool")
-    for command in (["check", "rules", "rules.yml", "alerts.yml"], ["test", "rules", "rules_test.yml"]):
+    for command in (["check", "rules", "rules.yml", "alerts.yml"], ["test", "rules", *TESTS]):
         done = subprocess.run([promtool, *command], cwd=FOLDER, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -34,7 +35,7 @@ def test_promtool_accepts_the_configuration() -> None:
 
 
 def test_every_alert_is_tested() -> None:
-    tested = set(re.findall(r"alertname: (\w+)", (FOLDER / "rules_test.yml").read_text()))
+    tested = {name for file in TESTS for name in re.findall(r"alertname: (\w+)", (FOLDER / file).read_text())}
     assert {name for name, rule in rules().items() if "alert" in rule} == tested
 
 
