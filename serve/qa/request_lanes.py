@@ -146,7 +146,9 @@ class PoolLanes:
             stages["queue"] = max(stages.get("queue", 0.0), job.started_at - job.submitted_at)
             began.setdefault("queue", job.submitted_at)
             began["inference"] = min(began.get("inference", job.started_at), job.started_at)
-        stages["inference"] = time.perf_counter() - began["inference"]  # of all lines of JSON Lines, which share a trace
+        stages["inference"] = (
+            time.perf_counter() - began["inference"]
+        )  # of all lines of JSON Lines, which share a trace
         self._note(job)
         return logits.start, logits.end
 

@@ -131,7 +131,12 @@ def test_the_cpu_time_of_a_process_that_has_ended_is_kept_and_counted_once() -> 
 
 def test_the_cpu_time_of_a_kind_never_decreases_when_its_processes_are_replaced() -> None:
     metrics, usage, values = RequestMetrics(), ProcessUsage(), []
-    for processes in ([("narrow", os.getpid()), ("narrow", os.getppid())], [("narrow", os.getpid())], [], [("http", 1)]):
+    for processes in (
+        [("narrow", os.getpid()), ("narrow", os.getppid())],
+        [("narrow", os.getpid())],
+        [],
+        [("http", 1)],
+    ):
         gauges.refresh_processes(metrics, usage, processes)
         values.append(metrics.registry.get_sample_value("bertqa_process_cpu_seconds_total", {"process": "narrow"}))
     assert None not in values
