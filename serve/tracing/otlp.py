@@ -2,6 +2,8 @@
 
 import logging
 import os
+import threading
+import time
 from collections.abc import Iterator, Sequence
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -17,8 +19,11 @@ from serve.tracing.tracer import Span, TracedRequest
 log = logging.getLogger(__name__)
 
 EXPORT_SECONDS = 5.0  # after which a batch of spans is given up
+LOG_SECONDS = 60.0
 QUEUE_SPANS = 2048
 BATCH_SPANS = 256  # a batch is encoded in some ms, in which Python's lock changes hands
+EXPORTER_LOG = logging.getLogger(OTLPSpanExporter.__module__)
+NO_REASON = "nothing"
 SCOPE = InstrumentationScope("bert-qa", contract.VERSION)
 
 
@@ -80,35 +85,61 @@ class OtlpSender:
 
 
 class _Reporting(SpanExporter):
-    """Writes a log line when the collector stops or begins to accept spans, and not for each batch that is lost."""
+    """Writes a log line when the collector stops or begins to accept spans, and not for each batch that is lost.
+
+    A collector that accepts only some batches gets at most two lines in LOG_SECONDS.
+    """
 
     def __init__(self, exporter: SpanExporter, address: str) -> None:
         self._exporter = exporter
         self._address = address
-        self._is_failing = False
+        self._has_warned = False
+        self._may_warn_at = 0.0  # time.monotonic()
+        self._reasons = _Reasons()
+        self._reasons.begin()
+        EXPORTER_LOG.setLevel(logging.WARNING)  # container/log_config.py silences OpenTelemetry's other loggers
+        EXPORTER_LOG.propagate = False
+        EXPORTER_LOG.addHandler(self._reasons)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send a batch of spans."""
+        self._reasons.begin()
         try:
             result = self._exporter.export(spans)
         except Exception:
             log.exception("a batch of spans could not be encoded or sent. This is a bug.")
             return SpanExportResult.FAILURE
-        is_failing = result is not SpanExportResult.SUCCESS
-        if is_failing and not self._is_failing:
+        is_failing, now = result is not SpanExportResult.SUCCESS, time.monotonic()
+        if is_failing and not self._has_warned and now >= self._may_warn_at:
+            self._has_warned, self._may_warn_at = True, now + LOG_SECONDS
             log.warning(
                 "the collector at %s accepts no traces, so they are dropped until it does; requests are not affected. "
-                "Check OTEL_EXPORTER_OTLP_ENDPOINT",
-                self._address,
+                "Check OTEL_EXPORTER_OTLP_ENDPOINT. The exporter says: %s",
+                *(self._address, self._reasons.first),
             )
-        elif self._is_failing and not is_failing:
+        elif self._has_warned and not is_failing:
+            self._has_warned = False
             log.info("the collector at %s accepts traces again", self._address)
-        self._is_failing = is_failing
         return result
 
     def shutdown(self) -> None:
         """Close the connection."""
+        EXPORTER_LOG.removeHandler(self._reasons)
         self._exporter.shutdown()
+
+
+class _Reasons(logging.Handler):
+    """Keeps the first line that OpenTelemetry's exporter logs about a batch; the exporter returns no reason."""
+
+    def begin(self) -> None:
+        """Forget the batch before; this thread sends the next one."""
+        self.first = NO_REASON
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line of the thread that sends the batch, if it is the first."""
+        if self.first == NO_REASON and record.thread == self._thread:
+            self.first = record.getMessage()
 
 
 def _context(trace_id: str, span_id: str, *, is_remote: bool = False) -> SpanContext:

@@ -18,7 +18,9 @@ from serve.tracing.context import TraceContext
 
 log = logging.getLogger(__name__)
 
-CLOSE_SECONDS = 2.0  # what the server waits at its end until the last spans have been sent
+# What the server waits at its end until the last spans have been sent. A drain may have taken contract.DRAIN_SECONDS,
+# and gunicorn kills the worker after contract.GRACEFUL_TIMEOUT_SECONDS.
+CLOSE_SECONDS = 1.0
 MAX_PASSES = 64  # of one request that become spans
 
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from container import contract
 from serve.tracing.context import TraceContext
 from serve.tracing.otlp import OtlpSender
-from serve.tracing.tracer import Span, TracedRequest, Tracer, open_tracer
+from serve.tracing.tracer import CLOSE_SECONDS, Span, TracedRequest, Tracer, open_tracer
 from tests.otlp_receiver import receiving
 from tests.waiting import wait_until
 from tools.local_server import free_port
@@ -70,6 +73,32 @@ def test_a_dead_collector_costs_one_log_line_and_no_time_and_is_used_again_when_
 def _has_arrived(tracer: Tracer, context: TraceContext, of: object) -> bool:
     tracer.send(request(context))
     return bool(of(context.trace_id))  # type: ignore[operator]
+
+
+def test_the_log_says_why_a_collector_accepts_no_traces(caplog: pytest.LogCaptureFixture) -> None:
+    class Locked(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(401)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Write nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Locked) as server, caplog.at_level(logging.WARNING):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        tracer = Tracer(OtlpSender(f"http://127.0.0.1:{server.server_port}", "x"), 1)
+        tracer.send(request(context_of_caller()))
+        wait_until("the log says so", lambda: "accepts no traces" in caplog.text, 30)
+        asyncio.run(tracer.close())
+        server.shutdown()
+    (line,) = (record.getMessage() for record in caplog.records if record.name.startswith("serve."))
+    assert "401" in line
+
+
+def test_the_last_spans_are_sent_before_gunicorn_kills_the_worker() -> None:
+    assert contract.DRAIN_SECONDS + CLOSE_SECONDS < contract.GRACEFUL_TIMEOUT_SECONDS
 
 
 def test_a_dead_collector_does_not_delay_the_end() -> None:
