@@ -35,8 +35,8 @@ class AccessSettings(BaseSettings):
     docs: bool = Field(
         True,
         validation_alias="DOCS",
-        description="Serves the documentation of the API at `/docs` and `/openapi.json`. With `false`, these paths do "
-        "not exist.",
+        description="Serves the documentation of the API at `/docs`, and its description at `/openapi.json`. With "
+        "`false`, both paths get status 404.",
     )
     cors_allow_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.split_origins)] = Field(
         (),

@@ -15,8 +15,8 @@ class TaskSettings(BaseSettings):
     default_task: Task = Field(
         "question-answering",
         validation_alias="DEFAULT_TASK",
-        description="A request that names no task is answered with this one: `question-answering` or `highlight`. "
-        "`highlight` is for callers that cannot send parameters, such as OpenSearch's connector.",
+        description="Requests without the parameter `task` get this task: `question-answering` or `highlight`. Set "
+        "`highlight` for callers that send no parameters, such as OpenSearch's connector.",
     )
     highlight_threshold: float = Field(
         0.1,
@@ -24,11 +24,13 @@ class TaskSettings(BaseSettings):
         le=1,
         allow_inf_nan=False,
         validation_alias="HIGHLIGHT_THRESHOLD",
-        description="Sentences with a lower score than this are not highlighted. A request can name another one.",
+        description="Sentences with a lower score than this are not highlighted. The parameter "
+        "`highlight_threshold` of a request overrides it.",
     )
     highlight_offset_unit: Annotated[OffsetUnit | None, AUTO] = Field(
         None,
         validation_alias="HIGHLIGHT_OFFSET_UNIT",
         description="The offsets of highlights count these units: `code_points`, `utf16` or `bytes` of UTF-8. With "
-        "`auto` they are UTF-16 units in OpenSearch's form, as Java counts, and code points in all other forms.",
+        "`auto` they count UTF-16 units in answers to OpenSearch's connector, and code points in all others. "
+        "The parameter `offset_unit` of a request overrides it.",
     )

@@ -17,25 +17,25 @@ class TelemetrySettings(BaseSettings):
         "INFO",
         validation_alias=AliasChoices("LOG_LEVEL", "SAGEMAKER_CONTAINER_LOG_LEVEL"),
         description="The server logs messages of this level and above: `DEBUG`, `INFO`, `WARNING` or `ERROR`, or "
-        "Python's number for one of them. `DEBUG` shows the way of each request.",
+        "Python's number for one of them. `DEBUG` adds a line for each step of a request.",
     )
     otlp_endpoint: Annotated[str, AfterValidator(values.http_url)] = Field(
         "",
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="The server sends traces to the OpenTelemetry collector at this address, such as "
-        "`http://localhost:4318`, by OTLP over HTTP. If it is empty, it sends none.",
+        "`http://localhost:4318`, by OTLP over HTTP. If the address is empty, the server sends no traces.",
     )
     trace_share: float = Field(
         0.1,
         ge=0,
         le=1,
         validation_alias="OTEL_TRACES_SAMPLER_ARG",
-        description="This share of the requests is traced. A request with the header `traceparent` is traced if the "
-        "header says so.",
+        description="The server traces this share of the requests, 0 to 1. For a request with a valid header "
+        "`traceparent`, the header decides instead.",
     )
     service_name: str = Field(
         "bert-qa",
         min_length=1,
         validation_alias="OTEL_SERVICE_NAME",
-        description="The service has this name in traces.",
+        description="Traces show the server under this name.",
     )
