@@ -65,7 +65,6 @@ class Lifecycle:
         self.usage = ProcessUsage()
         self.tracer = open_tracer(settings.otlp_endpoint, settings.trace_share, settings.service_name)
         self.state = State.LOADING
-        self.passed_over = dict(artifact.passed_over)  # precision: why it is not served
         self.decided = asyncio.Event()  # set when loading has ended, successfully or not
         self.failure: Exception | None = None
         self._created_at = time.perf_counter()
@@ -146,9 +145,13 @@ class Lifecycle:
             if not is_optional or self.settings.precisions or list(self.pool.precisions.files) == [precision]:
                 raise
             log.warning("%s is not served: %s", precision, error)
-            self.passed_over[precision] = str(error)
             if precision in self.pool.precisions.files:
-                self.pool.withdraw(precision)
+                self.pool.withdraw(precision, str(error))
+
+    @property
+    def passed_over(self) -> dict[Precision, str]:
+        """Why each precision that the artifact has, and that is not served, is not."""
+        return {**self.artifact.passed_over, **self.pool.precisions.withdrawn}
 
     async def _check(self, precision: Precision) -> None:
         if self.artifact.manifest:

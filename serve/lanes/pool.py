@@ -107,9 +107,9 @@ class LanePool:
         """Remove the windows of this request that still wait."""
         self._queues.drop(ticket, jobs)
 
-    def withdraw(self, precision: Precision) -> None:
+    def withdraw(self, precision: Precision, reason: str) -> None:
         """Stop serving this precision, or never start. Its waiting windows fail."""
-        self.precisions.withdraw(precision)
+        self.precisions.withdraw(precision, reason)
         for job in self._queues.take_out(precision):
             _fail(job, PrecisionUnavailable(f"precision: {precision} is no longer served"))
 
@@ -233,7 +233,7 @@ class LanePool:
             "%s is no longer served, because it cannot run a window of %d tokens: %s", step.precision, step.rung, reason
         )
         if step.precision in self.precisions.files:
-            self.withdraw(step.precision)
+            self.withdraw(step.precision, f"it cannot run a window of {step.rung} tokens; the log says why")
 
     def lane_of(self, process: LaneProcess) -> Lane | None:
         """Return the lane that a process fills; None for a process that was replaced."""

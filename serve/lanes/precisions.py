@@ -13,6 +13,7 @@ class Precisions:
 
     def __init__(self, files: Sequence[ModelFile]) -> None:
         self.files = {file.precision: file for file in files}
+        self.withdrawn: dict[Precision, str] = {}  # why
         self._decided = {file.precision: asyncio.Event() for file in files}  # accepted or withdrawn
 
     @property
@@ -34,9 +35,10 @@ class Precisions:
         """Let requests use a precision that has passed its check."""
         self._decided[precision].set()
 
-    def withdraw(self, precision: Precision) -> None:
+    def withdraw(self, precision: Precision, reason: str) -> None:
         """Stop serving this precision, or never start."""
         del self.files[precision]
+        self.withdrawn[precision] = reason
         self._decided[precision].set()
 
     async def until_served(self, precision: Precision) -> None:

@@ -66,18 +66,21 @@ def _refresh_lanes(lifecycle: Lifecycle) -> None:
         metrics.lane_restarts.labels(kind).inc(0)  # an increase is seen only if the series was there before
     metrics.rungs_planned.set(len(pool.rungs))
     longest = max(pool.rungs)
+    for gauge in (metrics.rungs_warm, metrics.window_cost_seconds):
+        gauge.clear()  # a precision may have been withdrawn
     for precision in pool.precisions.files:
         for kind in planned:
             lanes = [lane for lane in pool.lanes if lane.spec.kind == kind]
             metrics.rungs_warm.labels(kind, precision).set(min(len(lane.warm.get(precision, ())) for lane in lanes))
     widths = {lane.spec.width: lane.spec.kind.value for lane in reversed(pool.lanes)}  # the first lane of a width wins
     for width, precision, rung, cost_ms in pool.costs.rows():
-        if rung == longest and width in widths:
+        if rung == longest and width in widths and precision in pool.precisions.files:
             metrics.window_cost_seconds.labels(widths[width], precision).set(cost_ms / 1000)
 
 
 def _refresh_model(lifecycle: Lifecycle) -> None:
     metrics, artifact = lifecycle.metrics, lifecycle.artifact
+    metrics.passed_over.clear()
     for precision, reason in lifecycle.passed_over.items():
         metrics.passed_over.labels(precision, reason).set(1)
     metrics.model_info.clear()  # a precision may have been withdrawn

@@ -151,7 +151,7 @@ def test_a_withdrawn_precision_fails_its_waiting_windows_and_no_others(play: Pla
         lanes.pool.submit(Ticket(), "FP32", [SLOW_WINDOW] * 2)
         (int8,) = lanes.pool.submit(Ticket(), "INT8", [window(1)])
         (fp32,) = lanes.pool.submit(Ticket(), "FP32", [window(2)])
-        lanes.pool.withdraw("INT8")
+        lanes.pool.withdraw("INT8", "a reason")
         with pytest.raises(PrecisionUnavailable, match="INT8 is no longer served"):
             await int8.result
         assert (await fp32.result).start.tolist() == [2]
@@ -211,6 +211,7 @@ def test_a_precision_that_cannot_warm_a_rung_is_withdrawn(play: Play) -> None:
     async def scenario(lanes: Lanes) -> None:
         lanes.supervisor.complete()
         await until(lambda: list(lanes.pool.precisions.files) == ["FP32"])
+        assert lanes.pool.precisions.withdrawn == {"INT8": "it cannot run a window of 32 tokens; the log says why"}
 
     play(scenario, (*NARROW, WIDE), model_file("FP32"), model_file("INT8", COLD_FILE))
 

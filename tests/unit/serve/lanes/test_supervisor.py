@@ -206,7 +206,7 @@ def test_a_precision_comes_up_although_its_zygote_is_lost_while_another_is_serve
 
 def test_a_new_zygote_does_not_load_a_withdrawn_precision(play: Play) -> None:
     async def scenario(lanes: Lanes) -> None:
-        lanes.pool.withdraw("FP32")
+        lanes.pool.withdraw("FP32", "a reason")
         lane = await lose_zygote_and_lane(lanes)
         assert set(lane.warm) == {"INT8"}
 
