@@ -7,6 +7,10 @@ DATA ?= models/demo/held_out.json
 # The package index from which pip takes torch alone. PyTorch's CPU wheels save 6 GB: https://download.pytorch.org/whl/cpu
 TORCH_INDEX_URL ?=
 
+# Tests kill real processes and wait for others on machines that may be busy. One that fails runs once more, as with
+# CPython's `regrtest --rerun`; the summary lists it. A test that fails twice fails the run.
+RERUN := -raR --reruns 1
+
 VENV := .venv
 READY := $(VENV)/ready
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
@@ -48,7 +52,7 @@ serve: $(READY) $(if $(filter build/demo,$(MODEL_DIR)),$(DEMO)) ## start the ser
 	$(IN_VENV) MODEL_DIR="$(MODEL_DIR)" HOST="$${HOST:-127.0.0.1}" PORT="$(PORT)" exec ./entrypoint.sh serve
 
 test: check $(DEMO) ## run the static checks and all tests except those of the image
-	$(VENV)/bin/python -m pytest --ignore tests/image
+	$(VENV)/bin/python -m pytest $(RERUN) --ignore tests/image
 
 test-fast: check ## run the static checks and the unit tests that need neither the demo model nor a server; takes two minutes
 	$(VENV)/bin/python -m pytest tests/unit --fast
@@ -89,7 +93,7 @@ run: ## run the image on PORT with its demo model, or with MODEL_DIR=build/bert-
 	  $(if $(filter-out file,$(origin MODEL_DIR)),-v "$(abspath $(MODEL_DIR)):/opt/ml/model:ro") $(IMAGE) serve
 
 test-image: image $(DEMO) ## build the image and test the container: with limits, read-only, without network, stopped under load
-	SOAK=$(SOAK) IMAGE=$(IMAGE) CONTAINER_ENGINE=$(CONTAINER_ENGINE) $(VENV)/bin/python -m pytest tests/image
+	SOAK=$(SOAK) IMAGE=$(IMAGE) CONTAINER_ENGINE=$(CONTAINER_ENGINE) $(VENV)/bin/python -m pytest $(RERUN) tests/image
 
 soak: ## run test-image with larger numbers: 50 SIGTERMs, 200 loads and unloads of models, 100 MB of JSON Lines
 	$(MAKE) test-image SOAK=1

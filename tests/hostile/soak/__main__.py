@@ -9,6 +9,7 @@ the numbers of file descriptors differ.
 """
 
 import argparse
+import contextlib
 import json
 import sys
 import tempfile
@@ -89,7 +90,8 @@ def soak(server: LocalServer, given: argparse.Namespace) -> dict[str, Any]:
 def replace_all_lanes(server: LocalServer) -> None:
     """Kill each lane once. The new ones share more memory with the zygote than the first ones."""
     for lane in server_processes(server).lanes:
-        lane.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has been replaced since
+            lane.kill()
         wait_until("the lane has ended", lambda lane=lane: has_ended(lane.pid))
         wait_until("every lane is alive", lambda: is_alive(server), WARM_SECONDS)
     wait_until("every lane is warm", lambda: is_complete(server), WARM_SECONDS)
@@ -152,8 +154,9 @@ class Killer:
     def _run(self) -> None:
         while not self._done.wait(self._seconds):
             lanes = server_processes(self._server).lanes
-            min(lanes, key=lambda lane: float(lane.create_time())).kill()
-            self.kills += 1
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended by itself
+                min(lanes, key=lambda lane: float(lane.create_time())).kill()
+                self.kills += 1
 
 
 if __name__ == "__main__":
