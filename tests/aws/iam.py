@@ -200,13 +200,17 @@ def _ec2(operation: str, asked: dict[str, Any]) -> Iterator[Need]:
     yield Need(f"ec2:{operation}", ANY)
 
 
+def _pricing(operation: str, asked: dict[str, Any]) -> Iterator[Need]:
+    yield Need(f"pricing:{operation}", ANY)
+
+
 def _kms(operation: str, asked: dict[str, Any]) -> Iterator[Need]:
     yield Need(f"kms:{operation}", asked["KeyId"])
 
 
 _NEEDS = {
     "s3": _s3, "ecr": _ecr, "iam": _iam, "sagemaker": _sagemaker, "application-autoscaling": _autoscaling,
-    "cloudwatch": _cloudwatch, "ec2": _ec2, "kms": _kms,
+    "cloudwatch": _cloudwatch, "ec2": _ec2, "kms": _kms, "pricing": _pricing,
     "servicequotas": lambda operation, asked: [],  # doctor works without this permission and the next
     "sts": lambda operation, asked: [],  # GetCallerIdentity needs no permission
 }  # fmt: skip

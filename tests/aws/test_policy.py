@@ -24,6 +24,7 @@ WITHOUT_RESOURCES = {
     "sagemaker:ListModels": "AWS defines it without resources",
     "sagemaker:ListEndpointConfigs": "AWS defines it without resources",
     "sagemaker:ListTransformJobs": "AWS defines it without resources",
+    "pricing:GetProducts": "AWS defines it without resources",
     "cloudwatch:DescribeAlarms": "AWS evaluates a request for a prefix on all alarms",
     "application-autoscaling:*": "AWS gives scalable targets ids of its own",
 }

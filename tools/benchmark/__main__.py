@@ -35,7 +35,7 @@ def main() -> None:
     _make_directory(given.output)
     with open_target(given, examples) as (source, target):
         info = source.info()
-        price = choose_price(given, info)
+        price = choose_price(given, info, target.find_price)
         rows = measure_all_loads(target, choose_clients(given, info), given, price)
     fingerprint = take_fingerprint(info, __package__, sys.argv[1:])
     report = make_report(given, len(examples), fingerprint, price, rows)

@@ -35,7 +35,8 @@ def parse_arguments(arguments: Sequence[str], description: str | None) -> argpar
     cost.add_argument(
         "--instance",
         metavar="TYPE",
-        help="take the price of this instance type from tools/remote/instance_prices.py\n"
+        help="take the price of this instance type from AWS's price list, if --endpoint is given and its list\n"
+        "can be read, or else from tools/remote/instance_prices.py\n"
         f"(default: the endpoint's type; for a server, {DEFAULT_INSTANCE})",
     )
     parser.add_argument(

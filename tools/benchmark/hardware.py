@@ -1,7 +1,7 @@
 """Choices that depend on the hardware of the server: the price of an hour, and the number of clients."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,12 @@ _UNKNOWN_HARDWARE = (
 )
 
 
-def choose_price(given: argparse.Namespace, info: Mapping[str, Any]) -> Price:
+def choose_price(
+    given: argparse.Namespace, info: Mapping[str, Any], find_price: Callable[[str], Price | None] = lambda _: None
+) -> Price:
     """Return the price on the command line; without one, that of the endpoint's instances or of a default instance.
+
+    find_price: returns AWS's price of an instance type, or None if it is unknown; then the table of prices counts.
 
     Raises: ToolError if there is no price.
     """
@@ -28,7 +32,7 @@ def choose_price(given: argparse.Namespace, info: Mapping[str, Any]) -> Price:
     instance = given.instance or endpoint.get("instance_type", DEFAULT_INSTANCE)
     if not instance:
         raise ToolError(f"{_UNKNOWN_HARDWARE}: give the price with --dollars-per-hour")
-    return replace(price_of(instance), instances=instances)
+    return replace(find_price(instance) or price_of(instance), instances=instances)
 
 
 def choose_clients(given: argparse.Namespace, info: Mapping[str, Any]) -> Sequence[int]:

@@ -3,7 +3,7 @@
 import argparse
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ from tools.benchmark.invocation_api import InvocationApi
 from tools.local_server import LocalServer
 from tools.process_tree import ProcessTree
 from tools.remote.client import EndpointClient
+from tools.remote.instance_prices import Price
 from tools.squad.examples import Example
 from tools.squad.rules import EVALUATION_RULES
 
@@ -31,12 +32,14 @@ class Target:
         processes: the server's processes; None if they run on another machine.
         bodies: the requests of each precision, FP32's first.
         apis: how the container is reached, for the precisions that do not use plain HTTP.
+        find_price: returns what AWS asks for an instance type where the target is, or None.
     """
 
     url: str
     processes: ProcessTree | None
     bodies: Mapping[Precision, Sequence[bytes]]
     apis: Mapping[Precision, InvocationApi] = field(default_factory=dict)
+    find_price: Callable[[str], Price | None] = lambda _: None
 
 
 @contextmanager
@@ -53,7 +56,7 @@ def open_target(
     if given.endpoint:
         endpoint = EndpointClient(given.endpoint, given.region)
         source = EndpointSource(endpoint, wanted)
-        yield source, Target(endpoint.url, None, _bodies(source, examples), source.endpoints)
+        yield source, Target(endpoint.url, None, _bodies(source, examples), source.endpoints, endpoint.price_of)
     elif given.url:
         yield _server_target(given.url.rstrip("/"), wanted, examples)
     else:

@@ -69,7 +69,7 @@ def plan(deployment: Deployment) -> None:
     title = f"{config.name} in {config.region}, account {deployment.account}"
     print_table(title, ("step", "change"), [(step, change or "none") for step, change in changes])
     _warn(config)
-    CONSOLE.print(f"Cost: {describe_cost(config)}")
+    CONSOLE.print(f"Cost: {describe_cost(config, deployment.aws)}")
     if not any(change for step, change in changes if step != FirstQuestionStep.title):
         only = "; `up` would only ask the first question" if config.has_endpoint else ", and no job would start"
         CONSOLE.print(f"Nothing would change{only}.")
@@ -81,7 +81,7 @@ def up(deployment: Deployment) -> None:
     _warn(config)
     commands.up(deployment)
     if config.has_endpoint:
-        CONSOLE.print(f"{config.name} is up. Cost: {describe_cost(config)}")
+        CONSOLE.print(f"{config.name} is up. Cost: {describe_cost(config, deployment.aws)}")
         CONSOLE.print(f"Ask a question: {question_command(deployment)}")
     if config.mode == "multi-model":
         CONSOLE.print("`up` with another --model-dir adds an artifact.")

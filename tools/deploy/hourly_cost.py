@@ -1,8 +1,12 @@
 """Describe the price of an hour of a deployment."""
 
+from collections.abc import Sequence
+
 from tools.deploy.config import DeploymentConfig
 from tools.deploy.values.prices import parse_prices
-from tools.remote.instance_prices import DATE, PRICES, REGION
+from tools.remote.aws import Aws
+from tools.remote.instance_prices import DATE, PRICES, Price
+from tools.remote.price_list import BATCH, HOSTING, find_price
 
 OBSERVABILITY_DOLLARS_PER_GB = 0.50  # https://aws.amazon.com/cloudwatch/pricing/, OpenTelemetry metrics, as of DATE
 # AWS reads /metrics once a minute: botocore, MetricsConfig. The size is that of a server that has answered questions in
@@ -11,26 +15,25 @@ SCRAPES_PER_MONTH = 60 * 24 * 30
 SCRAPE_BYTES = 20_000
 
 
-def describe_cost(config: DeploymentConfig) -> str:
-    """Return a text about the price of an hour, from the configured price or from the table of default prices."""
+def describe_cost(config: DeploymentConfig, aws: Aws | None = None) -> str:
+    """Return a text about the price of an hour.
+
+    The price of each instance type is the configured one, or that of AWS's price list if `aws` is given and may read
+    the list, or that of the table of default prices.
+    """
     if config.mode == "serverless":
         return "AWS bills the milliseconds and bytes of each request (https://aws.amazon.com/sagemaker/pricing/)"
-    given = parse_prices(config.dollars_per_hour) if config.dollars_per_hour else {}
-    prices = {one: given.get(one) or given.get("") or _known_price(one) for one in config.instance_types}
+    prices = {one: _price(config, one, aws) for one in config.instance_types}
     each = ", ".join(
-        f"one {one} costs {'an unknown price' if price is None else f'${price:g} an hour'}"
+        f"one {one} costs {'an unknown price' if price is None else f'${price.dollars_per_hour:g} an hour'}"
         for one, price in prices.items()
     )
-    is_given = [one in given or "" in given for one in prices]
-    table = f"the price in {REGION} as of {DATE}"
-    source = "as given with --dollars-per-hour" if all(is_given) else table
-    if any(is_given) and not all(is_given):
-        source = f"as given with --dollars-per-hour, otherwise {table}"
+    source = _sources([price for price in prices.values() if price is not None])
     if unknown := [one for one, price in prices.items() if price is None]:
         example = f"--dollars-per-hour {','.join(f'{one}=PRICE' for one in unknown)}"
         beside = f"; {each}, {source}" if len(unknown) < len(prices) else ""
         return f"no price is known for {', '.join(unknown)}: give {example}{beside}"
-    known = [price for price in prices.values() if price is not None]
+    known = [price.dollars_per_hour for price in prices.values() if price is not None]
     variants = len(config.variants)
     least = min(known) * config.fewest_instances * variants
     most = max(known) * max(config.fewest_instances, config.max_instances) * variants
@@ -39,8 +42,26 @@ def describe_cost(config: DeploymentConfig) -> str:
     return f"{amount} an hour while {duration}; {each}, {source}{_observability(config)}"
 
 
-def _known_price(instance: str) -> float | None:
-    return PRICES[instance].dollars_per_hour if instance in PRICES else None
+def _price(config: DeploymentConfig, instance: str, aws: Aws | None) -> Price | None:
+    given = parse_prices(config.dollars_per_hour) if config.dollars_per_hour else {}
+    if dollars := given.get(instance) or given.get(""):
+        return Price(None, dollars, "the user")
+    found = find_price(aws, instance, HOSTING if config.has_endpoint else BATCH) if aws else None
+    return found or PRICES.get(instance)
+
+
+def _sources(prices: Sequence[Price]) -> str:
+    """Say where the prices come from. Prices of the user come first."""
+    listed = " and ".join(
+        sorted({f"the price in {one.region} as of {one.date}{_list_of(one)}" for one in prices if one.instance})
+    )
+    if all(price.instance for price in prices):
+        return listed
+    return f"as given with --dollars-per-hour{f', otherwise {listed}' if listed else ''}"
+
+
+def _list_of(price: Price) -> str:
+    return "" if price.instance in PRICES and PRICES[price.instance] == price else f" ({price.source})"
 
 
 def _observability(config: DeploymentConfig) -> str:

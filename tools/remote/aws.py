@@ -28,6 +28,8 @@ except ImportError:
 
 # Endpoints give up after 60 s, and AWS advises: "If your model takes 50-60 seconds, set the socket timeout to 70".
 READ_TIMEOUT_SECONDS = 70
+# AWS publishes its prices only in some regions. They are good to have, but nobody waits long for them.
+PRICES_REGION, PRICES_TIMEOUT_SECONDS = "us-east-1", 5
 UPLOAD_PART_BYTES = 64 * 2**20
 # SageMaker has no error code for a missing resource. It sends a ValidationException with one of these texts.
 SAGEMAKER_NOT_FOUND = ("Could not find", "does not exist", "not found")
@@ -75,6 +77,9 @@ class Aws:
         retries = {"mode": "standard", "max_attempts": 5}
         config = Config(read_timeout=READ_TIMEOUT_SECONDS, retries=retries, max_pool_connections=32)
         region = self._region if service == "s3" else self.region  # S3 finds the region of a bucket without our help
+        if service == "pricing":
+            limits = {"connect_timeout": PRICES_TIMEOUT_SECONDS, "read_timeout": PRICES_TIMEOUT_SECONDS}
+            config, region = Config(**limits, retries={"total_max_attempts": 1}), PRICES_REGION
         with _AwsErrors("log in"):
             return self._session.client(service, region_name=region, config=config)
 
@@ -126,7 +131,7 @@ class Aws:
                 return None
             raise
 
-    def list_all(self, service: str, operation: str, key: str, /, **parameters: Any) -> Iterator[dict[str, Any]]:
+    def list_all(self, service: str, operation: str, key: str, /, **parameters: Any) -> Iterator[Any]:
         """Yield the items that the response holds under `key`, page after page.
 
         Raises: AwsError.

@@ -14,6 +14,7 @@ from tools.errors import RequestRefused, ToolError
 
 if TYPE_CHECKING:
     from tools.remote.aws import Aws
+    from tools.remote.instance_prices import Price
 
 TIMEOUT_SECONDS = 70  # Endpoints give up after 60 s, and AWS advises clients to wait a little longer.
 ATTEMPTS = 20  # How often a request is sent while the server answers that it is busy.
@@ -150,6 +151,12 @@ class EndpointClient:
             for variant in config["ProductionVariants"]
         }
         return EndpointConfiguration(endpoint["EndpointArn"], name, variants)
+
+    def price_of(self, instance: str) -> "Price | None":
+        """Return AWS's price of an instance type in the endpoint's region, or None if it cannot be read."""
+        from tools.remote.price_list import find_price
+
+        return find_price(self._aws, instance)
 
     @property
     def url(self) -> str:

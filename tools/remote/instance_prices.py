@@ -32,6 +32,8 @@ class Price:
     dollars_per_hour: float
     source: str
     instances: int = 1
+    region: str = REGION
+    date: str = DATE
 
     @property
     def total_dollars_per_hour(self) -> float:
@@ -42,7 +44,7 @@ class Price:
         number = f", {self.instances} instances" if self.instances > 1 else ""
         if self.instance is None:
             return f"${self.dollars_per_hour:g} an hour, as given{number}"
-        return f"${self.dollars_per_hour:g} an hour, {self.instance} in {REGION} as of {DATE}{number}"
+        return f"${self.dollars_per_hour:g} an hour, {self.instance} in {self.region} as of {self.date}{number}"
 
 
 # Prices of SageMaker real-time hosting in us-east-1. Instance types without a reliable source are left out.

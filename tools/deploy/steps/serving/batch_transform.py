@@ -40,8 +40,9 @@ class BatchTransformStep(Step):
         name = self._next_name()
         request = {"TransformJobName": name, **self._request(), "Tags": self._deployment.tag_list}
         call_with_retry(self._deployment, "sagemaker", "CreateTransformJob", request)
+        cost = describe_cost(self._config, self._deployment.aws)
         self._deployment.report(
-            f"The job {name} is started, and runs without this command. Cost: {describe_cost(self._config)}. "
+            f"The job {name} is started, and runs without this command. Cost: {cost}. "
             "`status` shows its progress, `down` stops it."
         )
 
