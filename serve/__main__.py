@@ -1,4 +1,4 @@
-"""`python -m serve`: read the settings, the CPU and the artifact, then run gunicorn.
+"""`python -m serve`: read the settings, the CPU and the artifact, then run gunicorn; or show a plan and start nothing.
 
 What cannot work ends here, before the port opens, with one line that says what to do. The exit code is 78 for bad
 settings, 69 for an unsupported CPU, 70 for an unusable artifact or model, 75 if lanes cannot be
@@ -19,11 +19,22 @@ from container.validation.environment import SettingsError
 from model_loader import artifact
 from model_loader.artifact import Artifact
 from model_loader.errors import ModelLoadError
+from serve import arguments
 
 log = logging.getLogger("serve")
 
 
 def main() -> int:
+    """Do what the command line says; return the exit code."""
+    parsed = arguments.parse(sys.argv[1:])
+    if not parsed.plan:
+        return run_server()
+    from serve.sizing import print_plan
+
+    return print_plan(parsed)
+
+
+def run_server() -> int:
     """Run the server; return its exit code when it has stopped."""
     # As process 1 of a container, this process would ignore SIGTERM until gunicorn handles it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
