@@ -18,6 +18,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("SAGEMAKER_BIND_TO_PORT", "9001", "port", 9001),
     ("AIP_HTTP_PORT", "9003", "port", 9003),
     ("PORT", "9002", "port", 9002),
+    ("ADMIN_PORT", "9004", "admin_port", 9004),
     ("PRECISIONS", "FP32", "precisions", ("FP32",)),
     ("REQUEST_TIMEOUT_SECONDS", "2.5", "request_timeout_seconds", 2.5),
     ("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "30", "request_timeout_seconds", 30.0),
