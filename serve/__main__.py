@@ -13,6 +13,7 @@ from typing import Any
 
 from container import contract, cpu, gunicorn_conf, log_config, model_dir, privileges
 from container.access.api_keys import ApiKeys, read_api_keys
+from container.access.trusted_keys import TrustedKeys, read_trusted_keys
 from container.cpu import Cpu, CpuUnsupported
 from container.settings import Settings
 from container.validation.environment import SettingsError
@@ -40,7 +41,8 @@ def run_server() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = Settings.from_env()
-        keys = read_api_keys(settings)  # while this process may still run as root: only root need be able to read them
+        # While this process may still run as root: only root need be able to read the files.
+        keys, trusted = read_api_keys(settings), read_trusted_keys(settings)
         gunicorn_conf.check_address(settings)
     except SettingsError as error:
         log_config.configure("INFO")
@@ -55,7 +57,9 @@ def run_server() -> int:
     try:
         gunicorn_conf.check_address(settings)  # again, because this process may run as another user now
         box = cpu.detect(settings.onednn_max_cpu_isa)
-        model = None if settings.multi_model else artifact.open_artifact(directory, settings.precisions, box)
+        model = None
+        if not settings.multi_model:
+            model = artifact.open_artifact(directory, settings.precisions, box, trusted)
     except SettingsError as error:
         log.error("cannot start: %s", error)
         return contract.EXIT_SETTINGS
@@ -65,10 +69,12 @@ def run_server() -> int:
     except ModelLoadError as error:
         log.error("cannot start: %s", error)
         return contract.EXIT_ARTIFACT
-    return _run_gunicorn(settings, keys, model, box)
+    return _run_gunicorn(settings, keys, trusted, model, box)
 
 
-def _run_gunicorn(settings: Settings, keys: ApiKeys | None, model: Artifact | None, box: Cpu) -> int:
+def _run_gunicorn(
+    settings: Settings, keys: ApiKeys | None, trusted: TrustedKeys | None, model: Artifact | None, box: Cpu
+) -> int:
     from gunicorn.app.base import BaseApplication
     from gunicorn.arbiter import Arbiter
 
@@ -87,7 +93,7 @@ def _run_gunicorn(settings: Settings, keys: ApiKeys | None, model: Artifact | No
             from serve.multi_model.registry import ModelRegistry
 
             if model is None:
-                return create_multi_model_app(ModelRegistry(settings, box), keys)
+                return create_multi_model_app(ModelRegistry(settings, box, trusted), keys)
             try:
                 return create_app(Lifecycle(settings, model, box), keys)
             except ModelLoadError as error:

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass, replace
 
 from container import cgroup, contract, cpu, model_dir
+from container.access.trusted_keys import read_trusted_keys
 from container.cpu import Cpu, CpuUnsupported
 from container.settings import Settings
 from container.validation.environment import SettingsError
@@ -47,7 +48,7 @@ def print_plan(arguments: argparse.Namespace) -> int:
         directory = arguments.model_dir or model_dir.choose(
             settings.model_dir, "model_dir" not in settings.model_fields_set
         )
-        artifact = artifacts.open_artifact(directory, settings.precisions, machine.cpu)
+        artifact = artifacts.open_artifact(directory, settings.precisions, machine.cpu, read_trusted_keys(settings))
     except SettingsError as error:
         print(f"cannot plan: {error}", file=sys.stderr)
         return contract.EXIT_SETTINGS

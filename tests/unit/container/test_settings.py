@@ -52,6 +52,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("API_KEY_FILE", "/keys", "api_key_file", "/keys"),
     ("PING_WITHOUT_KEY", "false", "ping_without_key", False),
     ("METRICS_WITHOUT_KEY", "false", "metrics_without_key", False),
+    ("TRUSTED_KEY", "/keys/trusted.pem", "trusted_key", "/keys/trusted.pem"),
     ("DOCS", "false", "docs", False),
     ("CORS_ALLOW_ORIGINS", "https://a.example", "cors_allow_origins", ("https://a.example",)),
     ("MODEL_NAME", "squad-2", "model_name", "squad-2"),
