@@ -1,7 +1,7 @@
 """The signature of an artifact: the Ed25519 signature of its manifest.json.
 
-The manifest has the hash of every file that is loaded. The signature is a file of 64 bytes beside it, in the format that
-`openssl pkeyutl` reads and writes.
+The manifest has the hash of every file that is loaded. The signature is a file of 64 bytes beside it. `openssl pkeyutl`
+reads and writes the same format.
 """
 
 from pathlib import Path
