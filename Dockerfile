@@ -1,11 +1,14 @@
 # This image contains the server, the offline tools and a small demo model. Build it with `docker build -t bert-qa .`.
 # With `--target serve` it contains the server alone. docs/image.md describes both.
+# docs/image.md says how to pin the base image by its digest, and when to build the image again.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 # The layers that change least come first, so a change of the code rebuilds only the last layers. All packages are wheels,
 # so no compiler is needed. The base image's pip installs them; /opt/venv itself has no pip.
 FROM ${BASE_IMAGE} AS serving-packages
-LABEL org.opencontainers.image.title="BERT question answering on CPU" \
+ARG BASE_IMAGE
+LABEL org.opencontainers.image.base.name="${BASE_IMAGE}" \
+      org.opencontainers.image.title="BERT question answering on CPU" \
       org.opencontainers.image.description="INT8 and FP32 BERT question answering on x86 CPUs under SageMaker's contract" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0" \

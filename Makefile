@@ -32,7 +32,7 @@ BUILD_OPTIONS = $(if $(findstring podman,$(shell $(CONTAINER_ENGINE) --version 2
   $(if $(filter environment command,$(firstword $(origin TORCH_INDEX_URL))),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor serve test test-fast check format quantize evaluate benchmark invoke deploy undeploy image run test-image soak soak-server audit clean
+.PHONY: help setup doctor serve test test-fast check format quantize evaluate benchmark invoke deploy undeploy image run test-image soak soak-server sbom audit clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -108,7 +108,12 @@ build/audit/ready: container/requirements-audit.txt
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-audit: $(READY) build/audit/ready ## report known vulnerabilities of the pinned packages with pip-audit; never fails because of a finding
+sbom: ## write build/sbom.cdx.json: the Debian and Python packages of the image IMAGE, as CycloneDX
+	@mkdir -p build
+	$(CONTAINER_ENGINE) run --rm -i --network none --entrypoint /opt/venv/bin/python $(IMAGE) - < tools/sbom.py > build/sbom.cdx.json.new
+	mv build/sbom.cdx.json.new build/sbom.cdx.json
+
+audit: $(READY) build/audit/ready ## report known vulnerabilities of the pinned packages and, after `make sbom`, of Debian's; never fails because of a finding
 	$(VENV)/bin/python -m tools.audit build/audit/bin/pip-audit
 
 clean: ## remove build and .venv

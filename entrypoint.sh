@@ -13,7 +13,8 @@ export TORCH_CPP_LOG_LEVEL="${TORCH_CPP_LOG_LEVEL:-ERROR}"
 
 case "${1:-}" in
 serve)
-  exec python -m serve
+  shift
+  exec python -m serve "$@"
   ;;
 healthcheck)
   exec python -m container.healthcheck
@@ -29,8 +30,8 @@ quantize | evaluate | benchmark)
   exec python -m "tools.$tool" "$@"
   ;;
 *)
-  [ -d "$program/tools" ] || { echo "usage: serve" >&2; exit 64; }
-  echo "usage: serve | quantize ARGS | evaluate ARGS | benchmark ARGS   (--help after a tool shows its arguments)" >&2
+  [ -d "$program/tools" ] || { echo "usage: serve [--plan]" >&2; exit 64; }
+  echo "usage: serve [--plan] | quantize ARGS | evaluate ARGS | benchmark ARGS   (--help after a tool shows its arguments)" >&2
   exit 64
   ;;
 esac

@@ -17,6 +17,7 @@ MAX_PAYLOAD_MB = 25  # For real-time endpoints: https://docs.aws.amazon.com/sage
 ERROR_BODY_BYTES = 2048  # ModelError.OriginalMessage keeps this much of an error's body.
 
 # The exit codes are those of BSD's sysexits.h, so a supervisor can tell a bad setting from a bad artifact.
+EXIT_TOO_SMALL = 1  # of `--plan` only
 EXIT_USAGE = 64
 EXIT_CPU = 69
 EXIT_ARTIFACT = 70

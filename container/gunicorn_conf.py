@@ -16,7 +16,7 @@ from container.validation import environment
 def options(settings: Settings, worker_class: type) -> dict[str, Any]:
     """Return gunicorn's settings for this server; https://docs.gunicorn.org/en/stable/settings.html explains each."""
     return {
-        "bind": f"[{settings.host}]:{settings.port}",  # in brackets, as an IPv6 address has colons
+        "bind": [f"[{settings.host}]:{port}" for port in settings.ports],  # in brackets, as an IPv6 address has colons
         "workers": 1,
         "worker_class": worker_class,
         "graceful_timeout": contract.GRACEFUL_TIMEOUT_SECONDS,
@@ -34,22 +34,28 @@ def options(settings: Settings, worker_class: type) -> dict[str, Any]:
 
 
 def check_address(settings: Settings) -> None:
-    """Check that this process can listen on the address and the port of the settings.
+    """Check that this process can listen on the address and the ports of the settings.
 
     A port that another process uses is no error here: gunicorn waits until it is free.
 
     Raises: SettingsError.
     """
-    host, port = (Settings.model_fields[name] for name in ("host", "port"))
+    for name, number in zip(("port", "admin_port"), settings.ports, strict=False):
+        _check_port(settings.host, name, number)
+
+
+def _check_port(host: str, name: str, number: int) -> None:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind, protocol) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
     except PermissionError:
-        raise environment.refusal(port, "must be a port that this user may open, such as 8080") from None
+        refused = Settings.model_fields[name]
+        raise environment.refusal(refused, "must be a port that this user may open, such as 8080") from None
     except (OSError, UnicodeError) as error:  # UnicodeError: a part of the name is too long for a name
         if getattr(error, "errno", None) != errno.EADDRINUSE:
-            raise environment.refusal(host, "must be an address of this machine, such as 0.0.0.0") from None
+            refused = Settings.model_fields["host"]
+            raise environment.refusal(refused, "must be an address of this machine, such as 0.0.0.0") from None

@@ -6,7 +6,7 @@ A test compares the table in docs/settings.md with this class. The name of a set
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from container import contract
@@ -36,6 +36,15 @@ class Settings(AccessSettings, LaneSettings, TaskSettings, TelemetrySettings):
         le=65535,
         validation_alias=AliasChoices("SAGEMAKER_BIND_TO_PORT", "AIP_HTTP_PORT", "PORT"),
         description="The server listens on this port.",
+    )
+    admin_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        validation_alias="ADMIN_PORT",
+        description="A second port, on the same address, for `/metrics`, `/info` and, on a multi-model endpoint, "
+        "`/models`. The first port then answers them with 404, and has no page. With `0` there is no second port. "
+        "Leave it so on SageMaker, which reaches one port only.",
     )
     precisions: Annotated[tuple[Precision, ...] | None, NoDecode, BeforeValidator(values.split_precisions)] = Field(
         None,
@@ -179,6 +188,18 @@ class Settings(AccessSettings, LaneSettings, TaskSettings, TelemetrySettings):
         description="The server uses only the instructions of this CPU generation, even if the CPU has more: "
         "`AVX512_CORE` and `AVX2` stand for older CPUs. The variable is oneDNN's own, and is meant for tests.",
     )
+
+    @field_validator("admin_port")
+    @classmethod
+    def _check_admin_port(cls, port: int, info: ValidationInfo) -> int:
+        if port and port == info.data.get("port"):
+            raise ValueError("must be another port than that of the server")
+        return port
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports on which the server listens."""
+        return (self.port, self.admin_port) if self.admin_port else (self.port,)
 
     @property
     def engine_timeout_seconds(self) -> float:

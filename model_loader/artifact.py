@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from container.access.trusted_keys import TrustedKeys
 from container.cpu import Cpu
 from container.precision import PRECISIONS, Precision
 from model_loader import manifest as manifests
@@ -14,6 +15,7 @@ from model_loader.errors import ArtifactMissing, PrecisionUnsupported
 from model_loader.file_hash import verify_file
 from model_loader.manifest import Manifest
 from model_loader.model_file import Engine, InputName, ModelFile
+from model_loader.signing import signature
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +78,13 @@ class Artifact:
         return self.manifest.source_model if self.manifest else self.directory.name
 
 
-def open_artifact(directory: Path, wanted: tuple[Precision, ...] | None, cpu: Cpu) -> Artifact:
+def open_artifact(
+    directory: Path, wanted: tuple[Precision, ...] | None, cpu: Cpu, trusted: TrustedKeys | None = None
+) -> Artifact:
     """Verify the artifact in a directory and choose the precisions to serve.
 
     wanted lists precisions that must all be served. With None, every precision that can run on this CPU is served.
+    trusted: the keys of which one must have signed the artifact; None if it need not be signed.
 
     Raises: ArtifactMissing, ArtifactInvalid or PrecisionUnsupported.
     """
@@ -88,12 +93,15 @@ def open_artifact(directory: Path, wanted: tuple[Precision, ...] | None, cpu: Cp
     if not (directory / "tokenizer.json").is_file():
         raise ArtifactMissing(f"no model: {directory} has no tokenizer.json. {REMEDY}")
     if os.path.lexists(directory / manifests.FILE_NAME):  # a broken link must not pass for a directory without manifest
-        return _open_with_manifest(directory, wanted, cpu)
+        return _open_with_manifest(directory, manifests.read(directory, trusted), wanted, cpu)
+    if trusted:
+        raise signature.unsigned(directory)
     return _open_sample_layout(directory, wanted, cpu)
 
 
-def _open_with_manifest(directory: Path, wanted: tuple[Precision, ...] | None, cpu: Cpu) -> Artifact:
-    manifest = manifests.read(directory)
+def _open_with_manifest(
+    directory: Path, manifest: Manifest, wanted: tuple[Precision, ...] | None, cpu: Cpu
+) -> Artifact:
     tokenizer = manifest.tokenizer
     verify_file(directory / tokenizer.file, tokenizer.sha256, tokenizer.size_bytes)
     models = []

@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from container.access.trusted_keys import TrustedKeys
 from container.precision import Precision
 from container.validation.messages import describe
 from model_loader.errors import ArtifactInvalid
 from model_loader.model_file import Engine, InputName
+from model_loader.signing import signature
 
 SCHEMA_VERSION = 3
 FILE_NAME = "manifest.json"
@@ -148,8 +150,10 @@ class Manifest(_Part):
         return self
 
 
-def read(directory: Path) -> Manifest:
+def read(directory: Path, trusted: TrustedKeys | None = None) -> Manifest:
     """Read and validate the manifest.json of an artifact.
+
+    trusted: the keys of which one must have signed it; None if it need not be signed.
 
     Raises: ArtifactInvalid, which names the first invalid field, or the command that makes an older artifact again.
     """
@@ -158,6 +162,8 @@ def read(directory: Path) -> Manifest:
         content = path.read_bytes()
     except OSError as error:
         raise ArtifactInvalid(f"{path} cannot be read: {error.strerror}. Copy the artifact again") from None
+    if trusted:
+        signature.check(path, content, trusted)
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""`python -m serve`: read the settings, the CPU and the artifact, then run gunicorn.
+"""`python -m serve`: read the settings, the CPU and the artifact, then run gunicorn; or show a plan and start nothing.
 
 What cannot work ends here, before the port opens, with one line that says what to do. The exit code is 78 for bad
 settings, 69 for an unsupported CPU, 70 for an unusable artifact or model, 75 if lanes cannot be
@@ -13,23 +13,36 @@ from typing import Any
 
 from container import contract, cpu, gunicorn_conf, log_config, model_dir, privileges
 from container.access.api_keys import ApiKeys, read_api_keys
+from container.access.trusted_keys import TrustedKeys, read_trusted_keys
 from container.cpu import Cpu, CpuUnsupported
 from container.settings import Settings
 from container.validation.environment import SettingsError
 from model_loader import artifact
 from model_loader.artifact import Artifact
 from model_loader.errors import ModelLoadError
+from serve import arguments
 
 log = logging.getLogger("serve")
 
 
 def main() -> int:
+    """Do what the command line says; return the exit code."""
+    parsed = arguments.parse(sys.argv[1:])
+    if not parsed.plan:
+        return run_server()
+    from serve.sizing import print_plan
+
+    return print_plan(parsed)
+
+
+def run_server() -> int:
     """Run the server; return its exit code when it has stopped."""
     # As process 1 of a container, this process would ignore SIGTERM until gunicorn handles it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = Settings.from_env()
-        keys = read_api_keys(settings)  # while this process may still run as root: only root need be able to read them
+        # While this process may still run as root: only root need be able to read the files.
+        keys, trusted = read_api_keys(settings), read_trusted_keys(settings)
         gunicorn_conf.check_address(settings)
     except SettingsError as error:
         log_config.configure("INFO")
@@ -44,7 +57,9 @@ def main() -> int:
     try:
         gunicorn_conf.check_address(settings)  # again, because this process may run as another user now
         box = cpu.detect(settings.onednn_max_cpu_isa)
-        model = None if settings.multi_model else artifact.open_artifact(directory, settings.precisions, box)
+        model = None
+        if not settings.multi_model:
+            model = artifact.open_artifact(directory, settings.precisions, box, trusted)
     except SettingsError as error:
         log.error("cannot start: %s", error)
         return contract.EXIT_SETTINGS
@@ -54,10 +69,12 @@ def main() -> int:
     except ModelLoadError as error:
         log.error("cannot start: %s", error)
         return contract.EXIT_ARTIFACT
-    return _run_gunicorn(settings, keys, model, box)
+    return _run_gunicorn(settings, keys, trusted, model, box)
 
 
-def _run_gunicorn(settings: Settings, keys: ApiKeys | None, model: Artifact | None, box: Cpu) -> int:
+def _run_gunicorn(
+    settings: Settings, keys: ApiKeys | None, trusted: TrustedKeys | None, model: Artifact | None, box: Cpu
+) -> int:
     from gunicorn.app.base import BaseApplication
     from gunicorn.arbiter import Arbiter
 
@@ -76,7 +93,7 @@ def _run_gunicorn(settings: Settings, keys: ApiKeys | None, model: Artifact | No
             from serve.multi_model.registry import ModelRegistry
 
             if model is None:
-                return create_multi_model_app(ModelRegistry(settings, box), keys)
+                return create_multi_model_app(ModelRegistry(settings, box, trusted), keys)
             try:
                 return create_app(Lifecycle(settings, model, box), keys)
             except ModelLoadError as error:

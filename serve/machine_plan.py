@@ -11,8 +11,8 @@ from serve.lanes.plan import Choices, Plan, make_plan
 log = logging.getLogger(__name__)
 
 
-def plan_for_machine(settings: Settings, artifact: Artifact, cpu: Cpu) -> Plan:
-    """Plan the lanes of a model that has the machine to itself, and log what was found and chosen."""
+def choose_plan(settings: Settings, artifact: Artifact, cpu: Cpu, memory_mb: float | None) -> Plan:
+    """Plan the lanes of a model that has so many cores and so much memory to itself. None means any amount."""
     has_guard = settings.guard_share > 0 and {"INT8", "FP32"} <= set(artifact.file_mb)
     choices = Choices(
         settings.narrow_lanes,
@@ -22,8 +22,13 @@ def plan_for_machine(settings: Settings, artifact: Artifact, cpu: Cpu) -> Plan:
         settings.rung_step,
         settings.max_batch_windows,
     )
+    return make_plan(cpu, choices, artifact.file_mb, artifact.max_seq_len, memory_mb)
+
+
+def plan_for_machine(settings: Settings, artifact: Artifact, cpu: Cpu) -> Plan:
+    """Plan the lanes of a model that has this machine to itself, and log what was found and chosen."""
     memory_mb = cgroup.available_memory_mb()
-    plan = make_plan(cpu, choices, artifact.file_mb, artifact.max_seq_len, memory_mb)
+    plan = choose_plan(settings, artifact, cpu, memory_mb)
     log.info(
         "CPU %s, %s, %d usable cores on %d NUMA node(s), quota %s, %.0f MB of memory. Lanes: %s. "
         "Rungs: every %d tokens. Expected memory: %d MB",

@@ -1,6 +1,7 @@
-"""Report the known vulnerabilities of the pinned packages, and which of them docs/security.md explains.
+"""Report the known vulnerabilities of the pinned packages, and which of them docs/security.md explains; then Debian's.
 
-`make audit` runs this command with pip-audit in an environment of its own. The command reports and never fails: a new
+`make audit` runs this command with pip-audit in an environment of its own. Debian's packages are those of the image's
+SBOM (tools/sbom.py), and grype checks them if it is installed. The command reports and never fails: a new
 advisory about an old package must not stop a change that has nothing to do with it.
 """
 
@@ -9,15 +10,18 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from tools.debian_audit import audit_debian
 from tools.errors import ToolError, run
 from tools.local_server import PROGRAM_DIR
 
 PINNED = ("container/requirements-torch.txt", "container/constraints.txt")
+SBOM = "build/sbom.cdx.json"  # where `make sbom` writes it
 TIMEOUT_SECONDS = 600
 
 
@@ -88,9 +92,7 @@ def _run_pip_audit(program: str) -> dict[str, Any]:
     return report
 
 
-def main() -> None:
-    """Print a table of the findings, and a line that sums them up."""
-    console = Console()
+def _audit_python(console: Console) -> None:
     explained = (PROGRAM_DIR / "docs" / "security.md").read_text()
     try:
         audit = read_report(_run_pip_audit(sys.argv[1]))
@@ -106,6 +108,14 @@ def main() -> None:
     if audit.findings:
         console.print(table)
     console.print(summary(audit, explained), markup=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Print a table of the findings about Python's packages, and a line that sums up each part of the image."""
+    console = Console()
+    _audit_python(console)
+    sbom = Path(sys.argv[2]) if len(sys.argv) > 2 else PROGRAM_DIR / SBOM
+    console.print(audit_debian(sbom), markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,12 @@ class AccessSettings(BaseSettings):
         validation_alias="METRICS_WITHOUT_KEY",
         description="Lets `/metrics` answer without an API key.",
     )
+    trusted_key: str = Field(
+        "",
+        validation_alias="TRUSTED_KEY",
+        description="The path of a PEM file with Ed25519 public keys. The server then loads only artifacts that were "
+        "signed with one of the private keys (`python -m tools.sign`). If it is empty, signatures are not looked at.",
+    )
     docs: bool = Field(
         True,
         validation_alias="DOCS",

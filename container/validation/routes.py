@@ -6,7 +6,8 @@ import re
 PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*")
 HEALTH_ROUTES = ("/ping", "/health")
 ANSWERING_ROUTES = ("/invocations", "/")
-OTHER_ROUTES = ("/info", "/metrics", "/execution-parameters", "/docs", "/openapi.json")
+ADMIN_ROUTES = ("/info", "/metrics")  # and /models, on the port in ADMIN_PORT
+OTHER_ROUTES = (*ADMIN_ROUTES, "/execution-parameters", "/docs", "/openapi.json")
 OTHER_FOLDERS = ("/v1/models", "/models", "/docs", "/static-offline-docs", "/page")  # and everything below
 RULE = "must be a path such as {example}, without a query, of which the server makes no other use"
 

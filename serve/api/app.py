@@ -18,6 +18,7 @@ from container import contract
 from container.access.api_keys import ApiKeys
 from container.validation.routes import ANSWERING_ROUTES, HEALTH_ROUTES
 from serve.api import info as report
+from serve.api.access.admin_port import AdminPort
 from serve.api.access.api_key import ApiKeyCheck
 from serve.api.error_handlers import ErrorHandlers
 from serve.api.invocation import Invocation
@@ -25,6 +26,7 @@ from serve.api.openapi import operations
 from serve.api.openapi.description import describe
 from serve.api.platforms import kserve
 from serve.api.telemetry import gauges
+from serve.errors import RequestError
 from serve.lifecycle import Lifecycle
 from serve.metrics import exposition
 from serve.page.routes import page_routes
@@ -50,6 +52,7 @@ class AnsweringApp:
         self._answering = answering
         lifecycle = fastapi.state.lifecycle
         self._key_check = ApiKeyCheck(keys, lifecycle.settings) if keys else None
+        self._admin_port = AdminPort(lifecycle.settings.admin_port) if lifecycle.settings.admin_port else None
         describe(fastapi, self._key_check.exempt if self._key_check else None)
         _add_head(fastapi)
         self._errors = ErrorHandlers(lifecycle.metrics, (*HEALTH_ROUTES, lifecycle.settings.health_route, "/metrics"))
@@ -58,7 +61,7 @@ class AnsweringApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
         if scope["type"] == "http":
-            if self._key_check and (refusal := self._key_check.refusal(scope)):
+            if refusal := self._refusal(scope):
                 response = await self._errors.handle(Request(scope, receive, send), refusal)
                 await response(scope, receive, send)
                 return
@@ -69,6 +72,12 @@ class AnsweringApp:
                     await self._answer(route, scope, receive, send)
                     return
         await self.fastapi(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> RequestError | None:
+        """Return the error of a request that has no key, or that came to a port without its route."""
+        if self._key_check and (refusal := self._key_check.refusal(scope)):
+            return refusal
+        return self._admin_port.refusal(scope) if self._admin_port else None
 
     async def _answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
@@ -112,7 +121,7 @@ def create_app(lifecycle: Lifecycle, keys: ApiKeys | None = None) -> AnsweringAp
         """Return the limits that SageMaker's batch transform reads before it sends data."""
         return report.execution_parameters(lifecycle)
 
-    if lifecycle.settings.page:
+    if lifecycle.settings.page and not lifecycle.settings.admin_port:  # the page reads /info
         app.routes.extend(page_routes(has_docs=lifecycle.settings.docs))
     return AnsweringApp(app, answering, keys)
 

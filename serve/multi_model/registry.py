@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from container import cgroup, memory
+from container.access.trusted_keys import TrustedKeys
 from container.cpu import Cpu
 from container.settings import Settings
 from model_loader import artifact as artifacts
@@ -93,8 +94,10 @@ class LoadedModel:
 class ModelRegistry:
     """All models of the endpoint; a serve.lifecycle.Servable. It lives on the event loop."""
 
-    def __init__(self, settings: Settings, cpu: Cpu) -> None:
+    def __init__(self, settings: Settings, cpu: Cpu, trusted: TrustedKeys | None = None) -> None:
+        """trusted: the keys of which one must have signed each model; None if models need not be signed."""
         self.settings = settings
+        self._trusted = trusted
         self.cpu = cpu
         self.metrics = RequestMetrics()  # of requests that belong to no model, and of the server
         self.usage = ProcessUsage()
@@ -183,7 +186,7 @@ class ModelRegistry:
         try:
             if not os.path.isdir(directory):  # for any text, even one that is too long for a path
                 raise ModelNotFound("url: is not a directory on this machine")
-            artifact = artifacts.open_artifact(directory, self.settings.precisions, self.cpu)
+            artifact = artifacts.open_artifact(directory, self.settings.precisions, self.cpu, self._trusted)
         except ModelLoadError as error:
             raise ModelUnusable(f"url: {error}") from error
         except OSError as error:

@@ -29,3 +29,9 @@ def test_evaluate_and_benchmark_report_that_no_server_runs() -> None:
     for tool in ("evaluate", "benchmark"):
         ended = run_entrypoint(tool, "--url", "http://127.0.0.1:9", "--data", HELD_OUT)
         assert "Is the server running?" in error_of(ended)
+
+
+def test_serve_passes_its_arguments_on(demo_dir: Path) -> None:
+    ended = run_entrypoint("serve", "--plan", "--cores", 2, "--memory", "4Gi", "--model-dir", demo_dir)
+    assert ended.returncode == 0, ended.stderr
+    assert "  2 narrow\n" in ended.stdout

@@ -29,3 +29,20 @@ def test_the_stage_of_the_demo_model_has_every_module_that_quantize_imports() ->
     assert len(files) > 40
     missing = [file for file in files if file.exists() and not ({file, *file.parents} & copied)]
     assert missing == []
+
+
+def test_the_base_image_is_the_same_in_the_dockerfile_the_documentation_and_the_workflow() -> None:
+    (default,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    tag = default.partition("@")[0]
+    page = (ROOT / "docs" / "image.md").read_text()
+    assert f"| `BASE_IMAGE` | `{default}` |" in page
+    workflow = (ROOT / ".github" / "workflows" / "publish.yml").read_text()
+    named = re.findall(r"python:3[\w.-]*", page + workflow)
+    assert len(named) > 5
+    assert set(named) == {tag}
+
+
+def test_the_page_says_that_the_digest_is_missing_as_long_as_it_is() -> None:
+    (default,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    says_so = "names the tag and no digest" in (ROOT / "docs" / "image.md").read_text().replace("\n", " ")
+    assert says_so == ("@sha256:" not in default)

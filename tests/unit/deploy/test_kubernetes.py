@@ -13,7 +13,9 @@ import yaml
 
 from container import contract, healthcheck
 from container.cpu import Cpu
+from serve import arguments
 from serve.lanes.plan import Choices, make_plan
+from serve.sizing import request_mib, resources_lines
 from tests.unit.deploy.comment_commands import commands_in_comment
 from tests.unit.serve.lanes.model_files import BERT_BASE
 from tools.deploy.config import DeploymentConfig
@@ -83,13 +85,14 @@ def test_the_user_is_the_user_of_the_image() -> None:
 def test_the_memory_is_enough_for_every_lane(model: str, demo_dir: Path) -> None:
     limits = SERVER["resources"]["limits"]
     assert SERVER["resources"]["requests"] == limits
-    memory_mb = int(limits["memory"].removesuffix("Gi")) * 2**30 / 1e6
+    memory_mb = arguments.parse(["--plan", "--memory", limits["memory"]]).memory
     manifest = json.loads((demo_dir / "manifest.json").read_text())["precisions"]
     demo = {precision: one["size_bytes"] / 1e6 for precision, one in manifest.items()}
     files = BERT_BASE if model == "BERT-base" else demo
     cpu = Cpu("any", "AVX512_CORE_VNNI", (tuple(range(64)),), quota=int(limits["cpu"]))
     best, fitting = (make_plan(cpu, Choices(guard_lane=True), files, 384, memory) for memory in (None, memory_mb))
     assert fitting == best
+    assert resources_lines(best, request_mib(best, None))[-1].strip() in MANIFEST or model != "BERT-base"
     assert f"{best.memory_mb / 1000:.1f} GB" in MANIFEST
     readme = re.findall(r"takes ([\d.]+) GB", (ROOT / "README.md").read_text())
     assert 0 < max(map(float, readme)) * 1000 < memory_mb
