@@ -1,5 +1,6 @@
 """The fixtures that all tests share: the demo artifact, a copy of it, and a real server process that serves it."""
 
+import inspect
 import os
 import shutil
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 
 from tests.artifacts import link
@@ -15,6 +17,7 @@ from tools.local_server import LocalServer
 ROOT = Path(__file__).parents[1]
 SLOW_FIXTURES = {"demo_dir", "small_checkpoint"}  # and those that are built on them, such as `server`
 SLOW_FILES = {"test_recovery.py"}  # wait for the heartbeat
+HTTP_SECONDS = 60  # httpx gives up after 5 s, and a busy machine may hold up a server for longer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +36,29 @@ def pytest_configure() -> None:
     compare logits exactly, and those of INT8 differ in a batch (decision 0013).
     """
     os.environ.setdefault("MAX_BATCH_WINDOWS", "1")
+    _wait_long_for_responses()
+    _take_the_same_examples_in_each_run()
+
+
+def _wait_long_for_responses() -> None:
+    """Raise the time limits of every request of httpx that names none of its own, also of those in LocalServer."""
+    default = inspect.signature(httpx.Client).parameters["timeout"].default
+    default.connect = default.read = default.write = default.pool = HTTP_SECONDS
+
+
+def _take_the_same_examples_in_each_run() -> None:
+    """Let no test of hypothesis fail because an example takes long, or because of examples that nobody has seen yet.
+
+    SOAK=1 takes other examples in each run.
+    """
+    hypothesis.settings.register_profile(
+        "tests",
+        deadline=None,
+        derandomize=not os.environ.get("SOAK"),
+        database=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+    hypothesis.settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -72,7 +72,7 @@ class Prometheus:
     def get(self, path: str, **parameters: object) -> Any:
         """Return the data of an answer."""
         address = f"{self._url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        with self._opener.open(address, timeout=10) as answer:
+        with self._opener.open(address, timeout=60) as answer:
             return json.load(answer)["data"]
 
     def query(self, expression: str) -> list[dict[str, Any]]:
@@ -87,10 +87,10 @@ class Prometheus:
 
 @contextmanager
 def prometheus(port_of_server: int, folder: Path) -> Iterator[Prometheus]:
-    """Run Debian's Prometheus with the rules of deploy/observability. It scrapes a server each second."""
+    """Run Debian's Prometheus with the rules of deploy/observability. It scrapes a server every two seconds."""
     binary = program("prometheus")
     config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    config["global"] = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(FOLDER / name) for name in config["rule_files"]]
     config["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{port_of_server}"]}]
     path = folder / "prometheus.yml"
@@ -104,7 +104,7 @@ def prometheus(port_of_server: int, folder: Path) -> Iterator[Prometheus]:
     ):
         running = Prometheus(f"http://{address}")
         try:
-            wait_until("Prometheus has scraped the server", lambda: _has_scraped(running), 30)
+            wait_until("Prometheus has scraped the server", lambda: _has_scraped(running))
             yield running
         finally:
             process.terminate()

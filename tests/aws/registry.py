@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +10,13 @@ from tempfile import TemporaryDirectory
 import httpx
 import pytest
 
+from tests.waiting import wait_until
 from tools.deploy.container_image.engine import ContainerEngine
 from tools.local_server import free_port
 
 USER = "AWS"  # the user name of ECR
 PASSWORD = "correct horse"
 BCRYPT = "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e"  # hash of PASSWORD with the lowest cost
-START_SECONDS = 20
 CONFIG = """
 version: 0.1
 log: {{accesslog: {{disabled: true}}}}
@@ -85,11 +84,12 @@ def running(engine: ContainerEngine, patch: pytest.MonkeyPatch) -> Iterator[Regi
         with Path(folder, "log").open("wb") as log:
             process = subprocess.Popen([command, "serve", f"{folder}/config.yml"], stdout=log, stderr=log)
         try:
-            deadline = time.monotonic() + START_SECONDS
-            while not registry.answers():
+
+            def answers() -> bool:
                 assert process.poll() is None, Path(folder, "log").read_text()
-                assert time.monotonic() < deadline, Path(folder, "log").read_text()
-                time.sleep(0.05)
+                return registry.answers()
+
+            wait_until("the registry answers", answers)
             yield registry
             _forget(engine.command, registry.host)
         finally:

@@ -20,7 +20,7 @@ PAGE = pages.DOCS / "clients.md"
 SERVER = "http://localhost:8080"
 ANSWER = "Zoë Müller"
 KEY = "the-key-of-the-clients"
-SECONDS = 60
+SECONDS = 300
 # The programs of each section, by their language and in their order, and how many times each prints the answer.
 PROGRAMS = {
     "curl": [("sh", 1)],

@@ -16,7 +16,7 @@ def connect() -> Iterator[Callable[..., RawClient]]:
     """Return a function that connects to a server; the connections are closed after the test."""
     opened: list[RawClient] = []
 
-    def new(server: LocalServer, seconds: float = 20) -> RawClient:
+    def new(server: LocalServer, seconds: float = 60) -> RawClient:
         opened.append(RawClient(server, seconds))
         return opened[-1]
 

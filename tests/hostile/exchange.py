@@ -22,7 +22,7 @@ class Received:
         return json.loads(self.body)
 
 
-def exchange(port: int, data: bytes, count: int = 1, seconds: float = 60, method: str = "POST") -> list[Received]:
+def exchange(port: int, data: bytes, count: int = 1, seconds: float = 120, method: str = "POST") -> list[Received]:
     """Send bytes on a new connection, and read up to `count` responses, fewer if the server closes the connection.
 
     The bytes are sent in a thread, because a server may answer and close before it has read them all.

@@ -23,7 +23,8 @@ EVERY_SECONDS = 0.02
 LONGEST_SECONDS = 60.0  # a ping that takes longer counts as this
 CONTROL_SECONDS = 1.0
 LIMIT_SECONDS = 0.5
-ATTEMPTS = 3  # a machine that is busy with something else delays pings too
+ATTEMPTS = 5  # a machine that is busy with something else delays pings too, but not in each attempt
+CONTROL_FACTOR = 4  # the delays while something happens are measured for longer than those while nothing does
 PING = b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
@@ -80,16 +81,17 @@ def delays_during(port: int, action: Callable[[], object]) -> Delays:
 
 
 def check_delay(port: int, action: Callable[[], object], limit_seconds: float = LIMIT_SECONDS) -> None:
-    """Fail if `action` delays /ping by more than the limit. On a machine that is busy anyway, try again."""
+    """Fail if `action` delays /ping by more than the limit, in each of several attempts.
+
+    What is slow in the server is slow each time. If pings are delayed while nothing happens too, a few times this
+    delay is allowed.
+    """
+    found = []
     for _ in range(ATTEMPTS):
-        delays = delays_during(port, action)
-        if delays.seconds <= limit_seconds:
+        found.append(delays_during(port, action))
+        if found[-1].seconds <= max(limit_seconds, CONTROL_FACTOR * found[-1].control_seconds):
             return
-        if delays.control_seconds <= limit_seconds / 2:
-            break
-    raise AssertionError(
-        f"/ping took {delays.seconds:.2f} s, and {delays.control_seconds:.2f} s while nothing happened"
-    )
+    raise AssertionError(f"/ping was delayed in each attempt: {found}")
 
 
 def ping(port: int) -> int:

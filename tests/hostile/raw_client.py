@@ -1,5 +1,6 @@
 """A client that sends any bytes."""
 
+import contextlib
 import json
 import select
 import socket
@@ -24,12 +25,17 @@ class Response:
 class RawClient:
     """A connection on which a test sends any bytes."""
 
-    def __init__(self, server: LocalServer, seconds: float = 20) -> None:
+    def __init__(self, server: LocalServer, seconds: float = 60) -> None:
         self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=seconds)
         self._received = b""
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
+
+    def send_quietly(self, data: bytes) -> None:
+        """Send bytes to a server that may have refused the request already, and that drops what follows."""
+        with contextlib.suppress(OSError):
+            self.send(data)
 
     def response(self) -> Response:
         """Read one response."""

@@ -28,7 +28,7 @@ FUZZ = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 QUIET_SECONDS = 1.0  # a client that waits for longer than this leaves
-CLOSE_SECONDS = 10.0  # a server must close the connection of a client that has left
+CLOSE_SECONDS = 30.0  # a server must close the connection of a client that has left
 TOKENS = count(1)
 
 Edit = tuple[str, int, bytes]
@@ -82,9 +82,12 @@ def edited(data: bytes, edits: Sequence[Edit], end: int) -> bytes:
     return data
 
 
-def converse(port: int, data: bytes, most: int, cuts: Sequence[int] = ()) -> list[Received]:
-    """Send bytes, leave when the server has been silent for QUIET_SECONDS, and check that it then closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=QUIET_SECONDS) as connection:
+def converse(
+    port: int, data: bytes, most: int, cuts: Sequence[int] = (), quiet_seconds: float = QUIET_SECONDS
+) -> list[Received]:
+    """Send bytes, leave when the server has been silent for `quiet_seconds`, and check that it then closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.settimeout(quiet_seconds)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         responses: list[Received] = []
         try:
@@ -121,7 +124,7 @@ def check(responses: Sequence[Received], tokens: Sequence[str]) -> None:
 def check_alive(port: int) -> None:
     """Check that the server answers a question on another connection."""
     token = new_token()
-    (answer,) = exchange(port, request_of(token), seconds=20)
+    (answer,) = exchange(port, request_of(token))
     assert (answer.status, answer.json()["answer"], answer.headers["x-request-id"]) == (200, token, token)
 
 
@@ -182,7 +185,7 @@ def test_pipelined_requests_get_their_own_answers(
         "bad": lambda token: request(b"{", f"X-Amzn-SageMaker-Inference-Id: {token}"),
     }
     data = b"".join(makes[kind](token) for kind, token in zip(kinds, tokens, strict=True))
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         for length in [*cuts, len(data)]:
             connection.sendall(data[:length])
             data = data[length:]
@@ -214,9 +217,8 @@ def test_json_lines_get_their_own_answers(
     sent = [body_of(token) if token else line for token, line in zip(tokens, lines, strict=True)]
     data = b"\n".join(sent) + (b"\n" if has_last_newline or not sent[-1] else b"")
     body = chunked(data, sizes)
-    (response,) = exchange(
-        server.port, request(body, "Content-Type: application/jsonlines", "Transfer-Encoding: chunked"), seconds=30
-    )
+    fields = ("Content-Type: application/jsonlines", "Transfer-Encoding: chunked")
+    (response,) = exchange(server.port, request(body, *fields))
     assert response.status == 200
     answers = response.body.removesuffix(b"\n").split(b"\n")
     assert len(answers) == len(sent)
@@ -233,5 +235,5 @@ def test_json_lines_get_their_own_answers(
 def test_the_answer_of_a_token_is_the_token(server: LocalServer, sizes: tuple[int, ...]) -> None:
     """The control of this file: without an edit, the conversation gives both answers."""
     tokens = [new_token(), new_token()]
-    responses = converse(server.port, request_of(tokens[0], sizes) + request_of(tokens[1]), 2)
+    responses = converse(server.port, request_of(tokens[0], sizes) + request_of(tokens[1]), 2, quiet_seconds=60)
     assert [each.json()["answer"] for each in responses] == tokens

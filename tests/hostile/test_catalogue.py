@@ -9,7 +9,7 @@ import pytest
 
 from tests.hostile.catalogue import HOSTILE, HOSTILE_MULTI_MODEL, HostileRequest, question, request
 from tests.hostile.exchange import exchange
-from tests.hostile.ping_delay import check_delay, delays_during
+from tests.hostile.ping_delay import ATTEMPTS, check_delay, delays_during
 from tests.server.questions import ANSWER
 from tests.server.server_process import server_processes
 from tools.local_server import LocalServer
@@ -63,6 +63,9 @@ def test_the_measured_delay_is_that_of_a_server_that_pauses(server: LocalServer)
         time.sleep(PAUSE_SECONDS)
         worker.resume()
 
-    delays = delays_during(server.port, pause)
-    assert delays.control_seconds < PAUSE_SECONDS / 2
-    assert PAUSE_SECONDS * 0.9 < delays.seconds < PAUSE_SECONDS * 2
+    def is_seen() -> bool:
+        delays = delays_during(server.port, pause)
+        is_prompt = delays.control_seconds < PAUSE_SECONDS / 2
+        return is_prompt and PAUSE_SECONDS * 0.9 < delays.seconds < PAUSE_SECONDS * 2
+
+    assert any(is_seen() for _ in range(ATTEMPTS))

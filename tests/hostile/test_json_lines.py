@@ -19,7 +19,7 @@ def test_a_megabyte_of_newlines_is_answered_by_a_megabyte_of_newlines(server: Lo
     response = post(server, b"\n" * 1_000_000)
     assert response.status_code == 200
     assert response.content == b"\n" * 1_000_000
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 30  # it would be minutes if each line were a request of its own
 
 
 def test_blank_lines_keep_their_places(server: LocalServer) -> None:
@@ -37,14 +37,14 @@ def test_blank_lines_keep_their_places(server: LocalServer) -> None:
 
 
 def test_the_deadline_and_the_spool_cover_lines_that_fail(demo_dir: Path, tmp_path: Path) -> None:
-    environment = {"REQUEST_TIMEOUT_SECONDS": "2", "MAX_SPOOL_MB": "1"}
+    environment = {"REQUEST_TIMEOUT_SECONDS": "8", "MAX_SPOOL_MB": "1"}
     with LocalServer(demo_dir, log=tmp_path / "log", environment=environment) as server:
         server.wait_until_ready()
         response = post(server, b"x\n" * 10_000)
         assert (response.status_code, response.json()["error_type"]) == (413, "payload_too_large")
 
         def slow():  # type: ignore[no-untyped-def]
-            for _ in range(40):
+            for _ in range(120):
                 yield b"x\n"
                 time.sleep(0.1)
 

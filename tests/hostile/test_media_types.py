@@ -8,6 +8,7 @@ import pytest
 from tests.server.questions import ANSWER, BODY
 
 DIGITS = "1" * 5000
+SECONDS = 15  # with pauses of a busy machine; tests/unit/serve/api/test_media_type.py has a limit on the CPU time
 
 
 def ask(client: httpx.Client, **headers: str) -> httpx.Response:
@@ -15,7 +16,7 @@ def ask(client: httpx.Client, **headers: str) -> httpx.Response:
     begin = time.monotonic()
     response = client.post("/invocations", json=BODY, headers={k.replace("_", "-"): v for k, v in headers.items()})
     assert client.get("/ping").status_code == 200
-    assert time.monotonic() - begin < 0.5
+    assert time.monotonic() - begin < SECONDS
     return response
 
 

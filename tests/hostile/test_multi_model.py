@@ -60,7 +60,7 @@ def test_a_large_body_of_a_load_is_refused_while_it_arrives(
 
 
 def test_a_load_is_refused_before_the_rest_of_its_body_has_arrived(endpoint: LocalServer) -> None:
-    with socket.create_connection(("127.0.0.1", endpoint.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", endpoint.port), timeout=60) as connection:
         connection.sendall(b"POST /models HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n" + b" " * 70_000)
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 

@@ -1,6 +1,7 @@
 """The death or the stop of one or two processes never ends the server, and leaves nothing behind.
 
-Eight pairs of faults are tried here, and all of them by `python -m tests.hostile.soak.matrix`.
+Eight pairs of faults are tried here, and all of them by `python -m tests.hostile.soak.matrix`, which also checks how
+soon the server recovers: here other programs may use the cores.
 """
 
 import os
@@ -15,7 +16,7 @@ import pytest
 
 from container import contract
 from tests.hostile.processes import Case, ServerProcesses, eight_cases
-from tests.hostile.recovery import LONG, Answer, Player, ask
+from tests.hostile.recovery import GIVE_UP_SECONDS, LONG, Answer, Player, ask
 from tests.server.questions import ANSWER, BODY
 from tests.server.server_process import has_ended
 from tests.waiting import wait_until
@@ -39,7 +40,7 @@ def player(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.mark.parametrize("case", [case for case in CASES if case.moment != "during warm-up"], ids=str)
 def test_the_server_recovers_from_a_pair_of_faults(case: Case, player: Player) -> None:
     player.server.wait_until_warm()
-    assert player.play(case).problems == []
+    assert player.play(case).problems_within(GIVE_UP_SECONDS) == []
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.moment == "during warm-up"], ids=str)
@@ -47,7 +48,7 @@ def test_the_server_recovers_from_a_pair_of_faults_during_warm_up(
     case: Case, player: Player, demo_dir: Path, tmp_path: Path
 ) -> None:
     with LocalServer(demo_dir, SETTINGS, log=tmp_path / "log") as server:
-        assert Player(server, player.right).play(case).problems == []
+        assert Player(server, player.right).play(case).problems_within(GIVE_UP_SECONDS) == []
         assert server.stop() == 0
     wait_until("no process is left", lambda: not ServerProcesses(server).all)
 
@@ -76,14 +77,14 @@ def test_no_process_outlives_the_worker_or_the_master_even_if_it_is_stopped(
             each.suspend()
         first.send_signal(signal.SIGKILL)
         below = lanes + others
-        wait_until("all processes below have ended", lambda: all(has_ended(each.pid) for each in below), seconds=10)
+        wait_until("all processes below have ended", lambda: all(has_ended(each.pid) for each in below))
         client.join()
         assert replies == ["closed"]
         if ending == "worker":
             server.wait_until_ready()
         else:
-            server.process.wait(10)
-            wait_until("every process has ended", lambda: not ServerProcesses(server).all, seconds=10)
+            server.process.wait(60)
+            wait_until("every process has ended", lambda: not ServerProcesses(server).all)
 
 
 def test_a_model_file_that_has_changed_is_not_loaded_into_a_new_zygote(artifact_copy: Path, tmp_path: Path) -> None:

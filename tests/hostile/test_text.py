@@ -1,5 +1,6 @@
 """Work on the text of a large request delays nobody, is bounded, and ends with its request."""
 
+import contextlib
 import json
 import threading
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from tests.hostile.ping_delay import check_delay
 from tests.server.questions import BODY, QUESTION
-from tests.server.server_process import server_processes
+from tests.server.server_process import command_of, server_processes
 from tests.waiting import wait_until
 from tools.local_server import LocalServer
 
@@ -42,9 +43,9 @@ def test_one_request_never_delays_a_ping(
         server.port,
         lambda: responses.append(httpx.post(f"{server.url}/invocations", content=content, headers=JSON, timeout=60)),
     )
-    (response,) = responses
-    assert response.status_code == status, response.text
-    assert response.json().get("error_type") == error_type
+    for response in responses:  # several, if the machine was busy with something else
+        assert response.status_code == status, response.text
+        assert response.json().get("error_type") == error_type
 
 
 def test_a_large_body_gives_the_same_answer_as_a_small_one(client: httpx.Client) -> None:
@@ -56,13 +57,13 @@ def test_a_large_body_gives_the_same_answer_as_a_small_one(client: httpx.Client)
 
 def text_processes(server: LocalServer) -> list[psutil.Process]:
     children = server_processes(server).worker.children()
-    return [process for child in children if "serve.text_worker" in child.cmdline() for process in child.children()]
+    return [process for child in children if "serve.text_worker" in command_of(child) for process in child.children()]
 
 
 def test_the_text_process_ends_when_its_client_leaves(server: LocalServer, demo_dir: Path) -> None:
     content = body(QUESTION, SENTENCE * 3000)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{server.url}/invocations", content=content, headers=JSON, timeout=1)
+        httpx.post(f"{server.url}/invocations", content=content, headers=JSON, timeout=httpx.Timeout(60, read=1))
     wait_until("no text process is left", lambda: not text_processes(server))
 
 
@@ -77,7 +78,8 @@ def test_a_text_process_that_is_killed_harms_no_other_request(server: LocalServe
     asking.start()
     wait_until("a text process runs", lambda: bool(text_processes(server)))
     for process in text_processes(server):
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # one of another test, which has just ended
+            process.kill()
     asking.join()
     assert (responses[0].status_code, responses[0].json()["error_type"]) == (500, "inference_failed")
     assert httpx.post(f"{server.url}/invocations", json=BODY).status_code == 200

@@ -16,7 +16,7 @@ import httpx
 from tests.waiting import wait_until
 from tools.local_server import free_port
 
-READY_SECONDS = 120
+READY_SECONDS = 300
 ENGINE = os.environ.get("CONTAINER_ENGINE", "")
 IMAGE = os.environ.get("IMAGE", "")
 

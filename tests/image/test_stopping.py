@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.image.engine import Container, engine
+from tests.waiting import wait_until
 
 TIMES = 50 if os.environ.get("SOAK") else 5
-SURELY_READ_SECONDS = 0.1  # the server has read a request that was sent this long before the signal
+SURELY_READ_SECONDS = 1.0  # the server has read a request that was sent this long before the signal
 BODY = json.dumps(
     {"question": "Who built the lighthouse?", "context": "Zoë Müller built the lighthouse. " * 60}
 ).encode()
@@ -53,7 +54,7 @@ async def _load_and_stop(container: Container, seed: int) -> tuple[float, list[t
             seen.append(await _ask(container.port))
 
     clients = [asyncio.create_task(client()) for _ in range(8)]
-    await asyncio.sleep(random.Random(seed).uniform(0.3, 1.5))
+    await asyncio.sleep(random.Random(seed).uniform(1.5, 3))
     signalled_at = time.monotonic()
     await asyncio.to_thread(engine, "kill", "--signal", "TERM", container.name)
     stopped_at = time.monotonic()
@@ -70,11 +71,12 @@ def test_no_accepted_request_is_lost(seed: int, demo_dir: Path) -> None:
         assert len(accepted) >= 8
         assert set(accepted) <= {b"HTTP/1.1 200 OK", b"HTTP/1.1 429 Too Many Requests"}
         assert b"HTTP/1.1 200 OK" in accepted
-        assert container.exit_code(25) == 0
+        assert container.exit_code() == 0
 
 
 def test_sigterm_ends_a_container_that_is_not_ready_yet(demo_dir: Path) -> None:
     with Container("--volume", f"{demo_dir}:/opt/ml/model:ro") as container:
-        time.sleep(1)
+        is_listening = "the port is open, which is before the model is loaded"
+        wait_until(is_listening, lambda: any(text.startswith("Listening") for text in container.messages()))
         engine("kill", "--signal", "TERM", container.name)
-        assert container.exit_code(25) == 0
+        assert container.exit_code() == 0

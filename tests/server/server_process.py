@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.waiting import wait_until
 from tools.local_server import PROGRAM_DIR, LocalServer, free_port
 
 
@@ -24,14 +25,27 @@ def run_until_exit(environment: Mapping[str, str], *arguments: str) -> subproces
         env={**os.environ, "PATH": path, **address, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
 
 def log_rows(log: str) -> list[dict[str, Any]]:
-    """Return the lines of a log as objects. Lines that are not JSON are left out."""
-    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    """Return the lines of a log as objects. Lines that are not JSON, or not written to their end, are left out."""
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{") and line.endswith("}")]
+
+
+def row_of_request(server: LocalServer, request_id: str) -> dict[str, Any]:
+    """Return the log line of a request. The server writes it after the response, later if it is busy with others."""
+
+    def rows() -> list[dict[str, Any]]:
+        assert server.log
+        found = log_rows(server.log.read_text())
+        return [row for row in found if (row.get("request_id"), row["message"]) == (request_id, "invocation")]
+
+    wait_until(f"the log has the line of request {request_id}", lambda: bool(rows()))
+    (row,) = rows()
+    return row
 
 
 def error_messages(log: str) -> list[str]:
@@ -63,14 +77,27 @@ class ServerProcesses:
 def server_processes(server: LocalServer) -> ServerProcesses:
     """Find the processes of a server with one model."""
     (worker,) = psutil.Process(server.process.pid).children()
-    (zygote,) = (child for child in worker.children() if "model_loader.zygote" in child.cmdline())
+    (zygote,) = (child for child in worker.children() if "model_loader.zygote" in command_of(child))
     return ServerProcesses(worker, zygote, [lane for lane in zygote.children() if not has_ended(lane.pid)])
+
+
+def windows_run(server: LocalServer) -> float:
+    """Return how many windows the lanes have run since the server started."""
+    return sum(float(line.split()[-1]) for line in metric_lines(server, "bertqa_windows_total{"))
 
 
 def child_pids(server: LocalServer) -> set[int]:
     """Return the IDs of all living processes that the server started."""
     children = psutil.Process(server.process.pid).children(recursive=True)
     return {process.pid for process in children if not has_ended(process.pid)}
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """Return the command line of a process; nothing if it has ended."""
+    try:
+        return list(process.cmdline())
+    except psutil.NoSuchProcess:
+        return []
 
 
 def has_ended(pid: int) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.described_responses import VERTEX
 from tests.server.questions import ANSWER, BODY
-from tests.server.server_process import error_messages, log_rows, run_until_exit
+from tests.server.server_process import error_messages, row_of_request, run_until_exit
 from tools.local_server import LocalServer
 
 KEYS = ("first-key-of-the-tests", "second-key-of-the-tests")
@@ -120,11 +120,10 @@ def test_health_checks_and_metrics_need_no_key(asking: httpx.Client, path: str) 
 def test_a_refusal_is_logged_and_counted_without_the_key(guarded: LocalServer, asking: httpx.Client) -> None:
     headers = {"Authorization": "Bearer wrong-key-of-the-tests"}
     refused = asking.post("/invocations", json=BODY, headers=headers)
-    assert guarded.log
-    log = guarded.log.read_text()
-    (row,) = (row for row in log_rows(log) if row.get("request_id") == refused.headers["x-request-id"])
+    row = row_of_request(guarded, refused.headers["x-request-id"])
     assert (row["status"], row["level"], row["error"].partition(":")[0]) == (401, "INFO", "not_authenticated")
-    assert not any(key in log for key in (*KEYS, "wrong-key-of-the-tests"))
+    assert guarded.log
+    assert not any(key in guarded.log.read_text() for key in (*KEYS, "wrong-key-of-the-tests"))
     assert 'bertqa_requests_total{status="401"}' in asking.get("/metrics").text
 
 

@@ -1,16 +1,17 @@
 """Requests at the same time get their own answers, and a limit holds for each request and for the queue."""
 
 import concurrent.futures
+import contextlib
 import json
 import re
 import socket
-import time
 from pathlib import Path
 
 import httpx
+import psutil
 
 from tests.server.questions import ANSWER, BODY, CONTEXT, LONG_TEXT, QUESTION, ask, long_body, post
-from tests.server.server_process import metric_lines, queued_windows, server_processes
+from tests.server.server_process import queued_windows, row_of_request, server_processes
 from tests.waiting import wait_until
 from tools.local_server import LocalServer
 
@@ -31,35 +32,26 @@ def test_concurrent_requests_of_both_precisions_get_their_own_answers(client: ht
 
 def test_a_short_question_does_not_wait_for_a_book(client: httpx.Client, server: LocalServer) -> None:
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        start = time.perf_counter()
-        book = pool.submit(ask, client, question=QUESTION, context=LONG_TEXT * 8 + CONTEXT)
+        book = pool.submit(ask, client, question=QUESTION, context=LONG_TEXT * 20 + CONTEXT)
         wait_until("the book waits in the queue", lambda: queued_windows(server) > 0, poll_seconds=0)
         assert not book.done()
         short = ask(client, question=QUESTION, context=CONTEXT)
-        short_seconds = time.perf_counter() - start
         assert short["answer"] == ANSWER
         assert not book.done(), "the book was answered before the short question"
         assert book.result()["answer"] != ""
-        assert short_seconds < time.perf_counter() - start
 
 
 def test_the_windows_of_a_client_that_disconnects_leave_the_queue(server: LocalServer) -> None:
-    body = json.dumps({"question": QUESTION, "context": LONG_TEXT * 10, "version": "FP32"}).encode()
+    body = json.dumps({"question": QUESTION, "context": LONG_TEXT * 15, "version": "FP32"}).encode()
     head = (
         "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"X-Amzn-SageMaker-Inference-Id: gone\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    before = abandoned_requests(server)
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(head.encode() + body)
         wait_until("the request waits in the queue", lambda: queued_windows(server) > 0, poll_seconds=0)
-    wait_until("its windows have left the queue", lambda: queued_windows(server) == 0, seconds=5)
-    wait_until("the request is counted", lambda: abandoned_requests(server) == before + 1, seconds=5)
-
-
-def abandoned_requests(server: LocalServer) -> float:
-    """Return how many clients have closed their connection before the answer."""
-    return sum(float(line.split()[-1]) for line in metric_lines(server, 'bertqa_requests_total{status="499"}'))
+    wait_until("its windows have left the queue", lambda: queued_windows(server) == 0)
+    assert row_of_request(server, "gone")["status"] == 499  # it would be 200 if all windows had run
 
 
 def test_a_request_that_takes_too_long_gets_504(demo_dir: Path, tmp_path: Path) -> None:
@@ -72,8 +64,11 @@ def test_a_request_that_takes_too_long_gets_504(demo_dir: Path, tmp_path: Path) 
         assert (response.status_code, response.json()["error_type"]) == (504, "deadline_exceeded")
         assert httpx.get(f"{server.url}/ping").status_code == 200
         for lane in lanes:
-            lane.resume()
-        assert post(server, BODY).status_code == 200
+            with contextlib.suppress(
+                psutil.NoSuchProcess
+            ):  # it was stopped for so long that the server has replaced it
+                lane.resume()
+        wait_until("the server answers again", lambda: post(server, BODY).status_code == 200)
 
 
 def test_requests_beyond_the_limit_of_the_queue_get_429_and_a_time_to_retry(demo_dir: Path, tmp_path: Path) -> None:

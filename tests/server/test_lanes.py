@@ -8,7 +8,7 @@ import httpx
 import psutil
 
 from tests.server.questions import BODY, long_body, post
-from tests.server.server_process import cores_of, log_rows, metric_lines, server_processes
+from tests.server.server_process import cores_of, metric_lines, row_of_request, server_processes
 from tools.local_server import LocalServer
 
 SPECIAL_TOKENS = 3  # [CLS] before the question, and [SEP] after the question and after the context
@@ -72,7 +72,4 @@ def test_each_window_takes_the_smallest_rung_that_holds_it(client: httpx.Client,
         response = client.post("/invocations", json={"question": "word", "context": "word " * words})
         tokens = 1 + words + SPECIAL_TOKENS
         expected[response.headers["x-request-id"]] = [math.ceil(tokens / 16) * 16]
-    client.get("/ping")  # the server writes the log line of a request just after the answer
-    assert server.log
-    rows = [row for row in log_rows(server.log.read_text()) if row.get("request_id") in expected]
-    assert {row["request_id"]: row["rungs"] for row in rows} == expected
+    assert {request_id: row_of_request(server, request_id)["rungs"] for request_id in expected} == expected

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tools.local_server import PROGRAM_DIR
 
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS = 900
 
 
 def command_line(tool: str, *arguments: object) -> list[str]:

@@ -143,7 +143,7 @@ def ask(server: LocalServer, question: str, context: str, precision: str) -> dic
         "precision": precision,
         "parameters": {"align_to_words": False, "max_answer_len": MAX_ANSWER_LEN},
     }
-    answer: dict[str, Any] = httpx.post(f"{server.url}/invocations", json=body, timeout=30).raise_for_status().json()
+    answer: dict[str, Any] = httpx.post(f"{server.url}/invocations", json=body, timeout=60).raise_for_status().json()
     return answer
 
 

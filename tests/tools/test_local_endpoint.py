@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,9 +47,7 @@ def test_boto3_gets_asynchronous_answers_and_failures(server: LocalServer, tmp_p
             )
             assert response["ResponseMetadata"]["HTTPStatusCode"] == 202
             path = tmp_path / response[location].removeprefix("s3://")
-            deadline = time.monotonic() + 30
-            while not path.is_file() and time.monotonic() < deadline:
-                time.sleep(0.05)
+            wait_until(f"the {location} is written", path.is_file)
             contents[name] = json.loads(path.read_text())
         with pytest.raises(ClientError, match="leads out|no address|ValidationError"):
             client.invoke_endpoint_async(EndpointName="bert-qa", InputLocation="https://bucket/key")

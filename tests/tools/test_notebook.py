@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
-CELL_SECONDS = 600
+CELL_SECONDS = 1200
 
 
 def read() -> Any:
@@ -26,7 +26,8 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Any]]:
         patch.setenv("JUPYTER_PLATFORM_DIRS", "1")  # without it, jupyter_core warns
         for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
             patch.setenv(name, str(tmp_path_factory.mktemp(name)))
-        client = NotebookClient(notebook, timeout=CELL_SECONDS, resources={"metadata": {"path": str(NOTEBOOK.parent)}})
+        resources = {"metadata": {"path": str(NOTEBOOK.parent)}}
+        client = NotebookClient(notebook, timeout=CELL_SECONDS, startup_timeout=CELL_SECONDS, resources=resources)
         yield client.execute()["cells"]
 
 

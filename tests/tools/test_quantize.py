@@ -59,7 +59,7 @@ def test_other_architectures_can_be_quantized_and_served(
     with LocalServer(output, log=tmp_path / "log") as server:
         for version in [p for p in ("INT8", "BF16", "FP32") if p in server.info()["precisions"]]:
             body = {"question": "Who?", "context": context, "version": version}
-            answer = httpx.post(f"{server.url}/invocations", json=body, timeout=30).json()
+            answer = httpx.post(f"{server.url}/invocations", json=body, timeout=60).json()
             assert context[answer["start"] : answer["end"]] == answer["answer"] != ""
         has_bf16 = cpu.detect().has_bf16
         assert ("BF16" in server.info()["precisions"]) == has_bf16

@@ -12,7 +12,7 @@ from tests.tools.demo_files import CALIBRATION, HELD_OUT
 from tests.waiting import wait_until
 from tools.local_server import PROGRAM_DIR
 
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 
 
 @pytest.fixture(scope="module")

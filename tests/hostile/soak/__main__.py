@@ -118,7 +118,10 @@ def idle(server: LocalServer) -> dict[str, float]:
     time.sleep(QUIET_SECONDS)
     root = psutil.Process(server.process.pid)
     processes = [root, *root.children(recursive=True)]
-    descriptors = sum(process.num_fds() for process in processes)
+    descriptors = 0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+            descriptors += process.num_fds()
     mib = round(ProcessTree(root).memory_bytes() / 2**20, 1)
     return {"mib": mib, "file_descriptors": descriptors, "processes": len(processes)}
 

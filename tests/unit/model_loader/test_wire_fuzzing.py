@@ -17,7 +17,7 @@ from model_loader.model_io import ModelInput, WindowLogits
 from model_loader.wire import FrameKind, Run, RunResult
 
 FUZZ = settings(max_examples=200, derandomize=True, deadline=None, database=None)
-SECONDS = 5  # longer than any frame of these tests needs
+SECONDS = 60  # longer than any frame of these tests needs
 UNREADABLE = (ValueError, struct.error, IndexError, KeyError, TypeError)  # what a body that is damaged may raise
 
 FRAMES = st.lists(st.tuples(st.sampled_from(FrameKind), st.binary(max_size=300)), max_size=6)

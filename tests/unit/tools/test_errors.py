@@ -40,17 +40,17 @@ def test_a_signal_ends_what_the_command_has_started(body: str, number: signal.Si
         assert command.stdout
         assert command.stdout.readline() == "started\n"
         command.send_signal(number)
-        output, _ = command.communicate(timeout=30)
+        output, _ = command.communicate(timeout=60)
     assert (output, command.returncode) == ("stopped\n", code)
 
 
 def test_an_error_of_the_servers_code_becomes_one_line_too() -> None:
     with start("from serve.errors import InvalidRequest; raise InvalidRequest('no')") as command:
-        output, errors = command.communicate(timeout=30)
+        output, errors = command.communicate(timeout=60)
     assert (output, errors, command.returncode) == ("started\nstopped\n", "error: no\n", 1)
 
 
 def test_a_tool_error_becomes_one_line_and_exit_code_1() -> None:
     with start("raise ToolError('the file [x] is missing')") as command:
-        output, errors = command.communicate(timeout=30)
+        output, errors = command.communicate(timeout=60)
     assert (output, errors, command.returncode) == ("started\nstopped\n", "error: the file [x] is missing\n", 1)

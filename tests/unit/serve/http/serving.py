@@ -21,6 +21,7 @@ from serve.http.protocol import HttpProtocol
 from serve.metrics import Metrics
 
 MIB = 2**20
+SECONDS = 60  # in which something must happen, also on a machine that is busy with something else
 
 
 class App:
@@ -90,7 +91,7 @@ class Client:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def answer(self, seconds: float = 5) -> Answer:
+    async def answer(self, seconds: float = SECONDS) -> Answer:
         async with asyncio.timeout(seconds):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
@@ -101,7 +102,7 @@ class Client:
         await self.send(data)
         return await self.answer()
 
-    async def is_closed(self, seconds: float = 5) -> bool:
+    async def is_closed(self, seconds: float = SECONDS) -> bool:
         """Wait until the server closes the connection, and return whether it sent nothing more."""
         async with asyncio.timeout(seconds):
             try:
@@ -129,7 +130,7 @@ class Served:
         self.clients.append(client)
         return client
 
-    async def until(self, is_true: Any, seconds: float = 5) -> None:
+    async def until(self, is_true: Any, seconds: float = SECONDS) -> None:
         async with asyncio.timeout(seconds):
             while not is_true():
                 await asyncio.sleep(0.005)

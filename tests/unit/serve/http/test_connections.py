@@ -6,10 +6,10 @@ import time
 import pytest
 
 from serve.http.limits import Limits
-from tests.unit.serve.http.serving import MIB, Served
+from tests.unit.serve.http.serving import MIB, SECONDS, Served
 from tests.unit.serve.http.test_protocol import GET, check_error, post, run
 
-LONG = 30.0
+LONG = 10 * SECONDS
 
 
 def limits(**changed: float) -> Limits:
@@ -22,7 +22,7 @@ def test_a_connection_without_a_byte_is_closed() -> None:
         start = time.monotonic()
         client = await served.client()
         assert await client.is_closed()
-        assert 0.3 <= time.monotonic() - start < 1.5
+        assert time.monotonic() - start >= 0.3
 
     run(check, limits(first_byte_seconds=0.3))
 
@@ -35,7 +35,7 @@ def test_a_head_that_drips_gets_408(begin: bytes) -> None:
         await client.send(begin or b"G")
         drip = asyncio.create_task(_drip(client.writer, b"\r\n" if begin == b"\r\n" else b"x" if begin else b""))
         check_error(await client.answer(), 408, "request_timeout")
-        assert 0.3 <= time.monotonic() - start < 1.5
+        assert time.monotonic() - start >= 0.3
         drip.cancel()
 
     run(check, limits(head_seconds=0.3))
@@ -56,7 +56,7 @@ def test_a_body_that_drips_or_never_comes_gets_408(framing: str, drips: bool) ->
         await client.send(f"POST /a HTTP/1.1\r\n{framing}\r\n\r\n".encode())
         drip = asyncio.create_task(_drip(client.writer, b"1\r\nx\r\n" if drips else b""))
         check_error(await client.answer(), 408, "request_timeout")
-        assert 0.4 <= time.monotonic() - start < 1.5
+        assert time.monotonic() - start >= 0.4
         drip.cancel()
 
     run(check, limits(request_seconds=0.4))
@@ -67,13 +67,13 @@ def test_the_body_of_a_request_that_waits_for_others_is_timed_from_its_turn() ->
         client = await served.client()
         second = post(b"x" * 1000)
         await client.send(post(b"", path="/wait") + second[:-10])
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(2.5)
         served.app.go_on.set()
         assert (await client.answer()).status == 200
         await client.send(second[-10:])
         assert (await client.answer()).status == 200
 
-    run(check, limits(request_seconds=0.5))
+    run(check, limits(request_seconds=2))
 
 
 def test_a_body_that_the_application_reads_slowly_is_not_late() -> None:
@@ -92,28 +92,26 @@ def test_a_request_in_work_and_an_answered_one_are_not_late() -> None:
     async def check(served: Served) -> None:
         client = await served.client()
         await client.send(post(b"x", path="/wait"))
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(1.5)
         served.app.go_on.set()
         assert (await client.answer()).status == 200
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(1.5)
         assert (await client.ask(GET)).status == 200
 
-    run(check, limits(request_seconds=0.2, head_seconds=0.2, first_byte_seconds=0.2))
+    run(check, limits(request_seconds=0.8, head_seconds=0.8, first_byte_seconds=0.8))
 
 
 def test_an_idle_connection_is_closed_and_a_used_one_is_not() -> None:
     async def check(served: Served) -> None:
         used, idle = await served.client(), await served.client()
         assert (await idle.ask(GET)).status == 200
-        start = time.monotonic()
-        for _ in range(12):
+        for _ in range(30):
             assert (await used.ask(GET)).status == 200
             await asyncio.sleep(0.1)
         assert await idle.is_closed()
-        assert time.monotonic() - start < 1.5
         assert (await used.ask(GET)).status == 200
 
-    run(check, limits(idle_seconds=0.5))
+    run(check, limits(idle_seconds=2))
 
 
 @pytest.mark.parametrize("end", ["", "Connection: close"])
@@ -125,7 +123,7 @@ def test_a_client_that_does_not_read_its_response_is_dropped(end: str) -> None:
         await client.send(post(b"x", *filter(None, [end]), path=f"/large/{32 * MIB}"))
         await served.until(lambda: served.app.begun)
         await served.until(lambda: not served.state.connections)
-        assert 0.5 <= time.monotonic() - start < 2
+        assert time.monotonic() - start >= 0.5
 
     run(check, limits(request_seconds=0.5))
 
@@ -140,9 +138,9 @@ def test_a_client_that_reads_slowly_gets_its_whole_response(end: str) -> None:
         received = 0
         while received < size:
             received += len(await client.reader.readexactly(MIB))
-            await asyncio.sleep(0.05)  # the whole response takes more than three times the limit
+            await asyncio.sleep(0.15)  # the whole response takes more than three times the limit
 
-    run(check, limits(request_seconds=0.5))
+    run(check, limits(request_seconds=1.5))
 
 
 # The number of connections

@@ -169,8 +169,8 @@ def test_a_refusal_is_counted_and_has_what_is_known_of_its_request(caplog: pytes
         check_error(answer, 431, "request_header_fields_too_large")
         assert answer.json()["request_id"] == "mine"
         assert answer.headers["x-amzn-sagemaker-custom-attributes"] == "trace=1;request_id=mine"
-        await asyncio.sleep(0)
-        assert 'bertqa_requests_total{status="431"} 1.0' in exposition(served.metrics.registry, "")[0].decode()
+        counted = 'bertqa_requests_total{status="431"} 1.0'
+        await served.until(lambda: counted in exposition(served.metrics.registry, "")[0].decode())
 
     with caplog.at_level("INFO", logger="request"):
         run(check)
@@ -394,7 +394,7 @@ def test_all_requests_of_a_client_that_leaves_are_cancelled(behind: bytes, toget
             await client.send(behind)
             await asyncio.sleep(0.05)
         client.writer.close()
-        await served.until(lambda: served.app.left == ["/wait"], seconds=2)
+        await served.until(lambda: served.app.left == ["/wait"])
         await served.until(lambda: not served.state.connections)
         assert served.app.begun == ["/wait"]
         assert served.budget.held_bytes == 0

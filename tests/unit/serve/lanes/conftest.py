@@ -7,7 +7,7 @@ import pytest
 
 from model_loader.model_file import ModelFile
 from serve.lanes.plan import LaneSpec
-from tests.unit.serve.lanes.scripted_lanes import Lanes, lanes_of, model_file
+from tests.unit.serve.lanes.scripted_lanes import SCENARIO_SECONDS, Lanes, lanes_of, model_file
 
 Scenario = Callable[[Lanes], Awaitable[None]]
 Play = Callable[..., None]
@@ -22,7 +22,7 @@ def play() -> Play:
             lanes = lanes_of(specs, *files)
             lanes.pool.open()
             try:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(SCENARIO_SECONDS):
                     await lanes.bring_up(*(files or (model_file(),)))
                     await scenario(lanes)
             finally:

@@ -22,6 +22,7 @@ from serve.metrics import Metrics
 from serve.processes.absence import Absence
 
 RUNGS = (16, 32, 48)
+SCENARIO_SECONDS = 120  # for a scenario; far more than it needs, because other programs may use the cores
 SCRIPT = Path(__file__).with_name("scripted_zygote.py")
 start_scripted = functools.partial(Zygote.start, (sys.executable, str(SCRIPT)))
 

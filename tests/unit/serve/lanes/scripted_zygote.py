@@ -27,7 +27,7 @@ from model_loader.wire import FrameKind, RunResult
 
 CRASH, HANG, FAIL, SLOW = 9001, 9002, 9003, 9004  # first token ids that a lane obeys
 SLOW_SECONDS = 0.2
-HANG_SECONDS = 30  # longer than the pool waits, and than a test
+HANG_SECONDS = 300  # longer than the pool waits, and than a test
 INVALID_FILE = "invalid.pt"
 INVALID_TEXT = "invalid"  # a model file with this text cannot be loaded
 STILLBORN_TEXT = "stillborn"  # a lane that is forked while a model file has this text ends at once

@@ -19,6 +19,7 @@ from tests.unit.serve.lanes.scripted_lanes import (
     BACKGROUND,
     GUARD,
     NARROW,
+    SCENARIO_SECONDS,
     WIDE,
     Lanes,
     lanes_of,
@@ -230,7 +231,7 @@ def test_two_pools_never_run_foreground_windows_on_one_core_at_once() -> None:
         pools = [lanes_of(NARROW, cores=arbiter) for _ in range(2)]
         jobs: list[Job] = []
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(SCENARIO_SECONDS):
                 for each in pools:
                     each.pool.open()
                     await each.supervisor.bring_up(model_file(), no_check)

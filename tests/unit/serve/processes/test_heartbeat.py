@@ -11,13 +11,19 @@ import pytest
 
 from serve.processes.child import Activity, ChildProcess
 from serve.processes.heartbeat import SUSPICIOUS_BEATS, Heartbeat
+from tests.waiting import wait_until
 
 
 class Peer:
-    """A real process that owes an answer or not."""
+    """A real process that owes an answer or not. It has begun to run its code."""
 
     def __init__(self, code: str, *, owes_answer: bool) -> None:
-        self.popen = subprocess.Popen([sys.executable, "-c", code])
+        self.popen = subprocess.Popen(
+            [sys.executable, "-c", f"import time\nprint(flush=True)\n{code}"], stdout=subprocess.PIPE
+        )
+        assert self.popen.stdout
+        with self.popen.stdout:
+            self.popen.stdout.readline()
         self.pid = self.popen.pid
         self._child = ChildProcess(self.pid)
         self.owes_answer = owes_answer
@@ -32,10 +38,10 @@ class Peer:
 
     def kill(self) -> None:
         self._child.kill()
-        self.popen.wait(10)
+        self.popen.wait(60)
 
 
-SLEEP, SPIN = "import time; time.sleep(60)", "while True: pass"
+SLEEP, SPIN = "time.sleep(600)", "while True: pass"
 
 
 @pytest.fixture
@@ -47,8 +53,7 @@ def peers() -> Iterator[list[Peer]]:
 
 
 def reasons(peer: Peer) -> list[str]:
-    """Beat until one beat after a process that hangs must be found; return the reasons."""
-    time.sleep(0.5)
+    """Beat until a process that hangs must be found; return the reasons."""
     heartbeat = Heartbeat()
     found = []
     for _ in range(SUSPICIOUS_BEATS):
@@ -74,6 +79,9 @@ def test_only_stopped_and_hung_processes_are_found(
     peers.append(peer)
     if is_stopped:
         os.kill(peer.pid, signal.SIGSTOP)
+        wait_until("it is stopped", lambda: peer.activity().is_stopped)
+    elif code == SLEEP:
+        wait_until("it sleeps", lambda: peer.activity().state == "S")
     assert reasons(peer) == expected
 
 

@@ -45,7 +45,7 @@ def test_a_collector_gets_the_spans_of_a_request_with_their_parents_times_and_at
     assert spans["queue"].parent_span_id == spans["inference"].parent_span_id == own.span_id
     assert spans["pass narrow-0"].parent_span_id == spans["inference"].span_id
     assert own.end_time_unix_nano - own.start_time_unix_nano == pytest.approx(0.1e9, abs=1e3)
-    assert 0 <= own.start_time_unix_nano - before < 5e9
+    assert 0 <= own.start_time_unix_nano - before < 60e9
     assert own.status.code == 2  # an error
     assert {each.key: each.value.string_value for each in own.attributes} == {"request_id": "mine"}
     assert collector.services == {"my-service"}
@@ -61,10 +61,10 @@ def test_a_dead_collector_costs_one_log_line_and_no_time_and_is_used_again_when_
         for _ in range(1000):  # more than the queue holds
             tracer.send(request(context_of_caller()))
         assert time.process_time() - began < 5  # and not the seconds for which each batch is tried
-        wait_until("the collector is missed", lambda: "accepts no traces" in caplog.text, 30)
+        wait_until("the collector is missed", lambda: "accepts no traces" in caplog.text)
         with receiving(port) as collector:
             last = TraceContext.begin("ab" * 16, is_sampled=True)
-            wait_until("a span arrives", lambda: _has_arrived(tracer, last, collector.of), 30, poll_seconds=0.5)
+            wait_until("a span arrives", lambda: _has_arrived(tracer, last, collector.of), poll_seconds=0.5)
             wait_until("the log says so", lambda: "accepts traces again" in caplog.text)
         asyncio.run(tracer.close())
     assert caplog.text.count("accepts no traces") == 1
@@ -90,7 +90,7 @@ def test_the_log_says_why_a_collector_accepts_no_traces(caplog: pytest.LogCaptur
         threading.Thread(target=server.serve_forever, daemon=True).start()
         tracer = Tracer(OtlpSender(f"http://127.0.0.1:{server.server_port}", "x"), 1)
         tracer.send(request(context_of_caller()))
-        wait_until("the log says so", lambda: "accepts no traces" in caplog.text, 30)
+        wait_until("the log says so", lambda: "accepts no traces" in caplog.text)
         asyncio.run(tracer.close())
         server.shutdown()
     (line,) = (record.getMessage() for record in caplog.records if record.name.startswith("serve."))

@@ -20,7 +20,17 @@ from serve.lanes.pool import LanePool
 from serve.lanes.supervisor import LaneSupervisor
 from serve.metrics import Metrics
 from tests.unit.serve.lanes.conftest import Scenario
-from tests.unit.serve.lanes.scripted_lanes import GUARD, NARROW, WIDE, Lanes, model_file, start_scripted, until, window
+from tests.unit.serve.lanes.scripted_lanes import (
+    GUARD,
+    NARROW,
+    SCENARIO_SECONDS,
+    WIDE,
+    Lanes,
+    model_file,
+    start_scripted,
+    until,
+    window,
+)
 from tests.unit.serve.lanes.scripted_zygote import COLD_FILE, COST_MS, CRASH, FAIL, SLOW
 
 RUNGS = (16, 32, 48, 64)
@@ -42,7 +52,7 @@ def play(scenario: Scenario, *specs: LaneSpec, max_windows: int | None = None, p
         lanes = batched(*specs, max_windows=max_windows, path=path)
         lanes.pool.open()
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(SCENARIO_SECONDS):
                 await lanes.bring_up(model_file(path=path))
                 lanes.supervisor.complete()
                 await until(lambda: lanes.supervisor.is_warm)
@@ -269,7 +279,7 @@ def test_a_server_that_is_busy_from_its_start_measures_batches_all_the_same() ->
         lanes.pool.open()
         clients = []
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(SCENARIO_SECONDS):
                 await lanes.bring_up(model_file())
                 clients = [asyncio.create_task(ask_on(lanes.pool)) for _ in range(6)]
                 lanes.supervisor.complete()
@@ -286,7 +296,8 @@ def test_work_ahead_counts_a_call_once() -> None:
     async def scenario(lanes: Lanes) -> None:
         jobs = submit(lanes.pool, SLOW, SLOW, SLOW, SLOW, SLOW)
         await jobs[0].result
-        await until(lambda: len(lanes.pool.lanes[0].jobs) == 4)
+        while len(lanes.pool.lanes[0].jobs) != 4:
+            await asyncio.sleep(0)  # the call of four takes only SLOW_SECONDS
         assert lanes.pool.work_ahead_ms(1) <= 1.75 * COST_MS
         await results(jobs)
 

@@ -47,7 +47,7 @@ def test_windows_in_one_call_have_the_logits_that_they_have_alone(precision: str
     async def scene() -> tuple[list[WindowLogits], list[WindowLogits]]:
         pool.open()
         try:
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(300):
                 await supervisor.bring_up(file, no_check)
                 alone = [(await run([each]))[0] for each in windows()]
                 supervisor.complete()
