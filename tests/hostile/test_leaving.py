@@ -31,7 +31,7 @@ def document(repeats: int, request_id: str = "behind") -> bytes:
 
 BEHIND = {
     "a request": b"GET /ping HTTP/1.1\r\n\r\n",
-    "a document": document(25),
+    "a document": document(12),
     "half a body": head(MIB) + b"x" * (MIB // 2),
     "half a head": b"GET /pi",
     "nonsense": b"NONSENSE\r\n\r\n",
@@ -44,8 +44,8 @@ def test_all_requests_of_a_client_that_leaves_are_cancelled(
     server: LocalServer, connect: Connect, behind: bytes, is_later: bool
 ) -> None:
     client, request_id = connect(server), f"leaver-{next(NUMBERS)}"
-    client.send(document(25, request_id) + (b"" if is_later else behind))
-    wait_until("the request waits in the queue", lambda: queued_windows(server) > 60, poll_seconds=0)
+    client.send(document(12, request_id) + (b"" if is_later else behind))
+    wait_until("the request waits in the queue", lambda: queued_windows(server) > 20, poll_seconds=0)
     if is_later:
         client.send(behind)
         time.sleep(0.1)
