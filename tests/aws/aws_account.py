@@ -19,7 +19,10 @@ import pytest
 from moto.applicationautoscaling.exceptions import AWSValidationException as ScalingValidationException
 from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
+from moto.cloudwatch.models import CloudWatchBackend
+from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, EmptyResult
+from moto.logs.metric_filters import MetricFilters
 from moto.s3.models import S3Backend
 from moto.sagemaker.exceptions import AWSValidationException
 from moto.sagemaker.models import FakeEndpointConfig
@@ -44,6 +47,10 @@ _REGISTER = ApplicationAutoScalingResponse.register_scalable_target
 _CREATE_MODEL = SageMakerResponse.create_model
 _DELETE_BUCKET = S3Backend.delete_bucket
 _CHECK_VARIANTS = FakeEndpointConfig.validate_production_variants
+_PUT_DASHBOARD = CloudWatchResponse.put_dashboard
+_TAG_ALARM = CloudWatchResponse.tag_resource
+_DELETE_DASHBOARDS = CloudWatchBackend.delete_dashboards
+_ADD_FILTER = MetricFilters.add_filter
 _DEREGISTER = ApplicationAutoScalingResponse.deregister_scalable_target
 # Replaces the command docker. test_container_engine.py pushes with a real engine to a real registry.
 _ENGINE = """#!{python}
@@ -71,6 +78,10 @@ def running(patch: pytest.MonkeyPatch) -> Iterator[str]:
     patch.setattr(ApplicationAutoScalingResponse, "list_tags_for_resource", _list_target_tags, raising=False)
     patch.setattr(ApplicationAutoScalingResponse, "tag_resource", _tag_target, raising=False)
     patch.setattr(S3Backend, "delete_bucket", _delete_bucket)
+    patch.setattr(CloudWatchResponse, "put_dashboard", _put_dashboard)
+    patch.setattr(CloudWatchResponse, "tag_resource", _tag_alarm_or_dashboard)
+    patch.setattr(CloudWatchBackend, "delete_dashboards", _delete_dashboards)
+    patch.setattr(MetricFilters, "add_filter", _replace_filter)
     patch.setattr(FakeEndpointConfig, "validate_production_variants", _check_variants)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -172,6 +183,40 @@ def _delete_bucket(self: S3Backend, bucket_name: str) -> Any:
     return deleted
 
 
+def _put_dashboard(self: Any) -> ActionResult:
+    """Answer PutDashboard. Like AWS, keep the tags of a new dashboard, which moto forgets."""
+    backend, name = self.cloudwatch_backend, self._get_param("DashboardName")
+    is_new = name not in backend.dashboards
+    result: ActionResult = _PUT_DASHBOARD(self)
+    if is_new:
+        backend.tagger.tag_resource(backend.dashboards[name].arn, self._get_param("Tags", []))
+    return result
+
+
+def _tag_alarm_or_dashboard(self: Any) -> ActionResult:
+    """Answer TagResource, which moto does not have for dashboards."""
+    backend, arn = self.cloudwatch_backend, self._get_param("ResourceARN")
+    if arn not in {dashboard.arn for dashboard in backend.dashboards.values()}:
+        tagged: ActionResult = _TAG_ALARM(self)
+        return tagged
+    backend.tagger.tag_resource(arn, self._get_param("Tags", []))
+    return EmptyResult()
+
+
+def _delete_dashboards(self: CloudWatchBackend, dashboards: list[str]) -> str | None:
+    """Delete dashboards. Like AWS, forget their tags."""
+    for name in dashboards:
+        if name in self.dashboards:
+            self.tagger.delete_all_tags_for_resource(self.dashboards[name].arn)
+    return _DELETE_DASHBOARDS(self, dashboards)
+
+
+def _replace_filter(self: MetricFilters, filter_name: str, *others: Any, **named: Any) -> None:
+    """Add a metric filter. Like AWS, replace the one of the same name, which moto keeps."""
+    self.metric_filters = [one for one in self.metric_filters if one["filterName"] != filter_name]
+    _ADD_FILTER(self, filter_name, *others, **named)
+
+
 def _stop_transform_job(self: Any) -> EmptyResult:
     """Answer StopTransformJob: the job stops at once."""
     self.sagemaker_backend.transform_jobs[self._get_param("TransformJobName")].transform_job_status = "Stopped"
@@ -214,6 +259,8 @@ def inventory() -> dict[str, list[str]]:
         "endpoints": [one["EndpointName"] for one in sagemaker.list_endpoints()["Endpoints"]],
         "targets": [one["ResourceId"] for one in targets["ScalableTargets"]],
         "alarms": [one["AlarmName"] for one in client("cloudwatch").describe_alarms()["MetricAlarms"]],
+        "dashboards": [one["DashboardName"] for one in client("cloudwatch").list_dashboards()["DashboardEntries"]],
+        "metric filters": [one["filterName"] for one in client("logs").describe_metric_filters()["metricFilters"]],
     }
 
 

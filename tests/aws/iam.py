@@ -189,11 +189,20 @@ def _cloudwatch(operation: str, asked: dict[str, Any]) -> Iterator[Need]:
     if operation == "DescribeAlarms":  # AWS evaluates it on all alarms, also for some names
         yield Need("cloudwatch:DescribeAlarms", ANY)
         return
+    dashboards = asked.get("DashboardNames") or [asked.get("DashboardName")]
+    if dashboards != [None]:  # the tags of PutDashboard need no further action that AWS documents for it
+        for name in dashboards:
+            yield Need(f"cloudwatch:{operation}", f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{name}")
+        return
     names = asked.get("AlarmNames") or [asked.get("AlarmName")]
     for arn in [asked["ResourceARN"]] if "ResourceARN" in asked else [_arn("cloudwatch", f"alarm:{n}") for n in names]:
         yield Need(f"cloudwatch:{operation}", arn)
         if "Tags" in asked and operation != "TagResource":
             yield Need("cloudwatch:TagResource", arn)
+
+
+def _logs(operation: str, asked: dict[str, Any]) -> Iterator[Need]:
+    yield Need(f"logs:{operation}", _arn("logs", f"log-group:{asked['logGroupName']}"))
 
 
 def _ec2(operation: str, asked: dict[str, Any]) -> Iterator[Need]:
@@ -210,7 +219,7 @@ def _kms(operation: str, asked: dict[str, Any]) -> Iterator[Need]:
 
 _NEEDS = {
     "s3": _s3, "ecr": _ecr, "iam": _iam, "sagemaker": _sagemaker, "application-autoscaling": _autoscaling,
-    "cloudwatch": _cloudwatch, "ec2": _ec2, "kms": _kms, "pricing": _pricing,
+    "cloudwatch": _cloudwatch, "ec2": _ec2, "kms": _kms, "logs": _logs, "pricing": _pricing,
     "servicequotas": lambda operation, asked: [],  # doctor works without this permission and the next
     "sts": lambda operation, asked: [],  # GetCallerIdentity needs no permission
 }  # fmt: skip

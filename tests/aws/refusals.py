@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from moto.ec2.models import ec2_backends
 from moto.ecr.models import ecr_backends
 from moto.iam.models import iam_backends
+from moto.logs.models import logs_backends
 from moto.sagemaker.models import sagemaker_backends
 
 from tests.aws.api_model import check_limits
@@ -52,6 +53,13 @@ def images_in_the_oci_format(asked: dict[str, Any]) -> None:
     for one in stored.images if stored else ():
         if tag in one.image_tags and one.image_manifest_media_type != DOCKER_MANIFEST:
             raise Refusal(f"Unsupported manifest media type {one.image_manifest_media_type}")
+
+
+@refused("PutMetricFilter", "DescribeMetricFilters", "DeleteMetricFilter")
+def a_log_group_that_does_not_exist(asked: dict[str, Any]) -> None:
+    """botocore, the errors of these operations: ResourceNotFoundException"""
+    if asked["logGroupName"] not in logs_backends[ACCOUNT][REGION].groups:
+        raise Refusal("The specified log group does not exist.", "ResourceNotFoundException")
 
 
 @refused("PutObject", "CreateMultipartUpload")

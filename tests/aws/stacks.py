@@ -19,6 +19,7 @@ from tests.aws import aws_account
 from tests.aws.aws_account import INSTANCE, REGION
 from tools.deploy.config import DeploymentConfig
 from tools.deploy.deployment import Deployment
+from tools.deploy.steps.monitoring.monitoring import MonitoringStep
 from tools.deploy.steps.preparation.role import RoleStep
 from tools.deploy.steps.serving.endpoint import EndpointStep
 from tools.deploy.steps.serving.endpoint_config import EndpointConfigStep
@@ -101,6 +102,7 @@ def recorded_stacks(patch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
         "CloudWatch::Alarm",
         "ApplicationAutoScaling::ScalableTarget",
         "ApplicationAutoScaling::ScalingPolicy",
+        "Logs::MetricFilter",
     ):
         patch.setitem(parsing.get_model_map(), f"AWS::{kind}", NameOnly)
     patch.setenv("AWS_DEFAULT_REGION", REGION)
@@ -141,6 +143,36 @@ def requests_of_up(config: DeploymentConfig) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+def monitoring_of_up(config: DeploymentConfig) -> dict[str, Any]:
+    """Return the requests of `up` for alarms, filters and the dashboard, by the names that the template gives them."""
+    seen: dict[str, dict[str, Any]] = {}
+
+    def see(params: dict[str, Any], model: Any, **_: Any) -> None:
+        request = parsed(params)
+        if model.name == "PutMetricAlarm":
+            label = request["AlarmName"].removeprefix(f"{config.name}-")
+            _, _, kind = label.rpartition("-") if "errors" in label or "latency" in label else ("", "", label)
+            prefix = "Fp32" if label.startswith("FP32") else ""
+            seen[f"{prefix}{kind.title().replace('-', '')}Alarm"] = without(request, "Tags")
+        elif model.name == "PutMetricFilter":
+            name = request.pop("filterName").removeprefix(f"{config.name}-")
+            seen[f"{name.title().replace('-', '')}Filter"] = _capitalized(request)
+        elif model.name == "PutDashboard":
+            seen["Dashboard"] = without(request, "Tags")
+
+    session = boto3.Session()
+    session.events.register("provide-client-params", see)
+    MonitoringStep(Deployment(Aws(REGION, session=session), config, print)).apply()
+    return seen
+
+
+def _capitalized(value: Any) -> Any:
+    """Return a copy whose keys begin with a capital letter, as in CloudFormation."""
+    if isinstance(value, list):
+        return [_capitalized(one) for one in value]
+    return {k[0].upper() + k[1:]: _capitalized(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
 def assert_same_as_up(resolved: dict[str, Any], config: DeploymentConfig) -> None:
     """Compare the resources of a stack with the requests of `up`. The names that AWS generates are not compared."""
     up = requests_of_up(config)
@@ -161,9 +193,10 @@ def assert_same_as_up(resolved: dict[str, Any], config: DeploymentConfig) -> Non
     for prefix, target, policy in scaling:
         expected[f"{prefix}ScalableTarget"] = target
         expected[f"{prefix}ScalingPolicy"] = without(policy, *target)
+    expected |= monitoring_of_up(config)
     generated = ("ExecutionRoleArn", "ModelName", "EndpointConfigName", "ScalingTargetId")  # these names differ
     for resources in (resolved, expected):
-        for alarm in (one for name, one in resources.items() if name.endswith("Alarm")):
+        for alarm in (resources[name] for name in ("Alarm", "Fp32Alarm") if name in resources):
             assert alarm["Dimensions"][2].pop("Value")  # the generated name of the configuration
     for name in {*resolved, *expected}:
         present, wanted = (without(one.get(name), *generated) for one in (resolved, expected))

@@ -43,6 +43,8 @@ FIELDS = {
     "StartupSeconds": "startup_seconds",
     "NetworkIsolation": "network_isolation",
     "RollbackAlarm": "rollback_alarm",
+    "Alarms": "alarms",
+    "AlarmTopic": "alarm_topic",
 }
 
 
@@ -82,9 +84,10 @@ def test_cfn_lint_finds_nothing(template: str) -> None:
         {"max_instances": 3, "scale_target": 700, "rollback_alarm": True},
         {"image_uri": f"999999999999.dkr.ecr.{REGION}.amazonaws.com/bert-qa:{contract.VERSION}"},
         {"traffic": "INT8=80,FP32=20", "instances": 2},
-        {"traffic": "INT8=80,FP32=20", "max_instances": 3, "scale_target": 700, "rollback_alarm": True},
+        {"traffic": "INT8=80,FP32=20", "max_instances": 3, "scale_target": 700, "rollback_alarm": True, "alarms": True},
+        {"alarms": True, "alarm_topic": f"arn:aws:sns:{REGION}:123456789012:on-call"},
     ],
-    ids=["default", "everything", "an image of another account", "two variants", "two variants with everything"],
+    ids=["default", "everything", "another account's image", "two variants", "two variants with everything", "alarms"],
 )
 def test_the_stack_creates_the_same_as_up(values: dict[str, Any], resolved: dict[str, Any], tmp_path: Path) -> None:
     config = make_config(tmp_path, **values)

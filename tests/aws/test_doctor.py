@@ -190,6 +190,7 @@ def test_the_policy_of_a_key_may_allow_more(
         {"mode": "async", "scale_to_zero": True, "scale_target": 5},
         {"mode": "serverless"},
         {"mode": "batch", "batch_input": "s3://questions/x", "batch_output": "s3://answers/y"},
+        {"alarms": True},
         {"rollback_alarm": True, "max_instances": 3, "scale_target": 700},
         {"subnets": "subnet-1,subnet-2", "security_groups": "sg-1"},
         {"bucket": "theirs"},

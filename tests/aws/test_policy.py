@@ -39,6 +39,8 @@ MODES: list[dict[str, Any]] = [
     SCALED,  # the second `up` compares the configuration with what exists
     {},
     {"tags": {"team": "search"}},
+    {"alarms": True},
+    {"alarms": True, "tags": {"team": "ranking"}},
     {"traffic": "INT8=90,FP32=10"},
     {"traffic": "INT8=50,FP32=50", **SCALED},
     {"mode": "async", "scale_to_zero": True, "scale_target": 5},

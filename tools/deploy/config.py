@@ -90,6 +90,10 @@ class DeploymentConfig(BaseModel):
         None, description="benchmark.json that `make benchmark` wrote for this instance type; gives scale_target"
     )
     rollback_alarm: bool = Field(False, description="roll an update back if too many answers are 5xx within 5 minutes")
+    alarms: bool = Field(
+        False, description="alarms on errors, latency, refusals, lost lanes and the guard; a dashboard"
+    )
+    alarm_topic: str = Field("", pattern=patterns.TOPIC_ARN, description="ARN of the SNS topic that the alarms notify")
     keep: int = Field(2, ge=0, le=10, description="number of earlier configurations to which `rollback` can return")
     rolling: bool = Field(False, description="update one half of the instances after the other, to need fewer of them")
 

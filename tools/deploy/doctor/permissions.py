@@ -76,9 +76,14 @@ def _serving(config: DeploymentConfig, names: Names) -> Iterator[Permission]:
     yield _permission("sagemaker", "CreateEndpoint DescribeEndpoint UpdateEndpoint DeleteEndpoint", endpoint)
     yield _permission("sagemaker", "UpdateEndpointWeightsAndCapacities", endpoint)
     yield _permission("sagemaker", "InvokeEndpointAsync" if config.mode == "async" else "InvokeEndpoint", endpoint)
-    if config.rollback_alarm or config.scale_to_zero:
+    if config.rollback_alarm or config.scale_to_zero or config.alarms:
         alarm = names.arn("cloudwatch", f"alarm:{config.name}-backlog")
         yield _permission("cloudwatch", "PutMetricAlarm DeleteAlarms ListTagsForResource TagResource", alarm)
+    if config.alarms:
+        group = names.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{config.name}")
+        yield _permission("logs", "PutMetricFilter DescribeMetricFilters DeleteMetricFilter CreateLogGroup", group)
+        yield _permission("cloudwatch", "GetDashboard PutDashboard DeleteDashboards", names.dashboard_arn)
+        yield _permission("cloudwatch", "ListTagsForResource TagResource", names.dashboard_arn)
     if config.scales:
         yield _permission("application-autoscaling", "RegisterScalableTarget DeregisterScalableTarget", "*")
         yield _permission("application-autoscaling", "PutScalingPolicy TagResource ListTagsForResource", "*")

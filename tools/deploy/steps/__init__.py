@@ -1,6 +1,7 @@
 """The steps of a deployment, and the order in which `up` runs them."""
 
 from tools.deploy.deployment import Deployment
+from tools.deploy.steps.monitoring.monitoring import MonitoringStep
 from tools.deploy.steps.outdated_resources import OutdatedResourcesStep
 from tools.deploy.steps.preparation.artifact import ArtifactStep
 from tools.deploy.steps.preparation.bucket import BucketStep
@@ -39,6 +40,7 @@ def all_steps(deployment: Deployment) -> list[Step]:
         EndpointStep(deployment),
         ScalingStep(deployment),
         CapacityStep(deployment),
+        MonitoringStep(deployment),
         TagsStep(deployment),
         FirstQuestionStep(deployment),
         BatchTransformStep(deployment),

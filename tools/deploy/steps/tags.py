@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from tools.deploy.steps.monitoring import dashboard
+from tools.deploy.steps.monitoring.monitoring import MonitoringStep
 from tools.deploy.steps.preparation.artifact import ArtifactStep
 from tools.deploy.steps.preparation.bucket import BucketStep
 from tools.deploy.steps.preparation.repository import RepositoryStep
@@ -91,12 +93,17 @@ class TagsStep(Step):
         for name, arn in scaling.target_arns().items():
             present = self._aws.call(_SCALING, "ListTagsForResource", ResourceARN=arn)["Tags"]
             yield TaggedResource(f"scaling of {name}", present, partial(self._tag_target, arn))
-        resources = [*RollbackAlarmStep(self._deployment).resources(), *scaling.resources()]
+        monitoring = MonitoringStep(self._deployment).resources()
+        resources = [*RollbackAlarmStep(self._deployment).resources(), *monitoring, *scaling.resources()]
         for name in (one.name for one in resources if one.kind == "alarm"):
             arn = self._names.arn("cloudwatch", f"alarm:{name}")
             tags = self._aws.call("cloudwatch", "ListTagsForResource", ResourceARN=arn)["Tags"]
             put = partial(self._put_list, "cloudwatch", "TagResource", "Tags", ResourceARN=arn)
             yield TaggedResource(f"alarm {name}", _as_dict(tags), put)
+        if any(one.kind == dashboard.KIND for one in monitoring):
+            found = dashboard.Dashboard(self._deployment)
+            put = partial(self._put_list, "cloudwatch", "TagResource", "Tags", ResourceARN=found.arn)
+            yield TaggedResource(f"dashboard {found.name}", _as_dict(found.tags()), put)
 
     def _tag_bucket(self, tags: dict[str, str]) -> None:
         tagging = {"TagSet": as_tag_list(tags)}

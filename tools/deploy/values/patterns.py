@@ -22,6 +22,7 @@ IMAGE_URI = (
 )
 ROLE_ARN = r"^$|^arn:aws[a-z-]*:iam::[0-9]{12}:role/?[\w+=,.@/-]+$"  # botocore, RoleArn of CreateModel
 ROLE_PATH = r"^/([\w+=,.@-]+/)*$"
+TOPIC_ARN = r"^$|^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$"
 KEY_ARN = r"^$|^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$"
 
 # What a value must be, by the field of the configuration. A message says this instead of the pattern.
@@ -37,6 +38,7 @@ WORDS = {
     "role_path": "must begin and end with a slash, such as /ml/",
     "kms_key": "must be the ARN of a key, such as arn:aws:kms:eu-west-1:111122223333:key/KEY-ID. "
     "`aws kms describe-key --key-id alias/NAME` shows the ARN behind an alias",
+    "alarm_topic": "must be the ARN of an SNS topic, such as arn:aws:sns:eu-west-1:111122223333:on-call",
     "batch_input": "must be a prefix in S3, such as s3://my-bucket/questions/",
     "batch_output": "must be a prefix in S3, such as s3://my-bucket/answers/",
     "memory_mb": "must be 1024, 2048, 3072, 4096, 5120 or 6144",

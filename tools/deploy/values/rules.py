@@ -50,6 +50,10 @@ def _check_effects(config: "DeploymentConfig") -> None:
             raise ValueError(f"{flag(field)} has no effect in {config.mode} mode: leave it out")
     if config.instance_pools and "instance" in config.model_fields_set:
         raise ValueError("--instance-pools replaces --instance: give one of the two")
+    if config.alarms and config.mode == "batch":
+        raise ValueError("--alarms watch an endpoint, and batch mode has none: leave it out")
+    if config.alarm_topic and not config.alarms:
+        raise ValueError("--alarm-topic has no effect without --alarms: give both")
     priced = parse_prices(config.dollars_per_hour) if config.dollars_per_hour else {}
     if unused := sorted(set(priced) - {"", *config.instance_types}):
         raise ValueError(

@@ -13,7 +13,7 @@ OPERATIONS = (
     "CreateBucket", "PutPublicAccessBlock", "PutBucketTagging", "PutObject", "CreateRepository", "CreateRole",
     "PutRolePolicy", "CreateModel", "CreateEndpointConfig", "CreateEndpoint", "UpdateEndpoint",
     "UpdateEndpointWeightsAndCapacities", "PutMetricAlarm", "RegisterScalableTarget", "PutScalingPolicy",
-    "CreateTransformJob", "InvokeEndpoint", "InvokeEndpointAsync",
+    "PutMetricFilter", "PutDashboard", "CreateTransformJob", "InvokeEndpoint", "InvokeEndpointAsync",
 )  # fmt: skip
 _LISTS_OF_VARIANTS = ("ProductionVariants", "DesiredWeightsAndCapacities")
 

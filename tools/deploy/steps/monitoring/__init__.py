@@ -1,0 +1,1 @@
+"""The steps for alarms, metric filters and the dashboard."""
