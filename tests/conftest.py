@@ -17,6 +17,8 @@ from tools.local_server import LocalServer
 ROOT = Path(__file__).parents[1]
 SLOW_FIXTURES = {"demo_dir", "small_checkpoint"}  # and those that are built on them, such as `server`
 SLOW_FILES = {"test_recovery.py"}  # wait for the heartbeat
+# Settings of a server that accepts long documents, also if other programs use its cores and make its windows slow.
+PATIENT = {"REQUEST_TIMEOUT_SECONDS": "900", "MAX_QUEUE_SECONDS": "900"}
 HTTP_SECONDS = 60  # httpx gives up after 5 s, and a busy machine may hold up a server for longer
 
 
@@ -97,6 +99,15 @@ def server(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Start a server with the demo artifact, and wait until its whole ladder is warm."""
     log = tmp_path_factory.mktemp("server") / "log"
     with LocalServer(demo_dir, log=log) as running:
+        running.wait_until_warm()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def patient_server(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """Start a server that accepts long documents on a busy machine too."""
+    settings = {**PATIENT, "RUNG_STEP": "128", "GUARD_SHARE": "0"}
+    with LocalServer(demo_dir, settings, log=tmp_path_factory.mktemp("patient") / "log") as running:
         running.wait_until_warm()
         yield running
 
