@@ -12,13 +12,12 @@ import hypothesis
 import pytest
 
 from tests.artifacts import link
+from tests.server.server_process import PATIENT
 from tools.local_server import LocalServer
 
 ROOT = Path(__file__).parents[1]
 SLOW_FIXTURES = {"demo_dir", "small_checkpoint"}  # and those that are built on them, such as `server`
 SLOW_FILES = {"test_recovery.py"}  # wait for the heartbeat
-# Settings of a server that accepts long documents, also if other programs use its cores and make its windows slow.
-PATIENT = {"REQUEST_TIMEOUT_SECONDS": "900", "MAX_QUEUE_SECONDS": "900"}
 HTTP_SECONDS = 60  # httpx gives up after 5 s, and a busy machine may hold up a server for longer
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.conftest import PATIENT
 from tests.server.questions import ANSWER, BODY, long_body, post
-from tests.server.server_process import cores_of, has_ended, server_processes, windows_run
+from tests.server.server_process import PATIENT, cores_of, has_ended, server_processes, windows_run
 from tests.waiting import wait_until
 from tools.local_server import LocalServer
 

@@ -13,9 +13,8 @@ import psutil
 import pytest
 
 from serve.api.error_response import ERROR_STATUS
-from tests.conftest import PATIENT
 from tests.server.questions import ANSWER, BODY, long_body
-from tests.server.server_process import child_pids, has_ended, queued_windows
+from tests.server.server_process import PATIENT, child_pids, has_ended, queued_windows
 from tests.waiting import wait_until
 from tools.local_server import LocalServer
 
