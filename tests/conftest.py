@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 from tests.artifacts import link
+from tests.server.server_process import PATIENT
 from tools.local_server import LocalServer
 
 ROOT = Path(__file__).parents[1]
@@ -97,6 +98,15 @@ def server(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Start a server with the demo artifact, and wait until its whole ladder is warm."""
     log = tmp_path_factory.mktemp("server") / "log"
     with LocalServer(demo_dir, log=log) as running:
+        running.wait_until_warm()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def patient_server(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """Start a server that accepts long documents on a busy machine too."""
+    settings = {**PATIENT, "RUNG_STEP": "128", "GUARD_SHARE": "0"}
+    with LocalServer(demo_dir, settings, log=tmp_path_factory.mktemp("patient") / "log") as running:
         running.wait_until_warm()
         yield running
 

@@ -41,17 +41,17 @@ BEHIND = {
 @pytest.mark.parametrize("behind", BEHIND.values(), ids=BEHIND.keys())
 @pytest.mark.parametrize("is_later", [False, True])
 def test_all_requests_of_a_client_that_leaves_are_cancelled(
-    server: LocalServer, connect: Connect, behind: bytes, is_later: bool
+    patient_server: LocalServer, connect: Connect, behind: bytes, is_later: bool
 ) -> None:
-    client, request_id = connect(server), f"leaver-{next(NUMBERS)}"
+    client, request_id = connect(patient_server), f"leaver-{next(NUMBERS)}"
     client.send(document(12, request_id) + (b"" if is_later else behind))
-    wait_until("the request waits in the queue", lambda: queued_windows(server) > 20, poll_seconds=0)
+    wait_until("the request waits in the queue", lambda: queued_windows(patient_server) > 20, poll_seconds=0)
     if is_later:
         client.send(behind)
         time.sleep(0.1)
     client.close()
-    wait_until("its windows have left the queue", lambda: queued_windows(server) == 0)
-    assert row_of_request(server, request_id)["status"] == 499  # it would be 200 if all windows had run
+    wait_until("its windows have left the queue", lambda: queued_windows(patient_server) == 0)
+    assert row_of_request(patient_server, request_id)["status"] == 499  # it would be 200 if all windows had run
     time.sleep(0.2)
-    assert queued_windows(server) == 0  # the document behind it has not begun
-    assert httpx.get(f"{server.url}/ping").status_code == 200
+    assert queued_windows(patient_server) == 0  # the document behind it has not begun
+    assert httpx.get(f"{patient_server.url}/ping").status_code == 200

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import threading
-from pathlib import Path
 
 import httpx
 import psutil
@@ -60,28 +59,30 @@ def text_processes(server: LocalServer) -> list[psutil.Process]:
     return [process for child in children if "serve.text_worker" in command_of(child) for process in child.children()]
 
 
-def test_the_text_process_ends_when_its_client_leaves(server: LocalServer, demo_dir: Path) -> None:
+def test_the_text_process_ends_when_its_client_leaves(patient_server: LocalServer) -> None:
     content = body(QUESTION, SENTENCE * 3000)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{server.url}/invocations", content=content, headers=JSON, timeout=httpx.Timeout(60, read=1))
-    wait_until("no text process is left", lambda: not text_processes(server))
+        httpx.post(
+            f"{patient_server.url}/invocations", content=content, headers=JSON, timeout=httpx.Timeout(60, read=1)
+        )
+    wait_until("no text process is left", lambda: not text_processes(patient_server))
 
 
-def test_a_text_process_that_is_killed_harms_no_other_request(server: LocalServer) -> None:
+def test_a_text_process_that_is_killed_harms_no_other_request(patient_server: LocalServer) -> None:
     responses: list[httpx.Response] = []
 
     def ask() -> None:
         content = body(QUESTION, SENTENCE * 3000)
-        responses.append(httpx.post(f"{server.url}/invocations", content=content, headers=JSON, timeout=60))
+        responses.append(httpx.post(f"{patient_server.url}/invocations", content=content, headers=JSON, timeout=60))
 
     asking = threading.Thread(target=ask)
     asking.start()
-    wait_until("a text process runs", lambda: bool(text_processes(server)))
-    for process in text_processes(server):
+    wait_until("a text process runs", lambda: bool(text_processes(patient_server)))
+    for process in text_processes(patient_server):
         with contextlib.suppress(psutil.NoSuchProcess):  # one of another test, which has just ended
             process.kill()
     asking.join()
     assert (responses[0].status_code, responses[0].json()["error_type"]) == (500, "inference_failed")
-    assert httpx.post(f"{server.url}/invocations", json=BODY).status_code == 200
+    assert httpx.post(f"{patient_server.url}/invocations", json=BODY).status_code == 200
     content = body(QUESTION, " " * 100_000 + BODY["context"])
-    assert httpx.post(f"{server.url}/invocations", content=content, headers=JSON, timeout=60).status_code == 200
+    assert httpx.post(f"{patient_server.url}/invocations", content=content, headers=JSON, timeout=60).status_code == 200

@@ -15,6 +15,9 @@ import psutil
 from tests.waiting import wait_until
 from tools.local_server import PROGRAM_DIR, LocalServer, free_port
 
+# Settings of a server that accepts long documents, also if other programs use its cores and make its windows slow.
+PATIENT = {"REQUEST_TIMEOUT_SECONDS": "900", "MAX_QUEUE_SECONDS": "900"}
+
 
 def run_until_exit(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run entrypoint.sh, with `serve` unless other arguments are given, until it ends without a signal."""

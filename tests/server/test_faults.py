@@ -7,7 +7,7 @@ import httpx
 import psutil
 
 from tests.server.questions import ANSWER, BODY, long_body, post
-from tests.server.server_process import cores_of, has_ended, server_processes, windows_run
+from tests.server.server_process import PATIENT, cores_of, has_ended, server_processes, windows_run
 from tests.waiting import wait_until
 from tools.local_server import LocalServer
 
@@ -29,8 +29,8 @@ def kill(process: psutil.Process) -> None:
 
 def test_a_lane_that_dies_is_replaced_and_no_request_is_lost(demo_dir: Path, tmp_path: Path) -> None:
     with (
-        LocalServer(demo_dir, {"RUNG_STEP": "128"}, log=tmp_path / "log") as server,
-        httpx.Client(base_url=server.url, timeout=60) as client,
+        LocalServer(demo_dir, {**PATIENT, "RUNG_STEP": "128"}, log=tmp_path / "log") as server,
+        httpx.Client(base_url=server.url, timeout=900) as client,
     ):
         server.wait_until_warm()
         with concurrent.futures.ThreadPoolExecutor(6) as pool:

@@ -14,7 +14,7 @@ import pytest
 
 from serve.api.error_response import ERROR_STATUS
 from tests.server.questions import ANSWER, BODY, long_body
-from tests.server.server_process import child_pids, has_ended, queued_windows
+from tests.server.server_process import PATIENT, child_pids, has_ended, queued_windows
 from tests.waiting import wait_until
 from tools.local_server import LocalServer
 
@@ -25,7 +25,7 @@ LONG_BODY = long_body(6000)
 def endpoint(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     """Start a multi-model endpoint, and load one model under the name `first`."""
     folder = tmp_path_factory.mktemp("endpoint")
-    with LocalServer(folder / "nothing", {"SAGEMAKER_MULTI_MODEL": "true"}, folder / "log") as server:
+    with LocalServer(folder / "nothing", {**PATIENT, "SAGEMAKER_MULTI_MODEL": "true"}, folder / "log") as server:
         with httpx.Client(base_url=server.url, timeout=120) as client:
             assert client.get("/models").json() == {"models": []}
             assert load(client, "first", demo_dir).status_code == 200
@@ -35,7 +35,7 @@ def endpoint(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def client(endpoint: LocalServer) -> Iterator[httpx.Client]:
     """Connect to the endpoint. After the test, every model but `first` is unloaded."""
-    with httpx.Client(base_url=endpoint.url, timeout=120) as connected:
+    with httpx.Client(base_url=endpoint.url, timeout=900) as connected:
         yield connected
         for model in connected.get("/models").json()["models"]:
             if model["modelName"] != "first":
