@@ -27,7 +27,7 @@ def test_accepted_requests_are_answered_after_sigterm(demo_dir: Path, tmp_path: 
             httpx.Client(base_url=server.url, timeout=60, limits=limits) as client,
             concurrent.futures.ThreadPoolExecutor(8) as pool,
         ):
-            asked = [pool.submit(client.post, "/invocations", json=long_body(400)) for _ in range(8)]
+            asked = [pool.submit(client.post, "/invocations", json=long_body(120)) for _ in range(8)]
             wait_until(
                 "the server has accepted all eight",
                 lambda: in_flight(server) == 8 or all(each.done() for each in asked),
