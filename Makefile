@@ -110,7 +110,7 @@ build/audit/ready: container/requirements-audit.txt
 
 sbom: ## write build/sbom.cdx.json: the Debian and Python packages of the image IMAGE, as CycloneDX
 	@mkdir -p build
-	$(CONTAINER_ENGINE) run --rm -i --network none --entrypoint /opt/venv/bin/python $(IMAGE) - < tools/sbom.py > build/sbom.cdx.json.new
+	$(CONTAINER_ENGINE) run --rm -i --no-healthcheck --network none --entrypoint /opt/venv/bin/python $(IMAGE) - < tools/sbom.py > build/sbom.cdx.json.new
 	mv build/sbom.cdx.json.new build/sbom.cdx.json
 
 audit: $(READY) build/audit/ready ## report known vulnerabilities of the pinned packages and, after `make sbom`, of Debian's; never fails because of a finding

@@ -53,7 +53,8 @@ class AnsweringApp:
         lifecycle = fastapi.state.lifecycle
         self._key_check = ApiKeyCheck(keys, lifecycle.settings) if keys else None
         self._admin_port = AdminPort(lifecycle.settings.admin_port) if lifecycle.settings.admin_port else None
-        describe(fastapi, self._key_check.exempt if self._key_check else None)
+        without_key = self._key_check.exempt if self._key_check else None
+        describe(fastapi, without_key, has_admin_port=self._admin_port is not None)
         _add_head(fastapi)
         self._errors = ErrorHandlers(lifecycle.metrics, (*HEALTH_ROUTES, lifecycle.settings.health_route, "/metrics"))
         self._errors.install(fastapi)

@@ -31,13 +31,13 @@ def planned(deployment: Any) -> str | None:
 @pytest.mark.usefixtures("account")
 def test_up_makes_alarms_filters_and_a_dashboard_once_and_down_removes_them(artifact: Path) -> None:
     deployment = make_deployment(artifact, alarms=True, alarm_topic=TOPIC)
-    assert "the dashboard bert-qa-eu-west-1" in str(planned(deployment))
+    assert "the dashboard bert-qa-dashboard-eu-west-1" in str(planned(deployment))
     commands.up(deployment)
     found = inventory()
     of_variant = ["bert-qa-AllTraffic-errors", "bert-qa-AllTraffic-latency"]
     assert sorted(found["alarms"]) == [*of_variant, *OF_LOG]
     assert sorted(found["metric filters"]) == FILTERS
-    assert found["dashboards"] == ["bert-qa-eu-west-1"]
+    assert found["dashboards"] == ["bert-qa-dashboard-eu-west-1"]
     for alarm in boto3.client("cloudwatch", REGION).describe_alarms()["MetricAlarms"]:
         assert alarm["AlarmActions"] == alarm["OKActions"] == [TOPIC]
     recorder = Recorder()
@@ -46,7 +46,7 @@ def test_up_makes_alarms_filters_and_a_dashboard_once_and_down_removes_them(arti
     commands.up(again)
     assert not [one for one in recorder.requests if one.operation.startswith("Put")]
     names = {f"{one.kind} {one.name}" for one in commands.existing_resources(deployment)}
-    assert {"dashboard bert-qa-eu-west-1", "metric filter bert-qa-guard", "alarm bert-qa-refusals"} <= names
+    assert {"dashboard bert-qa-dashboard-eu-west-1", "metric filter bert-qa-guard", "alarm bert-qa-refusals"} <= names
     remove_all(deployment)
     assert not any(inventory().values())
     groups = boto3.client("logs", REGION).describe_log_groups()["logGroups"]
@@ -58,10 +58,12 @@ def test_what_somebody_has_changed_is_set_again(artifact: Path) -> None:
     commands.up(make_deployment(artifact, alarms=True))
     cloudwatch, logs = boto3.client("cloudwatch", REGION), boto3.client("logs", REGION)
     cloudwatch.delete_alarms(AlarmNames=["bert-qa-guard"])
-    cloudwatch.put_dashboard(DashboardName="bert-qa-eu-west-1", DashboardBody='{"widgets": []}')
+    cloudwatch.put_dashboard(DashboardName="bert-qa-dashboard-eu-west-1", DashboardBody='{"widgets": []}')
     logs.delete_metric_filter(logGroupName=GROUP, filterName="bert-qa-refusals")
     deployment = make_deployment(artifact, alarms=True)
-    expected = "set the alarm bert-qa-guard, the metric filter bert-qa-refusals, the dashboard bert-qa-eu-west-1"
+    expected = (
+        "set the alarm bert-qa-guard, the metric filter bert-qa-refusals, the dashboard bert-qa-dashboard-eu-west-1"
+    )
     assert planned(deployment) == expected
     commands.up(deployment)
     assert planned(deployment) is None
@@ -71,7 +73,8 @@ def test_what_somebody_has_changed_is_set_again(artifact: Path) -> None:
 
 @pytest.mark.usefixtures("account")
 def test_without_alarms_up_removes_them_and_then_asks_for_them_no_more(artifact: Path) -> None:
-    commands.up(make_deployment(artifact, alarms=True))
+    for seconds in (600, 700):  # an update keeps the configuration before it, and what that needs
+        commands.up(make_deployment(artifact, alarms=True, startup_seconds=seconds))
     commands.up(make_deployment(artifact))
     found = inventory()
     assert found["alarms"] == found["metric filters"] == found["dashboards"] == []
@@ -94,11 +97,11 @@ def test_alarms_follow_the_variants(artifact: Path) -> None:
 @pytest.mark.usefixtures("account")
 def test_what_belongs_to_others_is_left_alone(artifact: Path) -> None:
     cloudwatch = boto3.client("cloudwatch", REGION)
-    cloudwatch.put_dashboard(DashboardName="bert-qa-eu-west-1", DashboardBody='{"widgets": []}')
-    with pytest.raises(ToolError, match="the dashboard bert-qa-eu-west-1 exists and does not carry the tag"):
+    cloudwatch.put_dashboard(DashboardName="bert-qa-dashboard-eu-west-1", DashboardBody='{"widgets": []}')
+    with pytest.raises(ToolError, match="the dashboard bert-qa-dashboard-eu-west-1 exists and does not carry the tag"):
         commands.up(make_deployment(artifact, alarms=True))
     remove_all(make_deployment(artifact, alarms=True))
-    assert inventory()["dashboards"] == ["bert-qa-eu-west-1"]
+    assert inventory()["dashboards"] == ["bert-qa-dashboard-eu-west-1"]
 
 
 @pytest.mark.usefixtures("account")

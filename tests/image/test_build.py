@@ -1,8 +1,10 @@
 """The image has the right content and the right metadata."""
 
 import json
+import subprocess
 
-from tests.image.engine import IMAGE, Container, engine, run_image
+from tests.image.engine import ENGINE, IMAGE, Container, engine, run_image
+from tools.local_server import PROGRAM_DIR
 
 
 def test_the_image_declares_how_it_starts_and_what_it_supports() -> None:
@@ -29,6 +31,21 @@ def test_the_image_has_no_compiler_no_tests_and_no_pip() -> None:
 def test_every_user_can_read_all_files() -> None:
     script = "find /opt ! -type l \\( ! -perm -o=r -o -type d ! -perm -o=x \\) -print"
     assert engine("run", "--rm", "--entrypoint", "/bin/sh", IMAGE, "-c", script).stdout == ""
+
+
+def test_the_sbom_lists_the_packages_of_debian_and_of_python() -> None:
+    program = (PROGRAM_DIR / "tools" / "sbom.py").read_text()
+    command = (ENGINE, "run", "--rm", "-i", "--network", "none", "--entrypoint", "/opt/venv/bin/python", IMAGE, "-")
+    ended = subprocess.run(command, input=program, capture_output=True, text=True, check=True)
+    names = {each["purl"].partition("@")[0] for each in json.loads(ended.stdout)["components"] if "purl" in each}
+    assert {"pkg:deb/debian/libc6", "pkg:pypi/torch", "pkg:pypi/fastapi"} <= names
+    assert "pkg:pypi/pytest" not in names
+
+
+def test_the_plan_for_another_machine_is_printed() -> None:
+    ended = run_image("serve", "--plan", "--cores", "4", "--memory", "8Gi")
+    assert ended.returncode == 0, ended.stderr
+    assert "  4 narrow\n" in ended.stdout
 
 
 def test_an_unknown_command_shows_the_usage() -> None:

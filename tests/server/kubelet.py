@@ -7,7 +7,6 @@ The kubelet's part is https://kubernetes.io/docs/concepts/workloads/pods/pod-lif
 import contextlib
 import http.client
 import json
-import random
 import signal
 import subprocess
 import threading
@@ -93,7 +92,7 @@ class Probe:
 
 
 class Service:
-    """The endpoints of a Service. A connection is opened to one of those that are in the list at that moment."""
+    """The endpoints of a Service, which take turns. A connection goes to one that is in the list at that moment."""
 
     def __init__(self, servers: list[LocalServer]) -> None:
         self._servers = servers
@@ -102,7 +101,8 @@ class Service:
     def connect(self) -> tuple[http.client.HTTPConnection, LocalServer]:
         """Open a connection, which stays open when its endpoint is removed."""
         with self._lock:
-            server = random.choice(self._servers)
+            self._servers = [*self._servers[1:], self._servers[0]]
+            server = self._servers[-1]
             connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
             connection.connect()
         return connection, server

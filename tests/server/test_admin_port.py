@@ -70,6 +70,13 @@ def test_the_public_port_answers_questions_and_the_admin_port_does_not(ports: tu
     assert b'bertqa_requests_total{status="404"}' in ask(admin_port, "GET", "/metrics")[1]
 
 
+def test_the_description_of_the_api_has_the_error_of_the_other_port(ports: tuple[LocalServer, int]) -> None:
+    paths = json.loads(ask(ports[0].port, "GET", "/openapi.json")[1])["paths"]
+    for path, operations in paths.items():
+        for operation in operations.values():
+            assert ("404" in operation["responses"]) == (path not in ("/ping", "/health")), path
+
+
 def test_both_ports_answer_health_checks(ports: tuple[LocalServer, int]) -> None:
     for port in (ports[0].port, ports[1]):
         assert [ask(port, "GET", path)[0] for path in ("/ping", "/health")] == [200, 200]

@@ -75,8 +75,8 @@ def test_a_slow_start_does_not_end_the_server(pod: tuple[LocalServer, Life]) -> 
 def test_a_busy_server_passes_its_probes(pod: tuple[LocalServer, Life]) -> None:
     server, life = pod
     answered = [answer for answer in life.clients.answers if answer.server is server]
-    slowest = max(answer.answered_at - answer.sent_at for answer in answered)
-    assert slowest > 0.2, "the server had no queue"
+    in_work = [sum(one.sent_at <= each.sent_at < one.answered_at for one in answered) for each in answered]
+    assert max(in_work) >= CLIENTS // 2, "the server was not busy"
     assert life.readiness.results == [True] * len(life.readiness.results)
     _, seconds = CONTAINER["lifecycle"]["preStop"]["exec"]["command"]
     assert len(life.readiness.results) >= int(seconds) // life.readiness.seconds

@@ -1,5 +1,6 @@
 """Signed artifacts: tools.sign makes a signature, OpenSSL agrees with it, and a server with TRUSTED_KEY needs it."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.server.server_process import error_messages, run_until_exit
 from tests.tools.command import error_of, run_tool
 from tools.local_server import LocalServer
 
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 CPU = Cpu("any", "AVX512_CORE", ((0,),), None)
 Read = Callable[[Path], TrustedKeys]
 

@@ -33,7 +33,7 @@ class Names:
         self.scaling_prefix = f"endpoint/{config.name}/variant/"
         self.wake_policy = f"{config.name}-wake"
         self.wake_alarm = f"{config.name}-backlog"
-        self.dashboard = f"{config.name}-{config.region}"  # dashboards of all regions have one list
+        self.dashboard = f"{config.name}-dashboard-{config.region}"  # dashboards of all regions have one list
         self.dashboard_arn = f"arn:{partition}:cloudwatch::{account}:dashboard/{self.dashboard}"
         self.repository = config.name
         self.role = f"{config.name}-{config.region}"

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.routing import Route
 
+from container.validation.routes import HEALTH_ROUTES
 from serve import errors
 from serve.api import model_schemas, schemas
 from serve.api.error_response import ERROR_STATUS
@@ -34,13 +35,14 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
 )
 
 
-def describe(app: FastAPI, without_key: frozenset[str] | None) -> None:
+def describe(app: FastAPI, without_key: frozenset[str] | None, *, has_admin_port: bool = False) -> None:
     """Complete the description of an application, after its last route has been added.
 
     FastAPI describes its own routes. This function adds starlette's routes, which answer questions or show the page,
     and the schemas that all routes refer to.
 
-    without_key: the paths that need no API key; None if none needs one.
+    without_key: the paths that need no API key; None if none needs one. has_admin_port: each route but the health
+    checks is on one of two ports.
     """
     description = app.openapi()
     for route in app.routes:
@@ -51,6 +53,8 @@ def describe(app: FastAPI, without_key: frozenset[str] | None) -> None:
             described.update({method.lower(): operation for method in methods})
     if without_key is not None:
         _require_keys(description, without_key)
+    if has_admin_port:
+        _describe_other_port(description)
     _remove_errors_of_fastapi(description)
     models: list[type[BaseModel]] = [*REQUESTS, *ANSWERS, *SCHEMAS]
     _, definitions = models_json_schema(
@@ -70,6 +74,17 @@ def _require_keys(description: dict[str, Any], without_key: frozenset[str]) -> N
             for operation in operations.values():
                 operation["security"] = [{API_KEY: []}]
                 operation["responses"] = {**operation["responses"], **refusal}
+
+
+def _describe_other_port(description: dict[str, Any]) -> None:
+    """Describe the error of a request that comes to the port without its route."""
+    status = ERROR_STATUS[errors.NotFound]
+    for path, operations in description["paths"].items():
+        for operation in operations.values() if path not in HEALTH_ROUTES else ():
+            error = fails(errors.NotFound)[status]
+            if present := operation["responses"].get(str(status)):
+                error["description"] += f", {present['description']}"
+            operation["responses"] = {**operation["responses"], str(status): error}
 
 
 def _remove_errors_of_fastapi(description: dict[str, Any]) -> None:
