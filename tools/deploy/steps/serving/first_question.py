@@ -18,7 +18,7 @@ POLL_SECONDS = 1
 _NO_OBJECT = ("NoSuchKey", "AccessDenied")
 
 QUESTION = {"question": "Who built the lighthouse?", "context": "The lighthouse was built by Zoë Müller in 1871."}
-BODY = json.dumps({**QUESTION, "parameters": {"task": "question-answering"}}).encode()  # whatever the default task is
+BODY = json.dumps(QUESTION).encode()  # with the endpoint's own default task
 
 
 class FirstQuestionStep(Step):
@@ -93,6 +93,7 @@ class FirstQuestionStep(Step):
 
     def _show(self, body: bytes) -> None:
         answer = json.loads(body)
-        self._deployment.report(
-            f"{QUESTION['question']} {answer['answer']} ({answer['version']}, score {answer['score']:.2f})"
-        )
+        found = answer.get("answer") or " ".join(each["text"] for each in answer.get("highlights", ()))
+        scores = [answer["score"]] if "score" in answer else [each["score"] for each in answer["highlights"]]
+        score = f"score {max(scores):.2f}" if scores else "no highlight"
+        self._deployment.report(f"{QUESTION['question']} {found} ({answer['version']}, {score})")
