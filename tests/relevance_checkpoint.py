@@ -19,8 +19,11 @@ STEPS = 60  # of L-BFGS
 PENALTY = 1e-3  # on the squares of the weights
 
 
-def write_relevance_checkpoint(directory: Path, questions: Path = DEMO / "calibration.json") -> Path:
-    """Write the checkpoint in the format of the hub. A token is relevant if its sentence holds an answer."""
+def write_relevance_checkpoint(directory: Path, questions: Path = DEMO / "calibration.json", every: int = 1) -> Path:
+    """Write the checkpoint in the format of the hub. A token is relevant if its sentence holds an answer.
+
+    every: every which question is used.
+    """
     import torch
     from transformers import AutoConfig, AutoTokenizer, BertForTokenClassification
 
@@ -29,7 +32,7 @@ def write_relevance_checkpoint(directory: Path, questions: Path = DEMO / "calibr
     torch.manual_seed(0)
     model = BertForTokenClassification.from_pretrained(DEMO, config=config, dtype=torch.float32).eval()
     hidden, labels = [], []
-    for question, context, answers in _questions(questions):
+    for question, context, answers in list(_questions(questions))[::every]:
         encoded = tokenizer(
             question, context, truncation="only_second", max_length=384, return_offsets_mapping=True,
             return_tensors="pt",

@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from tools.deploy.steps.preparation.artifact import delete_objects
@@ -92,8 +94,15 @@ class FirstQuestionStep(Step):
         return content
 
     def _show(self, body: bytes) -> None:
-        answer = json.loads(body)
-        found = answer.get("answer") or " ".join(each["text"] for each in answer.get("highlights", ()))
-        scores = [answer["score"]] if "score" in answer else [each["score"] for each in answer["highlights"]]
-        score = f"score {max(scores):.2f}" if scores else "no highlight"
-        self._deployment.report(f"{QUESTION['question']} {found} ({answer['version']}, {score})")
+        self._deployment.report(f"{QUESTION['question']} {shown(json.loads(body))}")
+
+
+def shown(answer: Mapping[str, Any]) -> str:
+    """Return an answer in one line, or the highlights if these are what the endpoint returns by default."""
+    if "highlights" not in answer:
+        return f"{answer['answer']} ({answer['version']}, score {answer['score']:.2f})"
+    highlights = answer["highlights"]
+    if not highlights:
+        return f"(no sentence is highlighted, {answer['version']})"
+    score = max(each["score"] for each in highlights)
+    return f"{' '.join(each['text'] for each in highlights)} ({answer['version']}, score {score:.2f})"
