@@ -91,7 +91,7 @@ def reference_scores(checkpoint: Path, pairs: list[tuple[str, str]]) -> Iterator
 def test_fp32_has_transformers_scores_and_int8_chooses_the_same_sentences(
     client: httpx.Client, relevance_checkpoint: Path
 ) -> None:
-    pairs = held_out(30)
+    pairs = held_out(20)
     pairs[0] = (pairs[0][0], " ".join(context for _, context in pairs[:6]))  # many windows
     same = right = 0
     for pair, expected in zip(pairs, reference_scores(relevance_checkpoint, pairs), strict=True):
@@ -100,8 +100,8 @@ def test_fp32_has_transformers_scores_and_int8_chooses_the_same_sentences(
         assert int8.keys() == fp32.keys()
         same += max(int8, key=int8.__getitem__) == max(fp32, key=fp32.__getitem__)
         right += max(fp32.values()) > 0.5
-    assert same >= 27
-    assert right >= 15  # the model is no random one
+    assert same >= 18
+    assert right >= 10  # the model is no random one
 
 
 def test_each_form_has_highlights_without_naming_the_task(client: httpx.Client) -> None:
