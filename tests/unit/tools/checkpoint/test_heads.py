@@ -16,6 +16,7 @@ from tests.unit.tools.checkpoint.checkpoints import (
 )
 from tools.checkpoint.architectures import ARCHITECTURES
 from tools.checkpoint.checkpoint import open_checkpoint
+from tools.checkpoint.pipeline import Pipeline
 from tools.errors import ToolError
 from tools.quantize import rewrites
 
@@ -119,3 +120,8 @@ def test_an_encoder_of_a_token_model_can_be_trained_for_spans(tmp_path: Path) ->
     checkpoint = open_checkpoint(str(write(tmp_path)), needs_span_head=False)
     assert checkpoint.head.task == "question-answering"
     assert checkpoint.load_for_training().qa_outputs.weight.shape == (2, 64)
+
+
+def test_the_pipeline_for_question_answering_refuses_a_token_model(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="is a token-relevance model .* The pipeline needs one that finds spans"):
+        Pipeline(str(write(tmp_path)))
