@@ -10,6 +10,7 @@ from pathlib import Path
 from container.access.trusted_keys import TrustedKeys
 from container.cpu import Cpu
 from container.precision import PRECISIONS, Precision
+from container.tasks.names import ModelTask
 from model_loader import manifest as manifests
 from model_loader.errors import ArtifactMissing, PrecisionUnsupported
 from model_loader.file_hash import verify_file
@@ -50,6 +51,11 @@ class Artifact:
     def tokenizer_file(self) -> Path:
         """The file from which the tokenizer is loaded."""
         return self.directory / "tokenizer.json"
+
+    @property
+    def task(self) -> ModelTask:
+        """What the model was trained for. The models of the AWS sample, which have no manifest, find answers."""
+        return self.manifest.task if self.manifest else "question-answering"
 
     @property
     def no_answer_threshold(self) -> float:

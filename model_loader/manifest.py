@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from container.access.trusted_keys import TrustedKeys
 from container.precision import Precision
+from container.tasks.names import ModelTask
 from container.validation.messages import describe
 from model_loader.errors import ArtifactInvalid
 from model_loader.model_file import Engine, InputName
@@ -65,7 +66,10 @@ class PrecisionEntry(HashedFile):
 
 
 class GoldenResult(_Part):
-    """The answer and the logits of one precision to a golden example, recorded at quantization."""
+    """The answer and the logits of one precision to a golden example, recorded at quantization.
+
+    Of a token-relevance model: the best sentence, and the logits of the two classes in the place of start and end.
+    """
 
     answer: str
     start_logits: list[float]  # (T,)
@@ -112,7 +116,7 @@ class Manifest(_Part):
     """The content of manifest.json."""
 
     schema_version: Literal[3]
-    task: Literal["question-answering"]
+    task: ModelTask
     source_model: str
     model_type: str
     layers: int = Field(gt=0)

@@ -22,7 +22,10 @@ class ModelInput:
 
 
 class WindowLogits(NamedTuple):
-    """The start and end logits of one window, (T,) float32 each."""
+    """The start and end logits of one window, (T,) float32 each.
+
+    Of a token-relevance model: the logits of the class of other tokens, and of the class of relevant tokens.
+    """
 
     start: np.ndarray
     end: np.ndarray

@@ -85,7 +85,7 @@ class Lifecycle:
             can_streams_wait=settings.can_streams_wait,
         )
         self.limits = ModelLimits.of(artifact, settings.no_answer_threshold)
-        self.tasks = TaskDefaults.of(settings)
+        self.tasks = TaskDefaults.of(settings, artifact.task)
         guard = self._guard(plan)
         answerer = QuestionAnswerer(open_featurizer(artifact), self.limits, guard.offer if guard else None)
         self.engine = QAEngine(answerer, self.pool, Admission(self.pool, limits))

@@ -13,10 +13,13 @@ import pytest
 
 from tests.artifacts import link
 from tests.server.server_process import PATIENT
+from tests.tools.command import run_tool
+from tests.tools.demo_files import CALIBRATION
 from tools.local_server import LocalServer
 
 ROOT = Path(__file__).parents[1]
-SLOW_FIXTURES = {"demo_dir", "small_checkpoint"}  # and those that are built on them, such as `server`
+# Those that are built on them, such as `server`, are slow too.
+SLOW_FIXTURES = {"demo_dir", "small_checkpoint", "relevance_checkpoint"}
 SLOW_FILES = {"test_recovery.py"}  # wait for the heartbeat
 HTTP_SECONDS = 60  # httpx gives up after 5 s, and a busy machine may hold up a server for longer
 
@@ -148,6 +151,28 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
         return directory
 
     return write
+
+
+@pytest.fixture(scope="session")
+def relevance_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a token-relevance checkpoint: the demo model's encoder with a head that is fitted to some questions."""
+    from tests.relevance_checkpoint import write_relevance_checkpoint
+
+    return write_relevance_checkpoint(tmp_path_factory.mktemp("relevance"), every=2)
+
+
+@pytest.fixture(scope="session")
+def relevance_dir(relevance_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of an artifact of that checkpoint, whose windows are short, so that texts have several."""
+    output = tmp_path_factory.mktemp("relevance") / "artifact"
+    ended = run_tool(
+        "quantize", "--model", relevance_checkpoint, "--calibration", CALIBRATION, "--evaluation", CALIBRATION,
+        "--output", output, "--steps", 40, "--max-seq-len", 96, "--doc-stride", 24,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert "is a token-relevance model (BertForTokenClassification): its class 1, 'RELEVANT'" in ended.stdout
+    assert "--evaluation measures the F1 of answers, which a token-relevance model does not have" in ended.stdout
+    return output
 
 
 @pytest.fixture(scope="module")

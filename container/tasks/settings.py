@@ -16,16 +16,18 @@ class TaskSettings(BaseSettings):
         "question-answering",
         validation_alias="DEFAULT_TASK",
         description="Requests without the parameter `task` get this task: `question-answering` or `highlight`. Set "
-        "`highlight` for callers that send no parameters, such as OpenSearch's connector.",
+        "`highlight` for callers that send no parameters, such as OpenSearch's connector. A token-relevance model "
+        "always highlights.",
     )
-    highlight_threshold: float = Field(
-        0.1,
+    highlight_threshold: Annotated[float | None, AUTO] = Field(
+        None,
         ge=0,
         le=1,
         allow_inf_nan=False,
         validation_alias="HIGHLIGHT_THRESHOLD",
-        description="Sentences with a lower score than this are not highlighted. The parameter "
-        "`highlight_threshold` of a request overrides it.",
+        description="Sentences with a lower score than this are not highlighted. With `auto` this is `0.1` for a "
+        "question-answering model, and `0.5` for a token-relevance model. The parameter `highlight_threshold` of a "
+        "request overrides it.",
     )
     highlight_offset_unit: Annotated[OffsetUnit | None, AUTO] = Field(
         None,

@@ -41,6 +41,7 @@ def _model(lifecycle: Lifecycle) -> dict[str, object]:
     artifact = lifecycle.artifact
     return {
         "name": artifact.name,
+        "task": artifact.task,
         "has_manifest": artifact.manifest is not None,
         "max_seq_len": artifact.max_seq_len,
         "doc_stride": artifact.doc_stride,

@@ -96,7 +96,7 @@ class Parameters(BaseModel):
         return {name: value[name] for name in (*cls.model_fields, unknown) if name in value}
 
     task: Task | None = Field(
-        None, description="what the answer is: the best spans, or the sentences in which they lie; DEFAULT_TASK"
+        None, description="the best spans, or the sentences that answer, which every model has; DEFAULT_TASK"
     )
     highlight_threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
         None, description="the lowest score of a highlighted sentence; HIGHLIGHT_THRESHOLD"

@@ -17,12 +17,13 @@ from serve.lanes.admission import Admission, Permit
 from serve.qa.document import Document, PackedTokens, Tokens
 from serve.qa.features import Featurizer, Window, WindowLimits, WindowPlan
 from serve.qa.guard import MAX_WINDOWS, Answered
-from serve.qa.highlight.highlights import highlights_of, sentence_scores
+from serve.qa.highlight.highlights import cut_sentences
 from serve.qa.model_limits import ModelLimits
 from serve.qa.ranking.calibration import Calibration
-from serve.qa.ranking.passages import PassagesPlan, encode_passages, in_passages
+from serve.qa.ranking.passages import PassagesPlan, encode_passages
+from serve.qa.ranking.question_search import QuestionSearch, RelevantSentences, SpansOfQuestion
 from serve.qa.request_lanes import Deadline, Demand, LentLanes, PoolLanes, RequestLanes, Trace
-from serve.qa.spans import AnswerRoom, Logits, SpanRules, SpanSearch
+from serve.qa.spans import AnswerRoom, Logits, SpanRules
 from serve.qa.tokenizer.cuts import PIECE_CHARS
 from serve.qa.types import DEFAULT_PARAMETERS, AnsweredQuestion, Parameters, Question
 from serve.qa.window_runner import WindowRunner
@@ -155,10 +156,9 @@ class QuestionAnswerer:
         trace: Trace,
         turn: "_Turn",
     ) -> AnsweredQuestion:
-        """Find the best spans of one question, whose windows come next in the results."""
+        """Find what one question asks for, whose windows come next in the results."""
         question, plan = each.question, each.plan
-        scores = await sentence_scores(question, each.document, turn.give_way)
-        search = SpanSearch(each.document, min(plan.capacity, plan.tokens), each.rules, scores)
+        search = await self._search(each, turn)
         is_watched = self._on_answer is not None and each.precision == "INT8" and plan.count <= MAX_WINDOWS
         seen: list[tuple[Window, Logits]] = []
         for _ in range(plan.count):
@@ -170,18 +170,20 @@ class QuestionAnswerer:
             trace.took("rank", start)
             await turn.give_way()
         start = time.perf_counter()
-        answers = search.answers(question.context, room if scores is None else None)
+        found = search.found(room)
         trace.took("rank", start)
         if is_watched and self._on_answer is not None:
             windows, pairs = [window for window, _ in seen], [logits for _, logits in seen]
-            self._on_answer(Answered(question.context, each.document, windows, each.rules, pairs, answers[0]))
-        highlights = None
-        if scores is not None:
-            highlights = highlights_of(question, scores, search.total_weight) if answers[0].answer else []
-            room.take_texts((len(found.text) for found in highlights), lower="parameters.top_k")
-        if question.passage_ends:
-            answers = in_passages(answers, question.passage_ends)
-        return AnsweredQuestion(question, each.precision, answers, highlights)
+            self._on_answer(Answered(windows, pairs, found.chosen, search.chooser(windows)))
+        return AnsweredQuestion(question, each.precision, found.answers, found.highlights)
+
+    async def _search(self, each: Encoded, turn: "_Turn") -> QuestionSearch:
+        question, plan = each.question, each.plan
+        ends = await cut_sentences(question, turn.give_way)
+        if self._limits.task == "token-relevance":
+            assert ends is not None, "a token-relevance model was asked for answers"
+            return RelevantSentences(question, each.document, ends)
+        return SpansOfQuestion(question, each.document, min(plan.capacity, plan.tokens), each.rules, ends)
 
 
 class QAEngine:

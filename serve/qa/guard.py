@@ -1,5 +1,7 @@
 """The guard watches INT8 in production: it runs a share of the INT8 answers again in FP32, and compares.
 
+Two answers agree if they are the same span, or for a token-relevance model the same sentences.
+
 The guard delays no request: its windows wait until no window of a request waits, and run in a process that the kernel
 runs on idle cores only. An answer for which no idle time is found is skipped.
 """
@@ -16,12 +18,10 @@ import numpy as np
 from serve.errors import RequestError
 from serve.lanes.fair_queue import Ticket
 from serve.metrics import Metrics
-from serve.qa import spans
 from serve.qa.answer_overlap import overlap
-from serve.qa.document import Document
 from serve.qa.features import Window
-from serve.qa.spans import Logits, SpanRules
-from serve.qa.types import Answer
+from serve.qa.ranking.question_search import Choose, Chosen
+from serve.qa.spans import Logits
 from serve.qa.window_runner import WindowRunner, logits_of
 
 log = logging.getLogger(__name__)
@@ -34,14 +34,12 @@ IDLE_WAIT_SECONDS = 30  # how long one answer waits for idle time once it is the
 
 @dataclass(frozen=True)
 class Answered:
-    """An INT8 answer, with all that it was computed from."""
+    """An INT8 answer, with all that it was computed from. choose: makes an answer from other logits of the windows."""
 
-    context: str
-    document: Document
     windows: Sequence[Window]
-    rules: SpanRules
     logits: Sequence[Logits]
-    answer: Answer
+    chosen: Chosen
+    choose: Choose
 
 
 @dataclass(frozen=True)
@@ -136,12 +134,11 @@ class Guard:
 
 def compare(answered: Answered, reference: Sequence[Logits]) -> Comparison:
     """Compare the INT8 answer with the one that FP32's logits for the same windows give."""
-    theirs = spans.rank(answered.context, answered.document, answered.windows, reference, answered.rules)[0]
-    ours = answered.answer
+    ours, theirs = answered.chosen, answered.choose(reference)
     squares = [
         np.square(a - b)[window.context_offset : window.context_offset + window.context_tokens]
         for window, pair, other in zip(answered.windows, answered.logits, reference, strict=True)
         for a, b in zip(pair, other, strict=True)
     ]
     rms = float(np.sqrt(np.concatenate(squares).mean())) if any(part.size for part in squares) else 0.0
-    return Comparison((ours.start, ours.end) == (theirs.start, theirs.end), overlap(ours.answer, theirs.answer), rms)
+    return Comparison(ours.places == theirs.places, overlap(ours.text, theirs.text), rms)

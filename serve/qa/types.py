@@ -124,7 +124,8 @@ class Highlight:
 class AnsweredQuestion:
     """A question with its answers, at least one and the best first, and the precision that gave them.
 
-    highlights: in the order of the text; None unless the question asks for them.
+    highlights: in the order of the text; None unless the question asks for them. A token-relevance model has
+    highlights only, and no answers.
     """
 
     question: Question

@@ -136,6 +136,26 @@ def test_a_family_is_quantized_and_answers_as_transformers_does(family: str, tmp
     assert len(pairs) == CONTEXTS * len(QUESTIONS)
 
 
+@pytest.mark.parametrize("family", ["xlm-roberta", "modernbert"])
+def test_a_family_with_a_token_head_is_quantized(family: str, tmp_path: Path) -> None:
+    from transformers import AutoModelForTokenClassification
+
+    labels = {"id2label": {0: "RELEVANT", 1: "O"}, "label2id": {"RELEVANT": 0, "O": 1}}
+    checkpoint = write_checkpoint(
+        tmp_path / "model", family, auto_class=AutoModelForTokenClassification, **SMALL, **labels
+    )
+    WRITE[family](checkpoint)
+    ended = quantize(checkpoint, tmp_path / "artifact", "--precisions", "int8,fp32")  # it compares FP32's logits
+    assert ended.returncode == 0, ended.stderr
+    assert "its class 0, 'RELEVANT', is that of relevant tokens" in ended.stdout
+    made = manifest.read(tmp_path / "artifact")
+    assert (made.task, made.model_type) == ("token-relevance", family)
+    assert made.precisions["INT8"].fused_groups > made.layers
+    if family == "xlm-roberta":
+        refused = quantize(checkpoint, tmp_path / "other", "--recipe", "auto")
+        assert "compares recipes by the F1 of answers" in error_of(refused)
+
+
 def ask(server: LocalServer, question: str, context: str, precision: str) -> dict[str, Any]:
     body = {
         "question": question,

@@ -45,6 +45,11 @@ class ArtifactSource:
             self._cutter = Cutter(open_featurizer(artifact), limits)
         except (ModelLoadError, CpuUnsupported) as error:
             raise ToolError(str(error)) from None
+        if artifact.task != "question-answering":
+            raise ToolError(
+                f"{model_dir} holds a token-relevance model, which has no answers. Measure its highlights: "
+                "python -m tools.evaluate.highlights"
+            )
         if (room := limits.max_seq_len - limits.doc_stride - SPECIAL_TOKENS - 1) < max_question_len:
             raise ToolError(
                 f"--max-question-len {max_question_len}: the windows of {artifact.name} have room for a question of at "

@@ -1,4 +1,4 @@
-"""A question-answering checkpoint: its configuration, its model in FP32, and its tokenizer."""
+"""A checkpoint with a span head or a token head: its configuration, its model in FP32, and its tokenizer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,21 +8,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForQuestionAnswering, PretrainedConfig
+from transformers import AutoModelForQuestionAnswering, AutoModelForTokenClassification, PretrainedConfig
 
 from model_loader.model_file import InputName
 from serve.qa.features import Featurizer, Window
 from tools.checkpoint.architectures import ARCHITECTURES, Architecture
 from tools.checkpoint.configuration import read_configuration
 from tools.checkpoint.errors import as_tool_error
+from tools.checkpoint.heads import Head, TwoClasses, recognize, span_head
 from tools.checkpoint.source import check_source
 from tools.checkpoint.tokenizer import load_saved_tokenizer, save_tokenizer, writes_token_types
-from tools.checkpoint.weights import check_complete, check_stored, check_used, loading_options
+from tools.checkpoint.weights import check_complete, check_stored, check_used, loading_options, weight_names
 
-SPAN_LABELS = ("start", "end")  # the rows of the span head
+OUTPUTS = 2  # of each head for a token: start and end logits, or the logits of two classes
 # The probability of dropout in attention, by the name that each architecture gives it.
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
-Logits = tuple[np.ndarray, np.ndarray]  # start and end logits of one window, (T,) float32 each
+# Start and end logits of one window, or the logits of the two classes, (T,) float32 each.
+Logits = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Checkpoint:
     layers: int
     max_positions: int
     embedding_rows: int
+    head: Head
     allow_pickle: bool = False
     needs_span_head: bool = True
 
@@ -54,14 +57,15 @@ class Checkpoint:
             return self.architecture.inputs(read_configuration(self.source), writes_token_types=writes_types)
 
     def load_model(self) -> torch.nn.Module:
-        """Load the model in float32. It returns (start_logits, end_logits), (B, T) each.
+        """Load the model in float32. It returns (start_logits, end_logits), (B, T) each, or the logits of two classes.
 
         NOTE: attention must be eager. IPEX fuses INT8 attention in no other form, and SDPA is 25 % slower.
         Raises: ToolError if weights are missing, or if the encoder's are not all used.
         """
         config = read_configuration(self.source)
         config.return_dict = False
-        return self._load(config, attention="eager").eval()
+        model = self._load(config, attention="eager")
+        return (TwoClasses(model, self.head.relevant) if self.head.task == "token-relevance" else model).eval()
 
     def load_for_training(self) -> torch.nn.Module:
         """Load the model in float32. A checkpoint without a span head gets a new one with random weights.
@@ -77,9 +81,11 @@ class Checkpoint:
         return self._load(config, attention=None)
 
     def _load(self, config: PretrainedConfig, attention: str | None) -> torch.nn.Module:
-        config.num_labels = len(SPAN_LABELS)
+        config.num_labels = OUTPUTS
+        is_span_model = self.head.task == "question-answering"
+        auto_class = AutoModelForQuestionAnswering if is_span_model else AutoModelForTokenClassification
         with as_tool_error(self.source):
-            model, report = AutoModelForQuestionAnswering.from_pretrained(
+            model, report = auto_class.from_pretrained(
                 self.source,
                 config=config,
                 dtype=torch.float32,
@@ -87,10 +93,11 @@ class Checkpoint:
                 output_loading_info=True,
                 **loading_options(self.source, self.allow_pickle),
             )
-        span_head = self.architecture.span_head
-        missing = set(report["missing_keys"]) - (set() if self.needs_span_head else set(span_head))
-        check_complete(self.source, missing, report["unexpected_keys"], span_head)
-        check_used(self.source, report["unexpected_keys"], model.base_model_prefix)
+        head = self.head
+        missing = set(report["missing_keys"]) - (set() if self.needs_span_head else set(head.weights))
+        check_complete(self.source, missing, report["unexpected_keys"], head)
+        used = f"{model.base_model_prefix}.", f"{head.weights[0].partition('.')[0]}."
+        check_used(self.source, report["unexpected_keys"], used)
         loaded: torch.nn.Module = model
         return loaded
 
@@ -113,20 +120,24 @@ def open_checkpoint(source: str, *, allow_pickle: bool = False, needs_span_head:
 
     needs_span_head: False for an encoder that is about to be fine-tuned.
 
-    Raises: ToolError if it cannot be loaded, or is not a question-answering model of a known architecture.
+    Raises: ToolError if it cannot be loaded, or is no model of a known architecture with a span head or a token head.
     """
     with as_tool_error(source):
         check_source(source)
     config = read_configuration(source)
     with as_tool_error(source):
         loading_options(source, allow_pickle)  # weights that cannot be loaded are refused before any other work
-        check_stored(source, config, needs_span_head=needs_span_head)
+        names = weight_names(source)
+        architecture = ARCHITECTURES[config.model_type]
+        head = recognize(source, config, architecture, names) if needs_span_head else span_head(architecture)
+        check_stored(source, config, head if needs_span_head else None, names)
     return Checkpoint(
         source,
         config.model_type,
         config.num_hidden_layers,
-        ARCHITECTURES[config.model_type].max_positions(config),
+        architecture.max_positions(config),
         config.vocab_size,
+        head,
         allow_pickle,
         needs_span_head,
     )
@@ -144,7 +155,7 @@ def tensors(window: Window, inputs: Sequence[InputName]) -> tuple[Any, ...]:
 
 
 def model_forward(model: torch.nn.Module, inputs: Sequence[InputName]) -> Callable[[Window], Logits]:
-    """Return a function from a window to a model's start and end logits, unpadded."""
+    """Return a function from a window to a model's two logits for each token, unpadded."""
 
     def forward(window: Window) -> Logits:
         with torch.no_grad():

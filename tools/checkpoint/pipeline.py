@@ -9,6 +9,7 @@ import transformers
 from serve.qa.spans import SpanRules
 from tools.checkpoint.checkpoint import open_checkpoint
 from tools.checkpoint.errors import as_tool_error
+from tools.errors import ToolError
 
 
 class Pipeline:
@@ -23,6 +24,8 @@ class Pipeline:
         """
         self.source = source
         self._checkpoint = open_checkpoint(source, allow_pickle=allow_pickle)
+        if self._checkpoint.head.task != "question-answering":
+            raise ToolError(f"{source} is {self._checkpoint.head.description}. The pipeline needs one that finds spans")
         with as_tool_error(source):
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
 

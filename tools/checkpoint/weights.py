@@ -1,8 +1,8 @@
-"""Which files the weights of a checkpoint are in, and whether they are those of a question-answering model."""
+"""Which files the weights of a checkpoint are in, and whether they are those of a model that can be served."""
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from transformers import AutoConfig, PretrainedConfig
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 from transformers.utils.hub import cached_file
 
-from tools.checkpoint.architectures import ARCHITECTURES
+from tools.checkpoint.heads import TOKEN_CLASS, TOKEN_HEAD, Head
 from tools.errors import ToolError
 
 FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names of the types that weights have unless they are quantized
@@ -36,22 +36,23 @@ def loading_options(source: str, allow_pickle: bool) -> dict[str, Any]:
     return {"use_safetensors": None if allow_pickle else True, "trust_remote_code": False}
 
 
-def check_stored(source: str, config: PretrainedConfig, *, needs_span_head: bool) -> None:
+def check_stored(source: str, config: PretrainedConfig, head: Head | None, names: set[str]) -> None:
     """Check the names and the types of a checkpoint's safetensors, without loading them. A pickle is not checked.
+
+    head: the one that the checkpoint must have; None: it may have any. names: those of the weights, if they are known.
 
     Raises: ToolError.
     """
-    names = _weight_names(source)
-    architecture = ARCHITECTURES[config.model_type]
-    if needs_span_head:
-        named = config.architectures or [architecture.class_name]
-        if architecture.class_name and architecture.class_name not in named:
+    if head is not None:
+        named = config.architectures or [head.class_name]
+        if head.class_name and head.class_name not in named:
             raise ToolError(
                 f"{source} is not a question-answering model: its config.json names {named[0]}, whose weights have the "
-                f"same names. If it was trained as {architecture.class_name}, correct `architectures`"
+                f"same names. If it was trained as {head.class_name}, or for token relevance as a class that ends with "
+                f"{TOKEN_CLASS}, correct `architectures`"
             )
         if names:
-            check_complete(source, set(architecture.span_head) - names, names, architecture.span_head)
+            check_complete(source, set(head.weights) - names, names, head)
     path = _safetensors_path(source)
     if path and path.endswith(".safetensors"):
         with safe_open(path, framework="pt") as file:
@@ -63,42 +64,44 @@ def check_stored(source: str, config: PretrainedConfig, *, needs_span_head: bool
                     )
 
 
-def check_complete(source: str, missing: Collection[str], names: Collection[str], span_head: Sequence[str]) -> None:
-    """Check that a checkpoint has all weights. They decide what a model is: `architectures` may be missing or wrong.
+def check_complete(source: str, missing: Collection[str], names: Collection[str], head: Head) -> None:
+    """Check that a checkpoint has all weights. Of a span model they decide alone: `architectures` may be wrong.
 
-    names: those of the weights in the checkpoint, as far as they are known. span_head: the names of the head's weights.
+    names: those of the weights in the checkpoint, as far as they are known. head: the one that it must have.
 
     Raises: ToolError.
     """
     if not missing:
         return
-    if prefixed := [name for name in names if name.endswith(f".{span_head[0]}")]:
-        prefix = prefixed[0].removesuffix(span_head[0])
+    weight = head.weights[0]
+    if prefixed := [name for name in names if name.endswith(f".{weight}")]:
+        prefix = prefixed[0].removesuffix(weight)
         raise ToolError(
             f"{source}: the names of its weights begin with {prefix}, because the model was saved together with a "
             "wrapper (peft, DataParallel or torch.compile). Save the model inside of the wrapper by save_pretrained"
         )
     if _adapters(names):
-        check_used(source, names, "")
-    if set(missing) & set(span_head):
+        check_used(source, names, ())
+    if head.task == "question-answering" and set(missing) & set(head.weights):
         raise ToolError(
-            f"{source} is not a question-answering model: its weights have no span head ({', '.join(span_head)}). "
-            "Fine-tune it on SQuAD first, such as with `python -m tools.train_demo`"
+            f"{source} is not a question-answering model: its weights have no span head ({', '.join(head.weights)}). "
+            "Fine-tune it on SQuAD first, such as with `python -m tools.train_demo`. A token-relevance model needs a "
+            f"class that ends with {TOKEN_CLASS} in `architectures` of its config.json, and the weights "
+            f"{' and '.join(TOKEN_HEAD)}"
         )
     raise ToolError(f"{source} lacks weights, such as {min(missing)}. Copy the checkpoint again")
 
 
-def check_used(source: str, unexpected: Collection[str], encoder: str) -> None:
-    """Check that the model uses all weights of the encoder and of the span head. Other heads may be there.
+def check_used(source: str, unexpected: Collection[str], used: tuple[str, ...]) -> None:
+    """Check that the model uses all weights of the encoder and of its head. Other heads may be there.
 
-    unexpected: the names of the weights that the model does not use. encoder: what the names of the encoder's begin
-    with, such as "bert".
+    unexpected: the names of the weights that the model does not use. used: what the names of those that it should use
+    begin with, such as "bert." and "qa_outputs.".
 
     Raises: ToolError.
     """
     if adapters := _adapters(unexpected):
         raise ToolError(f"{source} has weights of an adapter that is not merged, such as {min(adapters)}. {_MERGE}")
-    used = (f"{encoder}.", "qa_outputs.")
     unused = [name for name in unexpected if name.startswith(used) and not _UNUSED.search(name)]
     if unused:
         raise ToolError(
@@ -112,7 +115,7 @@ def _adapters(names: Collection[str]) -> list[str]:
     return [name for name in names if "lora_" in name or ".base_layer." in name]
 
 
-def _weight_names(source: str) -> set[str]:
+def weight_names(source: str) -> set[str]:
     """Return the names of the weights in a checkpoint's safetensors; none if it has only a pickle."""
     path = _safetensors_path(source)
     if path and path.endswith(".json"):

@@ -48,6 +48,7 @@ class ArtifactBuild:
         self._tried: list[TriedRecipe] = []
         display.show_step(f"load {options.model}")
         self._checkpoint = open_checkpoint(options.model, allow_pickle=options.allow_pickle)
+        display.print_line(f"{options.model} is {self._checkpoint.head.description}")
         self._recipe = self._check_int8()
         if options.max_seq_len > self._checkpoint.max_positions:
             positions = self._checkpoint.max_positions
@@ -63,6 +64,7 @@ class ArtifactBuild:
         Raises: ToolError.
         """
         golden = self._golden_reference()
+        held_out = self._measurable(held_out)
         windows, int8_recipe = self._calibrate(calibration)
         files: dict[Precision, MeasuredFile] = {}
         for precision in self._options.precisions:
@@ -75,18 +77,32 @@ class ArtifactBuild:
         manifest.write(self._directory, made)
         self._display.print_table(artifact_table(made, files, golden.results))
 
+    def _measurable(self, held_out: Sequence[Example]) -> Sequence[Example]:
+        """Return the examples on which exact match and F1 are measured: none for a token-relevance model."""
+        if not held_out or self._checkpoint.head.task == "question-answering":
+            return held_out
+        self._display.print_line(
+            "--evaluation measures the F1 of answers, which a token-relevance model does not have. Measure its "
+            f"highlights: python -m tools.evaluate.highlights --model-dir {self._options.output} "
+            f"--data {self._options.evaluation}"
+        )
+        return []
+
     def _check_int8(self) -> RecipeName:
         """Return the recipe for INT8 that this architecture can have.
 
         Raises: ToolError if INT8 was asked for and the architecture cannot have it, or not by this recipe.
         """
         checkpoint, recipe = self._checkpoint, self._options.recipe
+        if "INT8" not in self._options.precisions:
+            return recipe
+        if recipe == "auto" and checkpoint.head.task != "question-answering":
+            raise ToolError(
+                "--recipe auto: it compares recipes by the F1 of answers, which a token-relevance model does not have; "
+                "name smoothquant or static"
+            )
         support = checkpoint.architecture.int8
-        if (
-            "INT8" not in self._options.precisions
-            or support == "rewritten"
-            or (support, recipe) == ("static", "static")
-        ):
+        if support == "rewritten" or (support, recipe) == ("static", "static"):
             return recipe
         name = checkpoint.model_type
         if support == "none":
@@ -100,10 +116,12 @@ class ArtifactBuild:
 
     def _golden_reference(self) -> GoldenReference:
         examples = read_golden_texts()
-        results = golden_results(self._cutter, examples, checkpoint_forward(self._checkpoint))
+        task = self._checkpoint.head.task
+        results = golden_results(self._cutter, examples, checkpoint_forward(self._checkpoint), task)
+        golden = GoldenReference(examples, results, task)
         if "INT8" in self._options.precisions and self._recipe != "static":
-            self._check_rewrites(GoldenReference(examples, results))
-        return GoldenReference(examples, results)
+            self._check_rewrites(golden)
+        return golden
 
     def _check_rewrites(self, golden: GoldenReference) -> None:
         """Check that the rewrites before INT8 do not change the logits in FP32, before INT8 takes minutes.
@@ -114,7 +132,7 @@ class ArtifactBuild:
         inputs = self._checkpoint.inputs
         windows = [tensors(self._cutter.cut(example)[1][0], inputs) for example in golden.examples]
         model = export.rewritten_model(self._checkpoint, windows, smoothquant(self._options.alpha))
-        results = golden_results(self._cutter, golden.examples, model_forward(model, inputs))
+        results = golden_results(self._cutter, golden.examples, model_forward(model, inputs), golden.task)
         check_rounding(
             f"{self._options.model}: the rewrites before INT8 change its logits. Use --recipe static, which has none",
             results,
@@ -180,7 +198,7 @@ class ArtifactBuild:
         tokenizer = self._directory / "tokenizer.json"
         return Manifest(
             schema_version=manifest.SCHEMA_VERSION,
-            task="question-answering",
+            task=checkpoint.head.task,
             source_model=Path(options.model).resolve().name if Path(options.model).exists() else options.model,
             model_type=checkpoint.model_type,
             layers=checkpoint.layers,

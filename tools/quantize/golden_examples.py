@@ -16,8 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from container.precision import Precision
+from container.tasks.names import ModelTask
 from model_loader.manifest import GoldenExample, GoldenResult
+from serve.qa.document import Document
 from serve.qa.features import Window
+from serve.qa.highlight.highlights import ends_of
+from serve.qa.highlight.token_relevance import TokenRelevance
 from serve.qa.spans import rank
 from tools.errors import ToolError
 from tools.local_model import Cutter, Logits
@@ -34,10 +38,11 @@ GOLDEN_RULES = replace(EVALUATION_RULES, align_to_words=True)
 
 @dataclass(frozen=True)
 class GoldenReference:
-    """The examples, and the results of the checkpoint itself, in the same order."""
+    """The examples, and the results of the checkpoint itself, in the same order. task: that of the checkpoint."""
 
     examples: Sequence[Example]
     results: Sequence[GoldenResult]
+    task: ModelTask = "question-answering"
 
 
 def read_golden_texts() -> list[Example]:
@@ -47,16 +52,18 @@ def read_golden_texts() -> list[Example]:
 
 
 def golden_results(
-    cutter: Cutter, examples: Sequence[Example], forward: Callable[[Window], Logits]
+    cutter: Cutter, examples: Sequence[Example], forward: Callable[[Window], Logits], task: ModelTask
 ) -> list[GoldenResult]:
     """Return a model's answer and logits for the first window of each golden example.
 
     Raises: ToolError if a logit is NaN or infinity.
     """
-    return [_golden_result(cutter, example, forward) for example in examples]
+    return [_golden_result(cutter, example, forward, task) for example in examples]
 
 
-def _golden_result(cutter: Cutter, example: Example, forward: Callable[[Window], Logits]) -> GoldenResult:
+def _golden_result(
+    cutter: Cutter, example: Example, forward: Callable[[Window], Logits], task: ModelTask
+) -> GoldenResult:
     document, windows = cutter.cut(example)
     logits = forward(windows[0])
     if not np.isfinite(logits).all():
@@ -64,9 +71,19 @@ def _golden_result(cutter: Cutter, example: Example, forward: Callable[[Window],
             "the model returns NaN or infinity, so its weights are damaged, or too large for this precision. Copy the "
             "checkpoint again, or quantize another one"
         )
-    best = rank(example.context, document, windows[:1], [logits], GOLDEN_RULES)[0]
+    if task == "question-answering":
+        answer = rank(example.context, document, windows[:1], [logits], GOLDEN_RULES)[0].answer
+    else:
+        answer = _best_sentence(example.context, document, windows[0], logits)
     start, end = (np.round(part.astype(float), DECIMALS).tolist() for part in logits)
-    return GoldenResult(answer=best.answer, start_logits=start, end_logits=end)
+    return GoldenResult(answer=answer, start_logits=start, end_logits=end)
+
+
+def _best_sentence(context: str, document: Document, window: Window, logits: Logits) -> str:
+    ends = ends_of(context)
+    scores = TokenRelevance(document, ends)
+    scores.add(window, logits)
+    return "".join(context[ends[index - 1] if index else 0 : ends[index]] for index, _ in scores.best(0.0, 1)).strip()
 
 
 def logit_difference(results: Sequence[GoldenResult], reference: Sequence[GoldenResult]) -> tuple[float, float]:

@@ -63,7 +63,7 @@ def measure_file(
         raise ToolError(f"the {file.precision} file that was just written does not load: {error}") from None
     if file.precision == "INT8" and model.fused_groups == 0:
         raise ToolError("the INT8 graph is not fused, so it would be slower than FP32. Is IPEX 2.8.0 installed?")
-    results = golden_results(cutter, golden.examples, model.forward)
+    results = golden_results(cutter, golden.examples, model.forward, golden.task)
     rms, largest = logit_difference(results, golden.results)
     if file.precision == "FP32":
         check_rounding("the FP32 file returns other logits than the checkpoint", results, golden.results)

@@ -30,7 +30,13 @@ class HighlightBody(BaseModel):
     start: int = Field(ge=0, description="where the sentence begins in its context, in the request's `offset_unit`")
     end: int = Field(ge=0)
     text: str = ""
-    score: float = Field(0, ge=0, le=1, description="the probability that the answer lies in the sentence")
+    score: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="the probability that the answer lies in the sentence; of a token-relevance model, the mean "
+        "probability of its tokens",
+    )
     position: int = Field(0, ge=0, description="the place of the sentence among those of its context")
     context_index: int = Field(0, ge=0, description="the place of the passage in contexts; present with them")
 

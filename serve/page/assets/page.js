@@ -82,20 +82,27 @@ async function answer(question, context, signal) {
     return;
   }
   if (signal.aborted) return;
-  const card = new AnswerCard(question, served.precisions, hooks);
-  card.addCommand(invocationsUrl(), bodyOf(question, context, served.precisions[0]));
+  const [fastest] = served.precisions;
+  const body = bodyOf(question, context, fastest);
+  const card = new AnswerCard(question, served.hasAnswers ? served.precisions : [], hooks);
+  card.addCommand(invocationsUrl(), served.hasAnswers ? body : { ...body, parameters: { task: "highlight" } });
   cards.push(card);
   byId("answers").prepend(card.root);
-  for (const precision of served.precisions) await answerIn(precision, card, question, context, signal);
-  await highlightIn(served.precisions[0], card, question, context, signal);
+  if (served.hasAnswers) {
+    for (const precision of served.precisions) await answerIn(precision, card, question, context, signal);
+  }
+  await highlightIn(fastest, card, question, context, signal);
 }
 
 /** Mark the sentences in which the answer lies, beside the answers. */
 async function highlightIn(precision, card, question, context, signal) {
   if (card.hasFailed) return;
   try {
-    card.addSentences(await highlight(bodyOf(question, context, precision), signal));
+    const found = card.addSentences(await highlight(bodyOf(question, context, precision), signal));
     show(card, true);
+    if (card.hasAnswers) return;
+    status.textContent = found;
+    if (card.spans.length > 0) pane.view.reveal(card.spans[0]);
   } catch (error) {
     status.textContent = card.addSentencesError(error);
   }

@@ -7,7 +7,7 @@ import { explain } from "./errors.js";
 const FASTEST_FIRST = ["INT8", "BF16", "FP32"];
 const AGAIN_MS = 1_000; // between two looks at a server that is loading its model
 
-/** Read /info, show it at the head of the page, and return {precisions, limits}. Raises what fetchInfo raises. */
+/** Read /info, show it at the head of the page, and return {precisions, limits, hasAnswers}. Raises what fetchInfo raises. */
 export async function describeServer(signal) {
   try {
     const { state, model, precisions, cpu, limits } = await fetchInfo(signal);
@@ -16,7 +16,8 @@ export async function describeServer(signal) {
       state === "ready"
         ? `${model.name} in ${served.join(" and ")} on ${cpu.model}`
         : `The server is ${state}, and cannot answer now.`;
-    return { isLoading: state === "loading", precisions: served, limits };
+    const hasAnswers = model.task !== "token-relevance"; // such a model marks sentences, and finds no answers
+    return { isLoading: state === "loading", precisions: served, limits, hasAnswers };
   } catch (error) {
     const { summary, advice } = explain(error);
     if (error.name !== "AbortError") byId("server").textContent = `${summary} ${advice}`;

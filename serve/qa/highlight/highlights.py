@@ -7,22 +7,22 @@ from itertools import groupby
 import numpy as np
 
 from container.tasks.names import OffsetUnit
-from serve.qa.document import Document
-from serve.qa.highlight.sentence_scores import SentenceScores, ends_in_passages
+from serve.qa.highlight.sentence_scores import ends_in_passages
 from serve.qa.types import Highlight, Question
 
 
-async def sentence_scores(
-    question: Question, document: Document, give_way: Callable[[], Awaitable[None]]
-) -> SentenceScores | None:
-    """Cut a context into sentences, if the question asks for highlights. give_way: called after each piece of text."""
+async def cut_sentences(question: Question, give_way: Callable[[], Awaitable[None]]) -> np.ndarray | None:
+    """Return where each sentence of a context ends, (S,) int32, if the question asks for highlights; else None.
+
+    give_way: called after each piece of text.
+    """
     if question.parameters.highlight is None:
         return None
     ends = [np.empty(0, np.int32)]
     for piece in ends_in_passages(question.context, question.passage_ends):
         ends.append(piece)
         await give_way()
-    return SentenceScores(document, np.concatenate(ends))
+    return np.concatenate(ends)
 
 
 def ends_of(context: str) -> np.ndarray:
@@ -30,16 +30,17 @@ def ends_of(context: str) -> np.ndarray:
     return np.concatenate([np.empty(0, np.int32), *ends_in_passages(context, ())])
 
 
-def highlights_of(question: Question, scores: SentenceScores, total: float) -> list[Highlight]:
-    """Return the highlights of a question in the order of the text. total: of the weights of all candidates.
+def highlights_of(question: Question, ends: np.ndarray, best: Sequence[tuple[int, float]]) -> list[Highlight]:
+    """Return the highlights of a question in the order of the text.
+
+    ends: where each sentence of the context ends. best: the sentences to highlight and their scores, in that order.
 
     Nothing is to be seen of a sentence of white space alone, so it is left out. Some tokenizers have tokens for
     separators such as U+001C, which are white space to Python and not to JSON Schema.
     """
     rules = question.parameters.highlight
     assert rules is not None
-    best = scores.best(total, rules.threshold, rules.sentences)
-    found = [each for index, score in best if (each := _highlight(question, scores.ends, index, score)).text]
+    found = [each for index, score in best if (each := _highlight(question, ends, index, score)).text]
     converted: list[Highlight] = []
     for context_index, group in groupby(found, key=lambda each: each.context_index):
         highlights = list(group)

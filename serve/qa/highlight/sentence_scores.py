@@ -50,11 +50,18 @@ class SentenceScores:
 
         total: the sum of all weights, that of the empty answer included.
         """
-        scores = np.minimum(self._weights / total, 1.0)
-        chosen = np.flatnonzero((scores >= threshold) & (scores > 0))
-        if len(chosen) > count:
-            chosen = np.sort(chosen[np.argsort(-scores[chosen], kind="stable")[:count]])
-        return [(int(index), float(scores[index])) for index in chosen]
+        return best_sentences(np.minimum(self._weights / total, 1.0), threshold, count)
+
+
+def best_sentences(scores: np.ndarray, threshold: float, count: int) -> list[tuple[int, float]]:
+    """Return the best sentences and their scores in the order of the text: at most `count`, none below threshold.
+
+    scores: of all sentences, 0 to 1, (S,) float64; those of score 0 are left out.
+    """
+    chosen = np.flatnonzero((scores >= threshold) & (scores > 0))
+    if len(chosen) > count:
+        chosen = np.sort(chosen[np.argsort(-scores[chosen], kind="stable")[:count]])
+    return [(int(index), float(scores[index])) for index in chosen]
 
 
 def ends_in_passages(context: str, passage_ends: Sequence[int]) -> Iterator[np.ndarray]:

@@ -2,6 +2,7 @@
 
     python -m tools.evaluate.highlights --model-dir build/demo --data models/demo/held_out.json
 
+The artifact may hold a question-answering model or a token-relevance model.
 The right sentences are those that hold a gold answer. If a question has several gold answers, the one that fits best
 counts, as in SQuAD's own metric. A question without an answer should have no highlight.
 """
@@ -76,14 +77,12 @@ def table(title: str, rated: list[Rated]) -> Table:
 
 
 def summary(rated: list[Rated]) -> str:
-    """Return how often the best sentence holds an answer, and the best span overlaps one."""
+    """Return how often the best sentence holds an answer, and the best span overlaps one, if the model finds spans."""
     answered = [each for each in rated if each.gold]
     held = sum(each.best_sentence_holds for each in answered)
-    overlapped = sum(each.best_span_overlaps for each in answered)
-    return (
-        f"of {len(answered)} questions with an answer, the best sentence holds one for {held}, and the best span "
-        f"overlaps one for {overlapped}"
-    )
+    found = f"of {len(answered)} questions with an answer, the best sentence holds one for {held}"
+    overlaps = [each.best_span_overlaps for each in answered if each.best_span_overlaps is not None]
+    return f"{found}, and the best span overlaps one for {sum(overlaps)}" if overlaps else found
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from model_loader.artifact import Artifact
 from serve.qa.highlight.highlights import ends_of
 from serve.qa.highlight.sentence_scores import SentenceScores
 from serve.qa.highlight.task import DEFAULT_SENTENCES
+from serve.qa.highlight.token_relevance import TokenRelevance
 from serve.qa.ranking.calibration import Calibration
 from serve.qa.spans import SpanSearch
 from tools.local_model import Cutter, LocalModel
@@ -33,13 +34,14 @@ class Rated:
     """What the model says about one question.
 
     gold: the sentences of each gold answer. scores: of each sentence. has_answer: whether a span beats the empty one.
+    best_span_overlaps: None for a token-relevance model, which has no spans.
     """
 
     gold: tuple[frozenset[int], ...]
     scores: np.ndarray
     has_answer: bool
     best_sentence_holds: bool
-    best_span_overlaps: bool
+    best_span_overlaps: bool | None
 
     def highlighted(self, threshold: float) -> frozenset[int]:
         """Return the sentences that the server highlights."""
@@ -88,6 +90,7 @@ class Sentences:
     def __init__(self, model: LocalModel, cutter: Cutter, artifact: Artifact) -> None:
         self._model = model
         self._cutter = cutter
+        self._has_spans = artifact.task == "question-answering"
         self._rules = replace(
             EVALUATION_RULES,
             top_k=2,  # the empty answer and the best span
@@ -103,7 +106,11 @@ class Sentences:
         gold = tuple(frozenset(_sentences(ends, answer)) for answer in asked.answers)
         fitted = self._cutter.fitted(asked.example)
         if fitted is None:
-            return Rated(gold, np.zeros(len(ends)), False, False, False)
+            return Rated(gold, np.zeros(len(ends)), False, False, False if self._has_spans else None)
+        if not self._has_spans:
+            of_sentences = self._relevance(fitted, ends)
+            has_answer = bool(of_sentences.any())
+            return Rated(gold, of_sentences, has_answer, _best_holds(of_sentences, ends, asked), None)
         document, windows = self._cutter.cut(fitted)
         scores = SentenceScores(document, ends)
         search = SpanSearch(document, max(window.context_tokens for window in windows), self._rules, scores)
@@ -113,18 +120,39 @@ class Sentences:
         span = next(((each.start, each.end) for each in answers if each.answer), None)
         if span is None:
             return Rated(gold, np.zeros(len(ends)), False, False, False)
-        of_sentences = np.zeros(len(ends))
-        for index, score in scores.best(search.total_weight, 0.0, len(ends)):
-            of_sentences[index] = score
-        best = int(of_sentences.argmax())
-        bounds = int(ends[best - 1]) if best else 0, int(ends[best])
+        of_sentences = _of_all(scores.best(search.total_weight, 0.0, len(ends)), len(ends))
         return Rated(
             gold,
             of_sentences,
             bool(answers[0].answer),
-            any(bounds[0] <= start and end <= bounds[1] for start, end in asked.answers),
+            _best_holds(of_sentences, ends, asked),
             any(span[0] < end and start < span[1] for start, end in asked.answers),
         )
+
+    def _relevance(self, example: Example, ends: np.ndarray) -> np.ndarray:
+        """Return the scores that a token-relevance model gives the sentences."""
+        document, windows = self._cutter.cut(example)
+        scores = TokenRelevance(document, ends)
+        for window in windows:
+            scores.add(window, self._model.forward(window))
+        return _of_all(scores.best(0.0, len(ends)), len(ends))
+
+
+def _of_all(best: Sequence[tuple[int, float]], sentences: int) -> np.ndarray:
+    """Return the scores of all sentences; those that are not among the best have 0."""
+    scores = np.zeros(sentences)
+    for index, score in best:
+        scores[index] = score
+    return scores
+
+
+def _best_holds(scores: np.ndarray, ends: np.ndarray, asked: Asked) -> bool:
+    """Return whether the sentence with the highest score contains a gold answer."""
+    if not scores.any():
+        return False
+    best = int(scores.argmax())
+    first, last = int(ends[best - 1]) if best else 0, int(ends[best])
+    return any(first <= start and end <= last for start, end in asked.answers)
 
 
 def read_answers(source: str) -> list[Asked]:

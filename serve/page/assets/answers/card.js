@@ -20,9 +20,14 @@ export class AnswerCard {
   #first = null; // the precision that answered first, and its time
   #hooks;
 
-  /** hooks: hover(card, span or null) and choose(card, span), called for an answer under the pointer or focus, or pressed. */
+  /**
+   * precisions: those that answer, or none if the model only marks sentences.
+   * hooks: hover(card, span or null) and choose(card, span), called for an answer under the pointer or focus, or pressed.
+   */
   constructor(question, precisions, hooks) {
     this.#hooks = hooks;
+    this.hasAnswers = precisions.length > 0;
+    this.#tiles.hidden = !this.hasAnswers;
     for (const precision of precisions) {
       const tile = element("li", {}, element("h4", {}, precision), element("p", { className: "pending" }, "Waiting"));
       this.#tileOf.set(precision, tile);
@@ -72,15 +77,16 @@ export class AnswerCard {
     return `${precision}: ${summary} ${advice}`;
   }
 
-  /** Show the sentences in which the answer lies. */
+  /** Show the sentences in which the answer lies. Return them as a sentence. */
   addSentences(highlights) {
     const items = highlights.map(({ start, end, score, text }) => {
       const span = { start, end, rank: SENTENCE_RANK, isSentence: true, label: `Sentence, score ${percent(score)}` };
       this.spans.push(span);
       return element("li", {}, this.#answerButton(text, span), element("span", {}, ` ${percent(score)}`));
     });
-    const found = items.length > 0 ? element("ul", {}, ...items) : element("p", {}, "No sentence was highlighted.");
-    this.#showSentences(found);
+    const none = "No sentence was highlighted.";
+    this.#showSentences(items.length > 0 ? element("ul", {}, ...items) : element("p", {}, none));
+    return items.length > 0 ? `Sentences with the answer: ${highlights.map(({ text }) => text).join(" ")}` : none;
   }
 
   /** Show why the sentences are not known. Return it as a sentence. */

@@ -48,14 +48,22 @@ SIZES["modernbert"] = {
 REWRITTEN = [name for name, architecture in ARCHITECTURES.items() if architecture.int8 == "rewritten"]
 
 
-def write_checkpoint(directory: Path, model_type: str, *, has_biases: bool = True, **settings: Any) -> Path:
+def write_checkpoint(
+    directory: Path,
+    model_type: str,
+    *,
+    has_biases: bool = True,
+    auto_class: Any = AutoModelForQuestionAnswering,
+    **settings: Any,
+) -> Path:
     """Write a model of these settings, whose attention is far from uniform.
 
-    has_biases: False leaves the biases at 0. In a model of many layers, random ones make all tokens alike.
+    has_biases: False leaves the biases at 0. In a model of many layers, random ones make all tokens alike. auto_class:
+    chooses the head.
     """
     torch.manual_seed(0)
     config = AutoConfig.for_model(model_type, **{**SIZES[model_type], "initializer_range": 0.3, **settings})
-    model = AutoModelForQuestionAnswering.from_config(config)
+    model = auto_class.from_config(config)
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, torch.nn.Linear) and module.bias is not None and has_biases:

@@ -120,4 +120,4 @@ def test_logits_that_are_not_numbers_are_found(value: float) -> None:
         return logits[0], logits[1]
 
     with pytest.raises(ToolError, match="returns NaN or infinity, so its weights are damaged"):
-        golden_results(cutter, read_golden_texts(), forward)
+        golden_results(cutter, read_golden_texts(), forward, "question-answering")

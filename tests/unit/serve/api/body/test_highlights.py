@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from container.tasks.settings import TaskSettings
 from serve.api.body.parse import ParsedRequest, parse
 from serve.errors import InvalidRequest
 from serve.qa.highlight.task import TaskDefaults
@@ -13,6 +14,7 @@ from serve.qa.types import Answer, AnsweredQuestion, Highlight, Highlighting, Pa
 from tests.unit.serve.api.body.requests import ITEM, LIMITS
 
 HIGHLIGHTER = TaskDefaults("highlight", 0.25, None)
+MARKER = TaskDefaults("highlight", 0.5, None, "token-relevance")
 TASK = {"parameters": {"task": "highlight"}}
 ANSWERS = {"parameters": {"task": "question-answering"}}
 FOUND = [Highlight(0, 8, "Zoë did.", 0.75, 0, 0)]
@@ -53,6 +55,18 @@ def test_every_form_has_the_default_task_and_can_name_another(form: str) -> None
     assert highlighting(parsed(plain, **body, **TASK)) == Highlighting(0.1, 5, "code_points")
     assert parsed(**body, **ANSWERS).questions == parsed(plain, **body).questions
     assert parsed(plain, **body).questions[0].parameters == Parameters()
+
+
+def test_a_token_relevance_model_highlights_by_default_and_by_its_own_threshold() -> None:
+    assert TaskDefaults.of(TaskSettings(), "token-relevance") == MARKER
+    assert TaskDefaults.of(TaskSettings(), "question-answering") == TaskDefaults()
+    assert TaskDefaults.of(TaskSettings(HIGHLIGHT_THRESHOLD=0.0), "token-relevance").threshold == 0
+    assert highlighting(parsed(MARKER, **ITEM)) == Highlighting(0.5, 5, "code_points")
+    assert highlighting(parsed(MARKER, **ITEM, parameters={"highlight_threshold": 0.2})).threshold == 0.2
+    request = parsed(MARKER, **ITEM, inputs=[])
+    assert (request.form, highlighting(request).unit) == ("opensearch", "utf16")
+    answered = AnsweredQuestion(parsed(MARKER, **ITEM).questions[0], "INT8", [], FOUND)
+    assert parsed(MARKER, **ITEM).response_body([answered])["highlights"][0]["text"] == "Zoë did."
 
 
 def test_an_item_can_have_a_task_of_its_own() -> None:
@@ -139,6 +153,11 @@ def test_other_blank_texts_are_errors(defaults: TaskDefaults, body: dict[str, An
         (TaskDefaults(), {"offset_unit": "utf16"}, "offset_unit: acts only on highlights"),
         (HIGHLIGHTER, {"task": "question-answering", "offset_unit": "utf16"}, "offset_unit: acts only on highlights"),
         (HIGHLIGHTER, {"return_logits": True}, "return_logits: highlights have no logits"),
+        (MARKER, {"return_logits": True}, "return_logits: highlights have no logits"),
+        (MARKER, {"task": "question-answering"}, 'task: must be "highlight", because this model marks'),
+        (MARKER, {"max_answer_len": 9}, "max_answer_len: acts only on a question-answering model"),
+        (MARKER, {"handle_impossible_answer": True}, "handle_impossible_answer: acts only on a question-answering"),
+        (MARKER, {"no_answer_threshold": 1.0}, "no_answer_threshold: acts only on a question-answering model"),
     ],
 )
 def test_a_parameter_that_the_task_does_not_have_is_refused(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from container.tasks.names import OffsetUnit
 from serve.qa.document import Document, Tokens
 from serve.qa.features import Featurizer, Window, WindowLimits
-from serve.qa.highlight.highlights import highlights_of, in_units, sentence_scores
+from serve.qa.highlight.highlights import cut_sentences, highlights_of, in_units
 from serve.qa.highlight.sentence_scores import SentenceScores
 from serve.qa.ranking.calibration import Calibration
 from serve.qa.ranking.passages import PassagesPlan, encode_passages
@@ -49,9 +49,9 @@ class Searched:
         self.question = Question("?", "".join(passages), None, Parameters(highlight=highlight), passage_ends=ends)
         self.document, tokens = asyncio.run(encode_passages(FEATURIZER, self.question, 10**6, no_wait))
         plan = PassagesPlan.of(FEATURIZER.plan(QUESTION, self.document, LIMITS), tokens)
-        scores = asyncio.run(sentence_scores(self.question, self.document, no_wait))
-        assert scores is not None
-        self.scores = scores
+        sentence_ends = asyncio.run(cut_sentences(self.question, no_wait))
+        assert sentence_ends is not None
+        self.scores = scores = SentenceScores(self.document, sentence_ends)
         self.windows = list(plan.windows(self.document))
         search = SpanSearch(self.document, min(plan.capacity, plan.tokens), rules, scores)
         for window in self.windows:
@@ -61,7 +61,10 @@ class Searched:
 
     @property
     def highlights(self) -> list[Highlight]:
-        return highlights_of(self.question, self.scores, self.total) if self.answers[0].answer else []
+        rules = self.question.parameters.highlight
+        assert rules
+        best = self.scores.best(self.total, rules.threshold, rules.sentences)
+        return highlights_of(self.question, self.scores.ends, best) if self.answers[0].answer else []
 
 
 def expected_scores(searched: Searched, temperature: float) -> np.ndarray:
@@ -163,20 +166,19 @@ def test_a_span_may_end_with_a_token_of_white_space_before_the_next_sentence() -
 
 def test_a_sentence_of_separators_alone_has_no_highlight() -> None:
     question = Question("?", "Zoë did. \x1c", None, Parameters(highlight=ALL), passage_ends=(9, 10))
-    scores = SentenceScores(Document([]), np.array([9, 10], dtype=np.int32))
-    scores._weights[:] = 0.5
-    assert highlights_of(question, scores, 1.0) == [Highlight(0, 8, "Zoë did.", 0.5, 0, 0)]
+    ends = np.array([9, 10], dtype=np.int32)
+    assert highlights_of(question, ends, [(0, 0.5), (1, 0.5)]) == [Highlight(0, 8, "Zoë did.", 0.5, 0, 0)]
 
 
 def test_an_empty_text_has_no_sentences() -> None:
-    scores = asyncio.run(sentence_scores(Question("?", "", None, Parameters(highlight=ALL)), Document([]), no_wait))
-    assert scores is not None
-    assert (len(scores.ends), scores.best(1.0, 0.0, 5)) == (0, [])
+    ends = asyncio.run(cut_sentences(Question("?", "", None, Parameters(highlight=ALL)), no_wait))
+    assert ends is not None
+    assert (len(ends), SentenceScores(Document([]), ends).best(1.0, 0.0, 5)) == (0, [])
 
 
 def test_a_question_for_answers_has_no_scores() -> None:
     question = Question("?", "A text.")
-    assert asyncio.run(sentence_scores(question, Document([]), no_wait)) is None
+    assert asyncio.run(cut_sentences(question, no_wait)) is None
 
 
 def test_the_largest_logits_do_not_overflow() -> None:
