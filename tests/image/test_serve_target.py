@@ -49,7 +49,7 @@ def test_a_tool_is_answered_with_what_to_do(image: str, tool: str) -> None:
 
 def test_an_unknown_command_shows_the_usage(image: str) -> None:
     ended = run_image("bash", image=image)
-    assert (ended.returncode, ended.stderr) == (64, "usage: serve\n")
+    assert (ended.returncode, ended.stderr) == (64, "usage: serve [--plan]\n")
 
 
 def test_without_a_model_the_server_says_so(image: str) -> None:
