@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import signal
 import socket
 import sys
 from types import FrameType
@@ -47,7 +48,8 @@ class HttpWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships n
         self.config.app = allow_origins(self.wsgi, servable.settings.cors_allow_origins)
         server = _DrainingServer(self.config, servable)
         self.config.http = functools.partial(HttpProtocol, server.connections)
-        self._install_sigquit_handler()
+        # gunicorn sends SIGQUIT when it gets SIGINT or SIGQUIT. UvicornWorker's own handler does not tell the server.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None)
         watching = (_stop_on_failure(server, servable), server.connections.watch())
         tasks = [asyncio.create_task(each) for each in watching]
         await server.serve(sockets=self.sockets)

@@ -3,12 +3,14 @@
 import concurrent.futures
 import signal
 import socket
+import threading
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.hostile.exchange import read_responses
-from tests.server.questions import long_body
+from tests.server.questions import long_body, post
 from tests.server.server_process import metric_lines, server_processes
 from tests.waiting import wait_until
 from tools.local_server import LocalServer
@@ -38,6 +40,23 @@ def test_accepted_requests_are_answered_after_sigterm(demo_dir: Path, tmp_path: 
         assert server.stop() == 0
         everyone = [found.worker, found.zygote, *found.lanes]
         wait_until("every process has ended", lambda: not any(process.is_running() for process in everyone))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_a_signal_to_the_master_alone_ends_the_server_like_sigterm(
+    demo_dir: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """A terminal sends SIGINT to every process of the server. docker without a terminal sends it to the first one."""
+    with LocalServer(demo_dir, {"PRECISIONS": "INT8"}, log=tmp_path / "log") as server:
+        asked: list[httpx.Response] = []
+        asking = threading.Thread(target=lambda: asked.append(post(server, long_body(120))))
+        asking.start()
+        wait_until("the server has accepted the question", lambda: in_flight(server) == 1 or bool(asked))
+        server.process.send_signal(number)
+        assert server.process.wait(60) == 0
+        asking.join()
+    assert asked[0].status_code == 200
+    assert "SIGKILL" not in (tmp_path / "log").read_text()
 
 
 def test_a_request_that_cannot_be_answered_before_the_server_has_to_stop_is_told_so(
