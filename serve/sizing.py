@@ -94,7 +94,7 @@ def report(settings: Settings, artifact: Artifact, machine: Machine) -> tuple[li
         *shortages,
         "",
         *_lanes_lines(plan),
-        *_memory_lines(plan, needed_mb),
+        *_memory_lines(settings, plan, needed_mb),
         *_left_out(plan, best, needed_mib),
         "",
         "Settings that this start chooses:",
@@ -133,13 +133,16 @@ def _lanes_lines(plan: Plan) -> list[str]:
     ]
 
 
-def _memory_lines(plan: Plan, requested_mb: float) -> list[str]:
+def _memory_lines(settings: Settings, plan: Plan, requested_mb: float) -> list[str]:
     batches = f", and {plan.batch_mb:,} MB if all batches pay" if plan.batch_mb else ""
     left_mb = requested_mb - plan.memory_mb - plan.batch_mb
-    return [
+    lines = [
         f"Expected memory: {plan.memory_mb:,} MB{batches}",
-        f"Left for requests, of the memory below: {left_mb:,.0f} MB",
+        f"Left for requests, if the container has the memory of the block below: {left_mb:,.0f} MB",
     ]
+    if left_mb < (bodies := bodies_mib(settings, requested_mb) * MIB / 1e6):
+        lines.append(f"That is little: the bodies of requests alone may take {bodies:,.0f} MB (MAX_BODIES_MB).")
+    return lines
 
 
 def _cores_of(found: Cpu) -> float:

@@ -5,8 +5,6 @@ SBOM (tools/sbom.py), and grype checks them if it is installed. The command repo
 advisory about an old package must not stop a change that has nothing to do with it.
 """
 
-import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +14,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tools.debian_audit import audit_debian
+from tools.debian_audit import audit_debian, report_of
 from tools.errors import ToolError, run
 from tools.local_server import PROGRAM_DIR
 
 PINNED = ("container/requirements-torch.txt", "container/constraints.txt")
 SBOM = "build/sbom.cdx.json"  # where `make sbom` writes it
-TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -81,15 +78,7 @@ def is_explained(finding: Finding, explained: str) -> bool:
 def _run_pip_audit(program: str) -> dict[str, Any]:
     files = [argument for name in PINNED for argument in ("-r", str(PROGRAM_DIR / name))]
     command = [program, "--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json", *files]
-    try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
-        report: dict[str, Any] = json.loads(ended.stdout)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ToolError(f"pip-audit could not run: {error}") from None
-    except ValueError:
-        reason = (ended.stderr.strip().splitlines() or ["it printed no report"])[-1]
-        raise ToolError(f"pip-audit could not finish: {reason}") from None
-    return report
+    return report_of("pip-audit", command)
 
 
 def _audit_python(console: Console) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def audit_debian(sbom: Path) -> str:
     if program is None:
         return f"DEBIAN'S {count} PACKAGES WERE NOT CHECKED: grype is not installed. {HOW}"
     try:
-        return summary(_run_grype(program, sbom), count)
+        return summary(report_of("grype", [program, f"sbom:{sbom}", "--output", "json", "--quiet"]), count)
     except ToolError as error:
         return f"DEBIAN'S {count} PACKAGES WERE NOT CHECKED: {error}. {HOW}"
 
@@ -52,14 +53,17 @@ def summary(report: dict[str, Any], count: int) -> str:
     return f"{line} ({listed}): {names}. Build the image again with a newer base image (docs/image.md)"
 
 
-def _run_grype(program: str, sbom: Path) -> dict[str, Any]:
-    command = [program, f"sbom:{sbom}", "--output", "json", "--quiet"]
+def report_of(name: str, command: Sequence[str]) -> dict[str, Any]:
+    """Run a program that prints a report in JSON, and return the report. name: what messages call the program.
+
+    Raises: ToolError if the program cannot run, takes longer than TIMEOUT_SECONDS, or prints no report.
+    """
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
         report: dict[str, Any] = json.loads(ended.stdout)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ToolError(f"grype could not run: {error}") from None
+        raise ToolError(f"{name} could not run: {error}") from None
     except ValueError:
         reason = (ended.stderr.strip().splitlines() or ["it printed no report"])[-1]
-        raise ToolError(f"grype could not finish: {reason}") from None
+        raise ToolError(f"{name} could not finish: {reason}") from None
     return report

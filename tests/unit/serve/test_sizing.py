@@ -135,6 +135,12 @@ def test_short_memory_leaves_lanes_out_and_the_command_names_them(demo_dir: Path
     )
 
 
+@pytest.mark.parametrize(("memory", "is_little"), [("1Gi", True), ("4Gi", False)])
+def test_the_command_says_if_little_memory_is_left_for_requests(demo_dir: Path, memory: str, is_little: bool) -> None:
+    shown = run_serve("--plan", "--cores", 1, "--memory", memory, "--model-dir", demo_dir)
+    assert ("That is little: " in shown.stdout) == is_little
+
+
 def test_without_an_artifact_the_command_ends_as_the_server_does(tmp_path: Path) -> None:
     ended = run_serve("--plan", "--cores", 4, "--memory", "8Gi", "--model-dir", tmp_path / "missing")
     assert ended.returncode == contract.EXIT_ARTIFACT
