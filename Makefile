@@ -28,7 +28,7 @@ DOCKER_FORMAT = $(foreach option,$(DOCKER_OPTIONS),$(if $(findstring $(firstword
 DOCKER_HELP = $(shell $(CONTAINER_ENGINE) build --help 2>/dev/null)
 # The build gets TORCH_INDEX_URL only if the user has set it, even to an empty value, because the Dockerfile has a default.
 BUILD_OPTIONS = $(if $(findstring podman,$(shell $(CONTAINER_ENGINE) --version 2>/dev/null)),--format docker,$(DOCKER_FORMAT)) \
-  $(if $(TARGET),--target $(TARGET)) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+  $(if $(TARGET),--target $(TARGET)) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
   $(if $(filter environment command,$(firstword $(origin TORCH_INDEX_URL))),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
@@ -39,13 +39,13 @@ help: ## show this list
 
 setup: $(READY) ## create .venv from the pinned requirements, if it is missing or outdated
 
-$(READY): $(addprefix container/,requirements.txt requirements-torch.txt requirements-tools.txt requirements-dev.txt constraints.txt)
+$(READY): $(addprefix container/,requirements.txt requirements-torch.txt requirements-openvino.txt requirements-tools.txt requirements-dev.txt constraints.txt)
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH_INDEX_URL="$(TORCH_INDEX_URL)" sh container/setup/setup.sh
 
 doctor: ## say what this machine has and lacks; a bug report should contain it
 	@PYTHON="$(PYTHON)" python3 container/setup/doctor.py
 
-$(DEMO): $(READY) $(wildcard models/demo/*) $(wildcard tools/quantize/*.py) $(wildcard tools/checkpoint/*.py) model_loader/manifest.py
+$(DEMO): $(READY) $(wildcard models/demo/*) $(wildcard tools/quantize/*.py tools/quantize/export/*.py) $(wildcard tools/checkpoint/*.py) model_loader/manifest.py
 	$(MAKE) quantize
 
 serve: $(READY) $(if $(filter build/demo,$(MODEL_DIR)),$(DEMO)) ## start the server on PORT (8080) with MODEL_DIR (the demo)
@@ -85,7 +85,7 @@ deploy: $(READY) ## create a SageMaker endpoint, step by step; ARGS="--config de
 undeploy: $(READY) ## list what deploy created, ask for confirmation, and remove only that
 	$(VENV)/bin/python -m tools.deploy down $(ARGS)
 
-image: ## build the container image IMAGE (bert-qa) with docker or podman (CONTAINER_ENGINE=...); TARGET=serve leaves the tools out
+image: ## build the container image IMAGE (bert-qa) with docker or podman (CONTAINER_ENGINE=...); TARGET=serve leaves the tools out, TARGET=openvino also torch; PLATFORM=linux/arm64
 	$(CONTAINER_ENGINE) build $(BUILD_OPTIONS) -t $(IMAGE) .
 
 run: ## run the image on PORT with its demo model, or with MODEL_DIR=build/bert-base

@@ -23,7 +23,7 @@ quantize | evaluate | benchmark)
   tool=$1
   shift
   if [ ! -d "$program/tools" ]; then
-    echo "$tool is not in this image, which was built with \`--target serve\`. Build an image without this option to run it." >&2
+    echo "$tool is not in this image, which was built with \`--target\`. Build an image without this option to run it." >&2
     exit 64
   fi
   unset OMP_NUM_THREADS # the tools use every core

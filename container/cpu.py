@@ -1,6 +1,7 @@
 """Detect the CPU: its model, its instruction sets, and the cores and CPU time that this process may use."""
 
 import os
+import platform
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ ISA_FLAGS = {
     "AVX512_CORE_AMX_FP16": "amx_fp16",
 }
 _LEVELS = list(ISA_FLAGS)
+# On ARM, from the weakest to the strongest. Only OpenVINO runs there.
+ARM_FLAGS = {"ARM_ASIMD": "asimd", "ARM_DOT_PRODUCT": "asimddp", "ARM_I8MM": "i8mm", "ARM_BF16": "bf16"}
 
 
 class CpuUnsupported(Exception):
@@ -33,7 +36,7 @@ class CpuUnsupported(Exception):
 class Cpu:
     """The CPU as this process may use it.
 
-    isa: the strongest usable instruction set, under oneDNN's name.
+    isa: the strongest usable instruction set, under oneDNN's name; on ARM, a key of ARM_FLAGS.
     nodes: for each NUMA node, one logical CPU of each physical core that this process may run on.
     quota: the limit on CPU time in cores, or None if there is no limit.
     """
@@ -51,7 +54,14 @@ class Cpu:
     @property
     def has_bf16(self) -> bool:
         """Whether the CPU multiplies BF16 numbers in hardware."""
+        if self.is_arm:
+            return self.isa == "ARM_BF16"
         return _LEVELS.index(self.isa) >= _LEVELS.index("AVX512_CORE_BF16")
+
+    @property
+    def is_arm(self) -> bool:
+        """Whether the CPU is an ARM CPU of 64 bits."""
+        return self.isa in ARM_FLAGS
 
 
 def detect(max_isa: str | None = None) -> Cpu:
@@ -62,6 +72,8 @@ def detect(max_isa: str | None = None) -> Cpu:
     Raises: CpuUnsupported if the CPU has no AVX2, which IPEX needs.
     """
     model, flags = _cpuinfo()
+    if platform.machine() in ("aarch64", "arm64"):
+        return Cpu(model, _strongest_arm(flags), _physical_cores(), cgroup.cpu_quota())
     limit = (max_isa or os.environ.get("ONEDNN_MAX_CPU_ISA", "")).upper()
     # The check of the CPU's flags is needed for every level: a CPU with AVX512_CORE need not have AVX2_VNNI.
     allowed = _LEVELS[: _LEVELS.index(limit) + 1] if limit in _LEVELS else _LEVELS
@@ -74,13 +86,18 @@ def detect(max_isa: str | None = None) -> Cpu:
     return Cpu(model, usable[-1], _physical_cores(), cgroup.cpu_quota())
 
 
+def _strongest_arm(flags: frozenset[str]) -> str:
+    return [name for name, flag in ARM_FLAGS.items() if flag in flags or name == "ARM_ASIMD"][-1]
+
+
 @cache
 def _cpuinfo() -> tuple[str, frozenset[str]]:
     fields: dict[str, str] = {}
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         key, _, value = line.partition(":")
         fields.setdefault(key.strip(), value.strip())
-    return fields.get("model name", "unknown"), frozenset(fields.get("flags", "").split())
+    flags = fields.get("flags") or fields.get("Features", "")  # the second is ARM's name
+    return fields.get("model name", "unknown"), frozenset(flags.split())
 
 
 def _physical_cores() -> tuple[tuple[int, ...], ...]:

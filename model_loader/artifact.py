@@ -13,10 +13,10 @@ from container.precision import PRECISIONS, Precision
 from container.tasks.names import ModelTask
 from model_loader import manifest as manifests
 from model_loader.errors import ArtifactMissing, PrecisionUnsupported
-from model_loader.file_hash import verify_file
 from model_loader.manifest import Manifest
 from model_loader.model_file import Engine, InputName, ModelFile
 from model_loader.signing import signature
+from model_loader.signing.file_hash import verify_file
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +75,16 @@ class Artifact:
 
     @property
     def file_mb(self) -> dict[Precision, float]:
-        """The size of each precision's file in megabytes."""
-        return {model.precision: Path(model.path).stat().st_size / 1e6 for model in self.models}
+        """The size of each precision's files in megabytes."""
+        if self.manifest is None:
+            return {model.precision: Path(model.path).stat().st_size / 1e6 for model in self.models}
+        entries = ((model.precision, self.manifest.precisions[model.precision]) for model in self.models)
+        return {precision: sum(file.size_bytes for file in entry.files) / 1e6 for precision, entry in entries}
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the preferred precision. openvino runs all precisions of an artifact, or none."""
+        return self.models[0].engine
 
     @property
     def name(self) -> str:
@@ -121,8 +129,9 @@ def _open_with_manifest(
             log.warning("%s is not served: %s", precision, reason)
             passed_over[precision] = reason
             continue
+        for file in entry.files:
+            verify_file(directory / file.file, file.sha256, file.size_bytes)
         path = directory / entry.file
-        verify_file(path, entry.sha256, entry.size_bytes)
         models.append(ModelFile(precision, str(path), entry.engine, tuple(manifest.inputs), entry.fused_groups))
     if not models:
         raise PrecisionUnsupported(f"no precision in {directory} can run on this machine; the log lines above say why")
@@ -159,7 +168,11 @@ def _find_obstacle(precision: Precision, engine: Engine, manifest: Manifest, cpu
     """Return the reason why this machine cannot run a precision, or None if it can."""
     made_with = manifest.made_with
     if precision == "BF16" and not cpu.has_bf16:
-        return f"BF16 needs AVX-512 BF16 or AMX, but this CPU has {cpu.isa}"
+        return f"BF16 needs AVX-512 BF16 or AMX, or BF16 on ARM, but this CPU has {cpu.isa}"
+    if cpu.is_arm and engine != "openvino":
+        return "its engine runs on x86-64 CPUs only. Make the artifact again with `quantize --engine openvino`"
+    if engine == "openvino":
+        return _find_openvino_obstacle(made_with.openvino or "")
     torch_here = installed_version("torch")
     if torch_here is None or minor_version(torch_here) != minor_version(made_with.torch):
         return f"it was made with torch {made_with.torch}, but this machine has {torch_here or 'none'}"
@@ -169,6 +182,20 @@ def _find_obstacle(precision: Precision, engine: Engine, manifest: Manifest, cpu
             name = "intel-extension-for-pytorch"
             return f"it was made with {name} {made_with.ipex}, but this machine has {ipex_here or 'none'}"
     return None
+
+
+def _find_openvino_obstacle(made_with: str) -> str | None:
+    """Return why this machine cannot run a model of OpenVINO. A newer version reads the files of an older one."""
+    here = installed_version("openvino")
+    if here is None:
+        return "it needs openvino, which is not installed: pip install -r container/requirements-openvino.txt"
+    if _numbers(here) < _numbers(made_with):
+        return f"it was made with openvino {made_with}, and this machine has an older version, {here}"
+    return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in minor_version(version) if part.isdigit())
 
 
 def installed_version(package: str) -> str | None:

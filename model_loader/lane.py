@@ -10,15 +10,13 @@ import time
 from collections.abc import Mapping, Set
 from dataclasses import asdict
 
-import torch
-
 from container import memory
 from container.precision import Precision
 from model_loader import wire
+from model_loader.engines.qa_model import QAModel
 from model_loader.errors import WarmupFailed
 from model_loader.ladder import Batch
 from model_loader.model_io import WindowLogits
-from model_loader.torchscript import QAModel
 from model_loader.wire import FrameKind, RunResult
 
 LoadedModels = Mapping[Precision, QAModel]
@@ -30,13 +28,22 @@ def run_lane(sock: socket.socket, models: LoadedModels, cores: Set[int], nicenes
     A lane of one core inherits the zygote's warm rungs. A wider lane starts with none, because compiled shapes belong
     to a number of threads.
     """
+    settle(cores, niceness)
+    for model in models.values():
+        if len(cores) > 1:
+            model.forget_warm()
+        model.use_threads(len(cores))
+    serve(sock, models)
+
+
+def settle(cores: Set[int], niceness: int) -> None:
+    """Pin the process to its cores, and lower its priority."""
     os.sched_setaffinity(0, cores)
     _lower_priority(niceness)
-    if len(cores) > 1:
-        for model in models.values():
-            model.forget_warm()
-    torch.set_num_threads(len(cores))  # once, before the first pass: the kernels' layouts depend on the number
-    torch.set_flush_denormal(True)
+
+
+def serve(sock: socket.socket, models: LoadedModels) -> None:
+    """Answer frames until the socket closes."""
     while message := wire.receive(sock):
         kind, body, _ = message
         sock.sendall(answer(kind, body, models))
@@ -70,7 +77,8 @@ def answer(kind: FrameKind, body: bytes, models: LoadedModels) -> bytes:
         return wire.PONG_FRAME
     if kind is FrameKind.WARM:
         reply = warm(body, models)
-        _pin_threads()
+        for model in models.values():
+            model.pin_threads()
         return reply
     try:
         return _run(body, models)
@@ -90,19 +98,6 @@ def _run(body: bytes, models: LoadedModels) -> bytes:
         logits = [model.forward(window.input_ids, window.context_offset, run.rung) for window in run.inputs]
     cost_ms = (time.perf_counter() - start) * 1000
     return wire.logits_frame(RunResult([WindowLogits(*each) for each in logits], cost_ms))
-
-
-def _pin_threads() -> None:
-    """Pin each thread of the OpenMP team to a core of its own.
-
-    The team exists since the first pass. Left to the scheduler, two of its threads now and then share a core, and the
-    pass takes twice as long.
-    """
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) == 1 or len(threads := sorted(int(tid) for tid in os.listdir("/proc/self/task"))) < len(cores):
-        return
-    for index, thread in enumerate(threads):
-        os.sched_setaffinity(thread, {cores[index % len(cores)]})
 
 
 def ignore_stop_signals() -> None:

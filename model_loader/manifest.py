@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from container.access.trusted_keys import TrustedKeys
 from container.precision import Precision
 from container.tasks.names import ModelTask
 from container.validation.messages import describe
+from model_loader import other_schema
 from model_loader.errors import ArtifactInvalid
 from model_loader.model_file import Engine, InputName
 from model_loader.signing import signature
@@ -37,6 +37,7 @@ class MadeWith(_Part):
     ipex: str | None
     transformers: str
     tokenizers: str
+    openvino: str | None = None
     created: str  # in UTC and in the format of ISO 8601
 
 
@@ -58,9 +59,20 @@ class PrecisionEntry(HashedFile):
     """One model file and the measurements of its model."""
 
     engine: Engine
-    fused_groups: int = Field(ge=0, description="number of fused LLGA groups in a warm pass; 0 if the engine has none")
+    weights: HashedFile | None = Field(None, description="the second file of a model of the engine openvino")
+    fused_groups: int = Field(
+        ge=0,
+        description="number of fused LLGA groups in a warm pass, or with openvino of the linear layers that ran in "
+        "this precision; 0 if the engine has none",
+    )
     rms_difference: float = Field(ge=0, description="from FP32's logits of the golden examples, at quantization")
     recipe: dict[str, Any]
+
+    @property
+    def files(self) -> tuple[HashedFile, ...]:
+        """The files of this model."""
+        return (self, self.weights) if self.weights else (self,)
+
     # On the held-out examples: exact_match and f1 in percent, and the number of the examples.
     accuracy: dict[str, float] | None = None
 
@@ -136,6 +148,21 @@ class Manifest(_Part):
     precisions: dict[Precision, PrecisionEntry] = Field(min_length=1)
     golden_examples: list[GoldenExample] = Field(min_length=1)
 
+    @property
+    def files(self) -> tuple[HashedFile, ...]:
+        """All files with a hash: the tokenizer's, and those of each precision."""
+        return (self.tokenizer, *(file for entry in self.precisions.values() for file in entry.files))
+
+    @model_validator(mode="after")
+    def _check_engines(self) -> "Manifest":
+        names = {entry.engine == "openvino" for entry in self.precisions.values()}
+        if len(names) > 1:
+            raise ValueError("one precision has the engine openvino and another one has not")
+        for precision, entry in self.precisions.items():
+            if (entry.engine == "openvino") != (entry.weights is not None):
+                raise ValueError(f"{precision} must have a file of weights if its engine is openvino, and only then")
+        return self
+
     @model_validator(mode="after")
     def _check_calibration(self) -> "Manifest":
         if self.calibration is not None and self.temperature is None:
@@ -171,7 +198,7 @@ def read(directory: Path, trusted: TrustedKeys | None = None) -> Manifest:
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
-        _refuse_other_schema(path, content)
+        other_schema.refuse(path, content, SCHEMA_VERSION)
         raise ArtifactInvalid(f"{path}: {describe(error)}. Make the artifact again with `quantize`") from None
 
 
@@ -179,10 +206,19 @@ def write(directory: Path, manifest: Manifest) -> None:
     """Write manifest.json into a directory. Whoever reads it meanwhile finds the old file or the new one, complete."""
     path = directory / FILE_NAME
     new = path.with_suffix(".json.new")
-    # Without the field, earlier versions read the manifest of an artifact that has no calibration.
-    absent = {"calibration"} if manifest.calibration is None else None
-    new.write_text(manifest.model_dump_json(indent=1, exclude=absent) + "\n")
+    new.write_text(json.dumps(_without_new_fields(manifest), indent=1, ensure_ascii=False) + "\n")
     os.replace(new, path)
+
+
+def _without_new_fields(manifest: Manifest) -> dict[str, Any]:
+    """Return the content without the fields that earlier versions do not know, where they say nothing."""
+    content = manifest.model_dump(mode="json")
+    parts = [(content, "calibration"), (content["made_with"], "openvino")]
+    parts += [(entry, "weights") for entry in content["precisions"].values()]
+    for part, field in parts:
+        if part[field] is None:
+            del part[field]
+    return content
 
 
 def update(directory: Path, changes: Mapping[str, Any]) -> None:
@@ -197,36 +233,3 @@ def update(directory: Path, changes: Mapping[str, Any]) -> None:
         raise ArtifactInvalid(f"{directory / FILE_NAME}: {describe(error)}. The file was left as it is") from None
     except OSError as error:
         raise ArtifactInvalid(f"{directory / FILE_NAME} cannot be written: {error.strerror}") from None
-
-
-def _refuse_other_schema(path: Path, content: bytes) -> None:
-    """Refuse a manifest that another version of this program wrote.
-
-    Raises: ArtifactInvalid, with the command that makes the artifact again.
-    """
-    try:
-        found = json.loads(content)
-        version = found["schema_version"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return
-    if type(version) is int and version != SCHEMA_VERSION:
-        age = "an older" if version < SCHEMA_VERSION else "a newer"
-        raise ArtifactInvalid(
-            f"{path}: schema_version is {version}, and this version reads {SCHEMA_VERSION}: {age} version of "
-            f"`quantize` made the artifact. Make it again: {_quantize_command(path.parent, found)}"
-        )
-
-
-def _quantize_command(directory: Path, found: dict[str, Any]) -> str:
-    """Return the command that makes an artifact again, with the options that its manifest records."""
-    options: dict[str, Any] = {"model": found.get("source_model", "MODEL"), "calibration": "FILE", "output": directory}
-    precisions = found.get("precisions")
-    if isinstance(precisions, dict) and precisions:
-        options["precisions"] = ",".join(precisions).lower()
-    options |= {
-        name.replace("_", "-"): found[name]
-        for name in ("max_seq_len", "doc_stride")
-        if isinstance(found.get(name), int)
-    }
-    words = (f"--{name} {shlex.quote(str(value))}" for name, value in options.items())
-    return " ".join(("python -m tools.quantize", *words))

@@ -8,16 +8,17 @@ from typing import Literal
 
 from container.precision import Precision
 
-Engine = Literal["ipex-torchscript", "torchscript"]
+Engine = Literal["ipex-torchscript", "torchscript", "openvino"]
 InputName = Literal["input_ids", "attention_mask", "token_type_ids"]
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One TorchScript file.
+    """One model file.
 
     inputs: the names of the model's input tensors, in order.
-    fused_groups: the number of fused groups in a warm pass, or None if the artifact does not record it.
+    fused_groups: the number of fused groups in a warm pass (with OpenVINO: of linear layers in this precision), or None
+    if the artifact does not record it.
     """
 
     precision: Precision

@@ -157,7 +157,11 @@ def load_frame(file: ModelFile) -> bytes:
 
 def parse_load(body: bytes) -> ModelFile:
     """Read the body of a LOAD frame."""
-    fields = json.loads(body)
+    return model_file(json.loads(body))
+
+
+def model_file(fields: dict[str, Any]) -> ModelFile:
+    """Return the model file that dataclasses.asdict has turned into JSON."""
     return ModelFile(**{**fields, "inputs": tuple(fields["inputs"])})
 
 

@@ -2,7 +2,7 @@
 
 A lane of one core inherits all that the zygote has: packed weights and compiled shapes, shared page by page
 (docs/decisions/0006). Such a lane needs little memory of its own (docs/benchmarks.md), and is warm from its first
-moment. The zygote must never start an OpenMP team, because threads do not survive a fork.
+moment. The zygote must never start threads that take part in a pass, because threads do not survive a fork.
 
 serve/lanes/zygote_client.py starts `python -m model_loader.zygote FD LIFELINE` with one end of a socket pair, and with
 the reading end of a pipe to which nobody writes. The zygote ends when the other end of the socket pair closes. When the
@@ -19,13 +19,12 @@ import time
 import traceback
 from typing import Any
 
-import torch
-
 from container import lifeline, memory
 from container.precision import Precision
-from model_loader import lane, torchscript, wire
+from model_loader import lane, lane_program, wire
+from model_loader.engines.load import load
+from model_loader.engines.qa_model import QAModel
 from model_loader.errors import ModelLoadError
-from model_loader.torchscript import QAModel
 from model_loader.wire import FrameKind
 
 NICENESS = 1  # of the zygote and its lanes: the HTTP process must answer /ping while every core computes
@@ -36,8 +35,6 @@ def main(control_fd: int, lifeline_fd: int) -> None:
     lifeline.tie_group_to(lifeline_fd)
     lane.ignore_stop_signals()
     os.nice(NICENESS)
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     control = socket.socket(fileno=control_fd)
     control.settimeout(None)
     models: dict[Precision, QAModel] = {}
@@ -67,7 +64,7 @@ def _load(body: bytes, models: dict[Precision, QAModel]) -> bytes:
     start = time.perf_counter()
     file = wire.parse_load(body)
     try:
-        models[file.precision] = torchscript.load(file)
+        models[file.precision] = load(file, threads=1)
     except ModelLoadError as error:
         return wire.load_failed_frame(error)
     memory.give_back()
@@ -84,6 +81,8 @@ def _fork(control: socket.socket, lane_fd: int, models: dict[Precision, QAModel]
     status = 0
     try:
         control.close()
+        if len(order["cores"]) > 1 and any(model.must_load_again for model in models.values()):
+            lane_program.become(lane_fd, [model.file for model in models.values()], order)
         lane.run_lane(socket.socket(fileno=lane_fd), models, set(order["cores"]), order["niceness"])
     except (BrokenPipeError, ConnectionResetError):
         pass  # the HTTP process is gone, so the lane is of no use any more

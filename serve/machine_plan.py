@@ -6,6 +6,7 @@ from container import cgroup
 from container.cpu import Cpu
 from container.settings import Settings
 from model_loader.artifact import Artifact
+from serve.lanes.memory_model import ModelSize, memory_model
 from serve.lanes.plan import Choices, Plan, make_plan
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,12 @@ def choose_plan(settings: Settings, artifact: Artifact, cpu: Cpu, memory_mb: flo
         settings.rung_step,
         settings.max_batch_windows,
     )
-    return make_plan(cpu, choices, artifact.file_mb, artifact.max_seq_len, memory_mb)
+    return make_plan(cpu, choices, model_size(artifact, cpu), memory_mb)
+
+
+def model_size(artifact: Artifact, cpu: Cpu) -> ModelSize:
+    """Return what the plan must know of an artifact's model."""
+    return ModelSize(artifact.file_mb, artifact.max_seq_len, memory_model(artifact.engine, cpu))
 
 
 def plan_for_machine(settings: Settings, artifact: Artifact, cpu: Cpu) -> Plan:

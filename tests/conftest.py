@@ -19,7 +19,7 @@ from tools.local_server import LocalServer
 
 ROOT = Path(__file__).parents[1]
 # Those that are built on them, such as `server`, are slow too.
-SLOW_FIXTURES = {"demo_dir", "small_checkpoint", "relevance_checkpoint"}
+SLOW_FIXTURES = {"demo_dir", "openvino_dir", "small_checkpoint", "relevance_checkpoint"}
 SLOW_FILES = {"test_recovery.py"}  # wait for the heartbeat
 HTTP_SECONDS = 60  # httpx gives up after 5 s, and a busy machine may hold up a server for longer
 
@@ -151,6 +151,18 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
         return directory
 
     return write
+
+
+@pytest.fixture(scope="session")
+def openvino_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of an artifact of the demo model that OpenVINO runs."""
+    output = tmp_path_factory.mktemp("openvino") / "artifact"
+    ended = run_tool(
+        "quantize", "--engine", "openvino", "--model", ROOT / "models" / "demo", "--calibration", CALIBRATION,
+        "--output", output, "--steps", 40,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    return output
 
 
 @pytest.fixture(scope="session")

@@ -85,18 +85,18 @@ def best_answers(
 
 
 class LocalModel:
-    """One TorchScript file that answers examples. Each rung is warmed when it is first needed."""
+    """One model file that answers examples. Each rung is warmed when it is first needed."""
 
     def __init__(self, file: ModelFile, cutter: Cutter) -> None:
         """Load the file and warm the longest rung.
 
         Raises: ModelLoadError.
         """
-        from model_loader import torchscript  # importing torch takes seconds: the arguments are checked first
+        from model_loader.engines.load import load  # importing torch takes seconds: the arguments are checked first
 
         self._cutter = cutter
         self._rungs = ladder.rungs(cutter.limits.max_seq_len, RUNG_STEP)
-        self._model = torchscript.load(file)
+        self._model = load(file)
         self.fused_groups = self._model.warm(self._rungs[-1]).fused_groups
 
     def forward(self, window: Window) -> Logits:

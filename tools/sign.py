@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_loader import manifest as manifests
-from model_loader.file_hash import verify_file
+from model_loader.signing.file_hash import verify_file
 from model_loader.signing.signature import FILE_NAME
 from tools.arguments import command_parser
 from tools.errors import ToolError, run
@@ -33,7 +33,7 @@ def sign(directory: Path, key: "Ed25519PrivateKey") -> Path:
     path = directory / manifests.FILE_NAME
     content = path.read_bytes() if path.is_file() else b""
     manifest = manifests.read(directory)
-    for file in (manifest.tokenizer, *manifest.precisions.values()):
+    for file in manifest.files:
         verify_file(directory / file.file, file.sha256, file.size_bytes)
     target = directory / FILE_NAME
     new = target.with_suffix(".sig.new")

@@ -17,8 +17,8 @@ from benchmarks.answers.spans_against_run_qa import RULES
 from benchmarks.arguments import DEMO, HELD_OUT, add_precision, benchmark_parser
 from benchmarks.traffic import open_cutter
 from container import cpu
-from model_loader import torchscript
 from model_loader.artifact import open_artifact
+from model_loader.engines import torchscript
 from serve.lanes.batches.batches import LONGEST_RUNG
 from serve.qa.document import Document
 from serve.qa.features import Window
@@ -91,7 +91,7 @@ def rung_of(window: Window, step: int = BATCH_RUNG_STEP) -> int:
     return -(-len(window.input_ids) // step) * step
 
 
-def compare(model: torchscript.QAModel, batch: list[Cut]) -> Iterator[Compared]:
+def compare(model: torchscript.TorchScriptModel, batch: list[Cut]) -> Iterator[Compared]:
     """Run windows alone, as a server pads them then, and in one call."""
     together = model.forward_batch([cut.window for cut in batch], rung_of(batch[0].window))
     for cut, in_batch in zip(batch, together, strict=True):

@@ -26,7 +26,7 @@ def main() -> None:
 
     import torch  # Not at the top: http_overhead imports this module only for its name.
 
-    from model_loader import torchscript
+    from model_loader.engines import torchscript
 
     box = cpu.detect()
     (file,) = open_artifact(given.model_dir, (given.precision,), box).models

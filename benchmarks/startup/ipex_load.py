@@ -26,8 +26,8 @@ def main() -> None:
     import numpy as np
 
     from container import cpu
-    from model_loader import torchscript
     from model_loader.artifact import open_artifact
+    from model_loader.engines import torchscript
 
     artifact = open_artifact(Path(model_dir), ("INT8",), cpu.detect())
     model = torchscript.load(artifact.models[0])

@@ -28,19 +28,15 @@ def main() -> None:
     parser.add_argument("core", type=int)
     given = parser.parse_args()
 
-    import torch  # Not at the top: saturation imports this module only for its name.
-
-    from model_loader import torchscript
+    from model_loader.engines.load import load  # Not at the top: saturation imports this module only for its name.
 
     os.sched_setaffinity(0, {given.core})
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     artifact = open_artifact(given.model_dir, (given.precision,), cpu.detect())
     examples = traffic.read(given.data, given.questions)
     windows = [one for of_question in traffic.windows(examples, traffic.open_cutter(artifact)) for one in of_question]
     random.Random(str(given.core)).shuffle(windows)
     rungs = ladder.rungs(artifact.max_seq_len, RUNG_STEP)
-    model = torchscript.load(artifact.models[0])
+    model = load(artifact.models[0], threads=1)
     for rung in rungs:
         model.warm(rung)
     passes = [(window, ladder.rung_for(len(window.input_ids), rungs)) for window in windows]

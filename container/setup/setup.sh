@@ -40,7 +40,7 @@ fi
 echo "Step 1 of 2: torch"
 $install ${TORCH_INDEX_URL:+$index_option "$TORCH_INDEX_URL"} "$(grep ^torch container/requirements-torch.txt)"
 echo "Step 2 of 2: everything else"
-$install -r container/requirements-torch.txt -r container/requirements.txt -r container/requirements-tools.txt \
-  -r container/requirements-dev.txt -c container/constraints.txt
+$install -r container/requirements-torch.txt -r container/requirements-openvino.txt -r container/requirements.txt \
+  -r container/requirements-tools.txt -r container/requirements-dev.txt -c container/constraints.txt
 touch "$VENV/ready"
 echo "Set-up is complete."

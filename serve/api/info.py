@@ -8,7 +8,16 @@ from serve.lifecycle import Lifecycle
 
 BATCH_TOTAL_MB = 100  # limit of MaxConcurrentTransforms * MaxPayloadInMB, by CreateTransformJob's documentation
 BATCH_PAYLOAD_MB = 6  # the platform's own default; with larger batches the last line only waits longer
-PACKAGES = ("torch", "intel-extension-for-pytorch", "tokenizers", "fastapi", "uvicorn", "gunicorn", "pydantic")
+PACKAGES = (
+    "torch",
+    "intel-extension-for-pytorch",
+    "openvino",
+    "tokenizers",
+    "fastapi",
+    "uvicorn",
+    "gunicorn",
+    "pydantic",
+)
 
 
 def info(lifecycle: Lifecycle) -> dict[str, object]:

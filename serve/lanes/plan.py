@@ -11,20 +11,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from container.cpu import Cpu
-from container.precision import Precision
+from serve.lanes.memory_model import ModelSize
 
 MAX_WIDE_CORES = 8  # of one NUMA node; a pass over more gains little. This is inferred: two cores were measured
 RUNG_STEPS = (16, 32, 64, 128)  # tokens; multiples of 16 pad SQuAD by 4.3 %, of 32 by 8.7 %, of 64 by 18.3 %
 
-# Fitted to BERT-base and the demo model within 7 % (docs/benchmarks.md): megabytes, or multiples of a file's size.
-FIXED_MB = 650  # HTTP process, and torch in the zygote
-WEIGHTS = {"INT8": 2.0, "BF16": 2.0, "FP32": 1.3}  # in the zygote: weights, packed weights and the longest rung
-RUNG = {"INT8": 0.05, "BF16": 0.02, "FP32": 0.01}  # each further rung
 BATCH_RUNGS = 2  # a shape of up to four windows takes as much as this many rungs; one of 8 or 16 in proportion
 MAX_BATCH_SHAPES = 12  # batches of 2 and 4 windows at six rungs; IPEX keeps about 87 compiled shapes for a thread
-LANE_MB = 60
-LANE = {"INT8": 0.25, "BF16": 0.25, "FP32": 0.1}  # what a lane of one core does not share with the zygote
-WIDE = {"INT8": 0.9, "BF16": 0.9, "FP32": 0.3}  # a wide lane's own packed weights and longest rung
 
 
 class LaneKind(StrEnum):
@@ -85,35 +78,30 @@ class Plan:
         return sum(lane.kind is LaneKind.NARROW for lane in self.lanes)
 
 
-def make_plan(
-    cpu: Cpu, choices: Choices, file_mb: dict[Precision, float], max_seq_len: int, memory_mb: float | None
-) -> Plan:
+def make_plan(cpu: Cpu, choices: Choices, size: ModelSize, memory_mb: float | None) -> Plan:
     """Return the best plan that fits the memory. If none fits, return the smallest plan.
 
-    file_mb: the size of each precision's file. memory_mb: the memory that may be used; None means any amount.
+    memory_mb: the memory that may be used; None means any amount.
     """
-    for plan in _from_best_to_smallest(cpu, choices, file_mb, max_seq_len):
+    for plan in _from_best_to_smallest(cpu, choices, size):
         if memory_mb is None or plan.memory_mb <= memory_mb:
             break
     free_mb = math.inf if memory_mb is None else memory_mb - plan.memory_mb
-    return _with_batches(plan, choices.max_batch_windows, file_mb, free_mb)
+    return _with_batches(plan, choices.max_batch_windows, size, free_mb)
 
 
-def _with_batches(plan: Plan, max_windows: int | None, file_mb: dict[Precision, float], free_mb: float) -> Plan:
+def _with_batches(plan: Plan, max_windows: int | None, size: ModelSize, free_mb: float) -> Plan:
     """Return the plan with as many shapes of several windows as the free memory holds, beside a lane that measures."""
     if max_windows == 1:
         return plan
-    rungs_of_shape = max(BATCH_RUNGS, (max_windows or 0) / 2)
-    shape_mb = rungs_of_shape * sum(size * RUNG[precision] for precision, size in file_mb.items())
-    measuring_mb = LANE_MB + sum(size * LANE[precision] for precision, size in file_mb.items()) + 2 * shape_mb
+    shape_mb = size.memory.ladder_mb(size.file_mb, max(BATCH_RUNGS, (max_windows or 0) / 2))
+    measuring_mb = size.memory.lane_of_one_core_mb(size.file_mb) + 2 * shape_mb
     shapes = math.floor(min(MAX_BATCH_SHAPES, max(0.0, (free_mb - measuring_mb) / shape_mb)))
     batch_mb = round(shapes * shape_mb + measuring_mb) if shapes else 0
     return replace(plan, max_batch_windows=max_windows, batch_shapes=shapes, batch_mb=batch_mb)
 
 
-def _from_best_to_smallest(
-    cpu: Cpu, choices: Choices, file_mb: dict[Precision, float], max_seq_len: int
-) -> Iterator[Plan]:
+def _from_best_to_smallest(cpu: Cpu, choices: Choices, size: ModelSize) -> Iterator[Plan]:
     """Yield plans from the fastest to the smallest.
 
     For each set of lanes, the finest ladder comes first, then coarser ones. Then the guard lane is dropped, then the
@@ -130,10 +118,10 @@ def _from_best_to_smallest(
     for kinds in dropped:
         kept = tuple(lane for lane in lanes if lane.kind not in kinds)
         for step in steps:
-            yield _with_memory(kept, step, file_mb, max_seq_len)
+            yield _with_memory(kept, step, size)
     if choices.narrow_lanes is None:
         for count in range(len(kept) - 1, 0, -1):
-            yield _with_memory(kept[:count], steps[-1], file_mb, max_seq_len)
+            yield _with_memory(kept[:count], steps[-1], size)
 
 
 def _lanes(cpu: Cpu, choices: Choices) -> tuple[LaneSpec, ...]:
@@ -171,18 +159,15 @@ def _blocks(node: Sequence[int]) -> Iterator[Sequence[int]]:
         yield node[i * len(node) // blocks : (i + 1) * len(node) // blocks]
 
 
-def _with_memory(
-    lanes: tuple[LaneSpec, ...], rung_step: int, file_mb: dict[Precision, float], max_seq_len: int
-) -> Plan:
+def _with_memory(lanes: tuple[LaneSpec, ...], rung_step: int, size: ModelSize) -> Plan:
     """Return a plan with its expected memory: the zygote's, which the lanes share, and each lane's own."""
-    rungs = math.ceil(max_seq_len / rung_step) - 1
-    ladder = sum(size * RUNG[precision] * rungs for precision, size in file_mb.items())
-    shared = FIXED_MB + ladder + sum(size * WEIGHTS[precision] for precision, size in file_mb.items())
-    of_one_core = LANE_MB + sum(size * LANE[precision] for precision, size in file_mb.items())
+    rungs = math.ceil(size.max_seq_len / rung_step) - 1
+    of_one_core = size.memory.lane_of_one_core_mb(size.file_mb)
     own = {
         LaneKind.NARROW: of_one_core,
         LaneKind.BACKGROUND: of_one_core,
         LaneKind.GUARD: of_one_core,
-        LaneKind.WIDE: ladder + sum(size * WIDE[precision] for precision, size in file_mb.items()),
+        LaneKind.WIDE: size.memory.wide_lane_mb(size.file_mb, rungs),
     }
+    shared = size.memory.zygote_mb(size.file_mb, rungs)
     return Plan(lanes, rung_step, round(shared + sum(own[lane.kind] for lane in lanes)))

@@ -32,6 +32,7 @@ from serve.lanes.core_arbiter import CoreArbiter
 from serve.lanes.plan import Choices, Plan, make_plan
 from serve.lanes.zygote_client import ZygoteEnded
 from serve.lifecycle import Lifecycle
+from serve.machine_plan import model_size
 from serve.processes.child import until_ended
 from serve.processes.usage import ProcessUsage
 from serve.request_metrics import RequestMetrics
@@ -236,7 +237,7 @@ class ModelRegistry:
             rung_step=settings.rung_step or RUNG_STEP,
             max_batch_windows=settings.max_batch_windows or 1,  # a model of many rarely has waiting windows
         )
-        return make_plan(self.cpu, choices, artifact.file_mb, artifact.max_seq_len, most_mb)
+        return make_plan(self.cpu, choices, model_size(artifact, self.cpu), most_mb)
 
 
 def _reason(failure: Exception | None) -> Exception:

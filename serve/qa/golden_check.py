@@ -10,9 +10,9 @@ import numpy as np
 from container.precision import Precision
 from model_loader import golden_examples
 from model_loader.errors import WarmupFailed
-from model_loader.file_hash import verify_file
 from model_loader.manifest import Manifest
 from model_loader.model_io import ModelInput, RunWindows
+from model_loader.signing.file_hash import verify_file
 from serve.errors import InferenceFailed
 from serve.lanes.fair_queue import Ticket
 from serve.qa.spans import Logits
@@ -50,8 +50,8 @@ async def check_file(directory: Path, manifest: Manifest, precision: Precision) 
 
     Raises: ArtifactMissing, ArtifactInvalid.
     """
-    entry = manifest.precisions[precision]
-    await asyncio.to_thread(verify_file, directory / entry.file, entry.sha256, entry.size_bytes)
+    for file in manifest.precisions[precision].files:
+        await asyncio.to_thread(verify_file, directory / file.file, file.sha256, file.size_bytes)
 
 
 async def check_logits(manifest: Manifest, precision: Precision, run: RunWindows) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from model_loader.artifact import Artifact, installed_version
 from model_loader.errors import ArtifactInvalid
-from model_loader.file_hash import verify_file
 from model_loader.manifest import GoldenExample, Manifest
+from model_loader.signing.file_hash import verify_file
 from serve.qa.features import Featurizer, WindowLimits
 from serve.qa.tokenizer.cuts import RUN_CHARS
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from model_loader.file_hash import sha256_of
+from model_loader.signing.file_hash import sha256_of
 from tests.artifacts import edit_manifest
 from tests.server.server_process import child_pids, error_messages, run_until_exit
 from tests.waiting import wait_until

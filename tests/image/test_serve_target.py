@@ -44,7 +44,7 @@ def test_it_contains_no_tools_and_none_of_their_packages(image: str) -> None:
 def test_a_tool_is_answered_with_what_to_do(image: str, tool: str) -> None:
     ended = run_image(tool, "--help", image=image)
     assert ended.returncode == 64
-    assert ended.stderr.startswith(f"{tool} is not in this image, which was built with `--target serve`")
+    assert ended.stderr.startswith(f"{tool} is not in this image, which was built with `--target`")
 
 
 def test_an_unknown_command_shows_the_usage(image: str) -> None:

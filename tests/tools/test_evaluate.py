@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from model_loader import manifest
-from model_loader.file_hash import sha256_of
+from model_loader.signing.file_hash import sha256_of
 from tests.artifacts import edit_manifest
 from tests.tools.command import command_line, error_of, run_tool
 from tests.tools.demo_files import HELD_OUT

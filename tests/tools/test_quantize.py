@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from container import cpu
-from model_loader import golden_examples, manifest, torchscript
+from model_loader import golden_examples, manifest
 from model_loader.artifact import open_artifact
+from model_loader.engines import torchscript
 from model_loader.model_file import ModelFile
 from tests.tools.command import error_of, run_entrypoint
 from tests.tools.demo_files import CALIBRATION, DEMO

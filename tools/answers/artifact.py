@@ -11,7 +11,7 @@ from container.cpu import CpuUnsupported
 from container.precision import Precision
 from model_loader.artifact import installed_version, open_artifact
 from model_loader.errors import ModelLoadError
-from model_loader.file_hash import sha256_of
+from model_loader.signing.file_hash import sha256_of
 from serve.api.body.answers import answer_body
 from serve.errors import RequestError
 from serve.qa.features import WindowLimits

@@ -7,7 +7,7 @@ from typing import Any
 
 from container import contract
 from container.precision import Precision
-from model_loader.file_hash import sha256_of
+from model_loader.signing.file_hash import sha256_of
 from serve.qa.spans import SpanRules
 from tools.answers.source import NO_REPLY, Reply
 from tools.checkpoint.pipeline import Pipeline

@@ -1,7 +1,7 @@
 """Read the configuration of a checkpoint, and refuse what the exported model would not do as transformers does it.
 
-The rewrites before INT8 (tools.quantize.rewrites) and the tensors that the server sends are right for encoders of the
-known architectures. Configurations that change these are refused by name before the weights are loaded.
+The rewrites before INT8 (tools.quantize.export.rewrites) and the tensors that the server sends are right for encoders
+of the known architectures. Configurations that change these are refused by name before the weights are loaded.
 """
 
 from collections.abc import Callable, Mapping

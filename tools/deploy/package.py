@@ -14,7 +14,7 @@ from pathlib import Path
 from model_loader import manifest as manifests
 from model_loader.artifact import SAMPLE_FILES
 from model_loader.errors import ModelLoadError
-from model_loader.file_hash import sha256_of, verify_file
+from model_loader.signing.file_hash import sha256_of, verify_file
 from tools.errors import ToolError
 
 COMPRESSION = 1  # Weights hardly shrink. A higher level would take minutes to save one percent.
@@ -81,7 +81,7 @@ def _check_manifest(directory: Path) -> None:
         return
     try:
         manifest = manifests.read(directory)
-        for file in (manifest.tokenizer, *manifest.precisions.values()):
+        for file in manifest.files:
             verify_file(directory / file.file, file.sha256, file.size_bytes)
     except ModelLoadError as error:
         raise ToolError(str(error)) from None

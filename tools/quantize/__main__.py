@@ -1,4 +1,4 @@
-"""Make an artifact from a checkpoint: TorchScript in each precision, the tokenizer, and a manifest.
+"""Make an artifact from a checkpoint: the model in each precision, the tokenizer, and a manifest.
 
 python -m tools.quantize --model csarron/bert-base-uncased-squad-v1 --calibration squad:train --output build/bert-base
 """
@@ -21,9 +21,9 @@ def main() -> None:
     calibration = read_calibration(options.calibration, options.steps, holds_back=options.recipe == "auto")
     held_out = read_examples(options.evaluation) if options.evaluation else []
     with replacing(options.output) as directory, Progress(transient=True) as progress:
-        progress.add_task("import torch and IPEX", total=None)
+        progress.add_task("import torch and the engine", total=None)
         _silence_libraries()
-        # These modules import torch and IPEX, which takes seconds: the arguments have been checked first.
+        # These modules import torch and the engine, which takes seconds: the arguments have been checked first.
         from tools.quantize.artifact_build import ArtifactBuild
         from tools.quantize.report import StepDisplay
 
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def _silence_libraries() -> None:
-    """Hide the deprecation warnings of torch, IPEX and transformers, whose versions are pinned."""
+    """Hide the deprecation warnings of torch, IPEX, NNCF and transformers, whose versions are pinned."""
     warnings.filterwarnings("ignore")
     logging.getLogger("IPEX").setLevel(logging.ERROR)
 

@@ -25,7 +25,8 @@ class Options:
     evaluation: str | None
     output: Path
     precisions: tuple[Precision, ...]
-    fp32_engine: Literal["ipex", "torch"]
+    engine: Literal["ipex", "openvino"]
+    fp32_engine: Literal["ipex", "torch"] | None
     recipe: RecipeName
     alpha: float
     max_f1_drop: float
@@ -49,6 +50,8 @@ def parse_arguments(description: str | None) -> Options:
         parser.error("--max-f1-drop must not be negative")
     if not 0 <= given["doc_stride"] < given["max_seq_len"] - MAX_QUESTION_LEN - SPECIAL_TOKENS:
         parser.error(f"--doc-stride must leave room for a question of {MAX_QUESTION_LEN} tokens in --max-seq-len")
+    if given["fp32_engine"] and given["engine"] == "openvino":
+        parser.error("--fp32-engine belongs to --engine ipex: OpenVINO runs FP32 itself")
     precisions = parse_precisions(given.pop("precisions"))
     check_output(given["output"])
     return Options(precisions=precisions or PRECISIONS, **given)
@@ -80,10 +83,16 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     )
     add_precisions(parser, DEFAULT_PRECISIONS)
     add(
+        "--engine",
+        choices=("ipex", "openvino"),
+        default="ipex",
+        help="ipex: TorchScript for Intel Extension for PyTorch (default); openvino: files for OpenVINO, which are\n"
+        "served without PyTorch",
+    )
+    add(
         "--fp32-engine",
         choices=("ipex", "torch"),
-        default="ipex",
-        help="ipex: the fastest FP32 (default); torch: a file that runs without IPEX",
+        help="with --engine ipex, what runs FP32. ipex: the fastest (default); torch: a file that runs without IPEX",
     )
     add(
         "--recipe",

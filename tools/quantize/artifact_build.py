@@ -9,16 +9,17 @@ from typing import Any
 from container import cpu
 from container.precision import Precision
 from model_loader import artifact, manifest
-from model_loader.file_hash import sha256_of
+from model_loader.engines import openvino_ir
 from model_loader.manifest import MadeWith, Manifest, TokenizerFile
-from model_loader.model_file import Engine, ModelFile
+from model_loader.model_file import ModelFile
+from model_loader.signing.file_hash import sha256_of
 from serve.qa.features import WindowLimits
 from tools.checkpoint.checkpoint import checkpoint_forward, model_forward, open_checkpoint, tensors
 from tools.errors import ToolError
 from tools.local_model import Cutter
-from tools.quantize import export
 from tools.quantize.arguments import Options
 from tools.quantize.calibration import askable, evenly_spread, split_by_context
+from tools.quantize.export.exporter import Exporter, rewritten_model
 from tools.quantize.golden_examples import (
     GoldenReference,
     check_rounding,
@@ -45,6 +46,7 @@ class ArtifactBuild:
         self._options = options
         self._directory = directory
         self._display = display
+        self._exporter = _exporter(options)
         self._tried: list[TriedRecipe] = []
         display.show_step(f"load {options.model}")
         self._checkpoint = open_checkpoint(options.model, allow_pickle=options.allow_pickle)
@@ -101,13 +103,14 @@ class ArtifactBuild:
                 "--recipe auto: it compares recipes by the F1 of answers, which a token-relevance model does not have; "
                 "name smoothquant or static"
             )
-        support = checkpoint.architecture.int8
+        support = self._exporter.int8_support(checkpoint)
         if support == "rewritten" or (support, recipe) == ("static", "static"):
             return recipe
         name = checkpoint.model_type
         if support == "none":
             raise ToolError(
-                f"{self._options.model} is a {name} model, which IPEX cannot run in INT8. Add --precisions bf16,fp32"
+                f"{self._options.model} is a {name} model, which {self._exporter.name} cannot run in INT8. Add "
+                "--precisions bf16,fp32, or --engine openvino"
             )
         if recipe == "auto":
             raise ToolError(f"--recipe auto: {name} models have no rewrites before INT8 to choose from; name static")
@@ -131,7 +134,7 @@ class ArtifactBuild:
         self._display.show_step("check the rewrites before INT8")
         inputs = self._checkpoint.inputs
         windows = [tensors(self._cutter.cut(example)[1][0], inputs) for example in golden.examples]
-        model = export.rewritten_model(self._checkpoint, windows, smoothquant(self._options.alpha))
+        model = rewritten_model(self._checkpoint, windows, smoothquant(self._options.alpha))
         results = golden_results(self._cutter, golden.examples, model_forward(model, inputs), golden.task)
         check_rounding(
             f"{self._options.model}: the rewrites before INT8 change its logits. Use --recipe static, which has none",
@@ -154,10 +157,10 @@ class ArtifactBuild:
             return self._calibration_windows(calibration), given
         calibrating, held_back = split_by_context(calibration)
         windows = self._calibration_windows(calibrating)
-        search = RecipeSearch(self._checkpoint, self._cutter, windows, held_back, self._display.show_step)
+        search = RecipeSearch(self._checkpoint, self._exporter, self._cutter, windows, held_back)
         recipe: Recipe | None = None
         try:
-            recipe = search.best(options.max_f1_drop)
+            recipe = search.best(options.max_f1_drop, self._display.show_step)
         finally:
             self._display.print_table(recipe_table(search.tried, recipe, len(held_back)))
         self._tried = search.tried
@@ -172,23 +175,17 @@ class ArtifactBuild:
         self, precision: Precision, windows: Sequence[Any], int8_recipe: Recipe
     ) -> tuple[ModelFile, dict[str, Any]]:
         """Write the file of one precision; return it with its recipe for the manifest."""
-        path = self._directory / artifact.SAMPLE_FILES[precision]
-        engine: Engine = "ipex-torchscript"
+        path = self._directory / self._exporter.file_name(precision)
         recipe: dict[str, Any] = {"method": "none"}
         if precision == "INT8":
             on_step = self._display.show_step("INT8: calibrate, trace", len(windows))
-            recipe = export.export_int8(self._checkpoint, windows, path, int8_recipe, on_step)
+            engine = self._exporter.int8_engine
+            recipe = self._exporter.export_int8(self._checkpoint, windows, path, int8_recipe, on_step)
             if self._tried:
                 recipe["search"] = [one.as_json() for one in self._tried]
         else:
             self._display.show_step(f"{precision}: trace")
-            if precision == "BF16":
-                export.export_bf16(self._checkpoint, windows[0], path)
-            elif self._options.fp32_engine == "ipex":
-                export.export_fp32(self._checkpoint, windows[0], path)
-            else:
-                engine = "torchscript"
-                export.export_portable_fp32(self._checkpoint, windows[0], path)
+            engine = self._exporter.export(self._checkpoint, precision, windows[0], path)
         return ModelFile(precision, str(path), engine, self._checkpoint.inputs, fused_groups=None), recipe
 
     def _manifest(self, files: dict[Precision, MeasuredFile], golden: GoldenReference) -> Manifest:
@@ -206,7 +203,7 @@ class ArtifactBuild:
             inputs=list(checkpoint.inputs),
             max_seq_len=options.max_seq_len,
             doc_stride=options.doc_stride,
-            made_with=_made_with(),
+            made_with=_made_with(options),
             tokenizer=TokenizerFile(
                 file="tokenizer.json", sha256=sha256_of(tokenizer), size_bytes=tokenizer.stat().st_size
             ),
@@ -217,14 +214,28 @@ class ArtifactBuild:
         )
 
 
-def _made_with() -> MadeWith:
+def _exporter(options: Options) -> Exporter:
+    """Import the engine that writes the files, which takes seconds."""
+    if options.engine == "openvino":
+        openvino_ir.send_no_reports()
+        from tools.quantize.export.openvino_ir import OpenVINOExporter
+
+        return OpenVINOExporter()
+    from tools.quantize.export.ipex import IpexExporter
+
+    return IpexExporter(has_portable_fp32=options.fp32_engine == "torch")
+
+
+def _made_with(options: Options) -> MadeWith:
+    is_openvino = options.engine == "openvino"
     machine = cpu.detect()
     return MadeWith(
         cpu=machine.model,
         isa=machine.isa,
         python=platform.python_version(),
         torch=artifact.installed_version("torch") or "",
-        ipex=artifact.installed_version("intel-extension-for-pytorch"),
+        ipex=None if is_openvino else artifact.installed_version("intel-extension-for-pytorch"),
+        openvino=artifact.installed_version("openvino") if is_openvino else None,
         transformers=artifact.installed_version("transformers") or "",
         tokenizers=artifact.installed_version("tokenizers") or "",
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from model_loader.errors import ModelLoadError
-from model_loader.file_hash import sha256_of
-from model_loader.manifest import GoldenResult, PrecisionEntry
+from model_loader.manifest import GoldenResult, HashedFile, PrecisionEntry
 from model_loader.model_file import ModelFile
+from model_loader.signing.file_hash import sha256_of
 from serve.qa.features import Window
 from tools.errors import ToolError
 from tools.local_model import Cutter, LocalModel
@@ -62,18 +62,19 @@ def measure_file(
     except ModelLoadError as error:
         raise ToolError(f"the {file.precision} file that was just written does not load: {error}") from None
     if file.precision == "INT8" and model.fused_groups == 0:
-        raise ToolError("the INT8 graph is not fused, so it would be slower than FP32. Is IPEX 2.8.0 installed?")
+        raise ToolError(
+            f"the INT8 graph does not run in INT8 ({file.engine}), so it would be slower than FP32. Are the versions "
+            "in container/requirements*.txt installed?"
+        )
     results = golden_results(cutter, golden.examples, model.forward, golden.task)
     rms, largest = logit_difference(results, golden.results)
     if file.precision == "FP32":
         check_rounding("the FP32 file returns other logits than the checkpoint", results, golden.results)
     rules = rules_for(held_out)
     answers = [model.answer(example, rules).answer for example in held_out]
-    path = Path(file.path)
     entry = PrecisionEntry(
-        file=path.name,
-        sha256=sha256_of(path),
-        size_bytes=path.stat().st_size,
+        **_hashed(Path(file.path)),
+        weights=HashedFile(**_hashed(Path(file.path).with_suffix(".bin"))) if file.engine == "openvino" else None,
         engine=file.engine,
         fused_groups=model.fused_groups,
         rms_difference=rms,
@@ -82,6 +83,10 @@ def measure_file(
     )
     timed = [tokens for tokens in TIMED_TOKENS if tokens <= cutter.limits.max_seq_len]
     return MeasuredFile(entry, results, {tokens: _median_ms(model, tokens) for tokens in timed}, largest)
+
+
+def _hashed(path: Path) -> dict[str, Any]:
+    return {"file": path.name, "sha256": sha256_of(path), "size_bytes": path.stat().st_size}
 
 
 def _median_ms(model: LocalModel, tokens: int) -> float:

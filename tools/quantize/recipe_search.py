@@ -18,7 +18,7 @@ from serve.qa.spans import rank
 from tools.checkpoint.checkpoint import Checkpoint, checkpoint_forward
 from tools.errors import ToolError
 from tools.local_model import Cutter, LocalModel, Logits
-from tools.quantize import export
+from tools.quantize.export.exporter import Exporter, linear_sizes
 from tools.quantize.recipes import STATIC, Recipe, TriedRecipe, nearest_within, smoothquant
 from tools.squad.examples import Example
 from tools.squad.metric import f1, f1_v2
@@ -33,40 +33,48 @@ EXPECTED_F1_ANSWERS = 20
 ShowStep = Callable[[str, float | None], Callable[[], None]]
 
 
+def _show_nothing(description: str, parts: float | None = None) -> Callable[[], None]:
+    return lambda: None
+
+
 class RecipeSearch:
     """One search over the recipes for one checkpoint. `tried` holds the recipes tried so far, in that order."""
 
     def __init__(
         self,
         checkpoint: Checkpoint,
+        exporter: Exporter,
         cutter: Cutter,
         windows: Sequence[Any],
         examples: Sequence[Example],
-        show_step: ShowStep,
     ) -> None:
         """Prepare the search.
 
         Args:
             checkpoint: the model to quantize.
+            exporter: writes each recipe's file.
             cutter: cuts examples into windows.
             windows: the tensors of the calibration windows.
             examples: the examples that were held back from calibration.
-            show_step: shows what the search does at the moment.
         """
         self._checkpoint = checkpoint
+        self._exporter = exporter
         self._cutter = cutter
         self._windows = windows
         self._examples = examples
-        self._show_step = show_step
+        self._show_step: ShowStep = _show_nothing
         self.tried: list[TriedRecipe] = []
 
-    def best(self, max_f1_drop: float) -> Recipe:
+    def best(self, max_f1_drop: float, show_step: ShowStep) -> Recipe:
         """Return the recipe with the least relative compute that loses at most max_f1_drop points of expected F1.
 
         If several recipes have the same relative compute, the one whose logits are nearest to FP32's is chosen.
 
+        show_step: shows what the search does at the moment.
+
         Raises: ToolError if every recipe loses more.
         """
+        self._show_step = show_step
         without_fp32 = [STATIC, Recipe(centred=True), *(smoothquant(alpha) for alpha in ALPHAS)]
         tried = [self._try(recipe) for recipe in without_fp32]
         if accepted := nearest_within(tried, max_f1_drop):
@@ -110,9 +118,10 @@ class RecipeSearch:
         """Return the root-mean-square difference from FP32's logits over the contexts, and the expected F1."""
         on_step = self._show_step(f"auto: {description or recipe.name}", len(self._windows))
         with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory) / "model.pt"
-            export.export_int8(self._checkpoint, self._windows, path, recipe, on_step)
-            file = ModelFile("INT8", str(path), "ipex-torchscript", self._checkpoint.inputs, fused_groups=None)
+            path = Path(directory) / self._exporter.file_name("INT8")
+            self._exporter.export_int8(self._checkpoint, self._windows, path, recipe, on_step)
+            engine = self._exporter.int8_engine
+            file = ModelFile("INT8", str(path), engine, self._checkpoint.inputs, fused_groups=None)
             logits = self._logits(LocalModel(file, self._cutter).forward)
         squares = [
             np.square(ours - theirs)[window.context_offset : window.context_offset + window.context_tokens]
@@ -144,7 +153,7 @@ class RecipeSearch:
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
-        return export.linear_sizes(self._checkpoint)
+        return linear_sizes(self._checkpoint)
 
     @cached_property
     def _reference(self) -> list[list[Logits]]:

@@ -14,7 +14,7 @@ class Recipe:
     """How a model is quantized to INT8. The default is plain static quantization.
 
     Attributes:
-        centred: whether keys and values are shifted to a mean of 0 (tools.quantize.rewrites.centre).
+        centred: whether keys and values are shifted to a mean of 0 (tools.quantize.export.rewrites.centre).
         alpha: SmoothQuant's strength, 0 to 1; None: the model is not smoothed.
         fp32_linears: paths of the linear layers in the checkpoint's model that stay in FP32.
     """

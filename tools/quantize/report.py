@@ -56,7 +56,7 @@ def artifact_table(made: Manifest, files: Mapping[Precision, MeasuredFile], refe
         scores = file.entry.accuracy
         table.add_row(
             precision,
-            f"{file.entry.size_bytes / 1e6:.0f}",
+            f"{sum(part.size_bytes for part in file.entry.files) / 1e6:.0f}",
             *(f"{file.median_ms[t]:.1f}" if t in file.median_ms else "-" for t in TIMED_TOKENS),
             f"{file.largest_difference:.4f}",
             f"{count_same_answers(file.golden_results, reference)} of {len(reference)}",

@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from model_loader.file_hash import sha256_of
+from model_loader.signing.file_hash import sha256_of
 from tools.checkpoint.checkpoint import checkpoint_forward, open_checkpoint
 from tools.errors import ToolError
 from tools.local_model import Cutter

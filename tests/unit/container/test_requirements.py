@@ -11,7 +11,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[3]
 OWN = {"container", "model_loader", "serve", "tools"}
-SERVING = ("requirements-torch.txt", "requirements.txt")
+TORCH_FREE = ("requirements-openvino.txt", "requirements.txt")
+SERVING = ("requirements-torch.txt", *TORCH_FREE)
 TOOLS = (*SERVING, "requirements-tools.txt")
 DEVELOPMENT = (*TOOLS, "requirements-dev.txt")
 
@@ -88,12 +89,14 @@ def test_the_serving_environment_has_no_package_of_tools_or_tests() -> None:
     }
 
 
+def test_the_environment_of_openvino_has_neither_torch_nor_ipex() -> None:
+    packages = installed_by(*TORCH_FREE)
+    assert {"openvino", "fastapi", "tokenizers"} <= packages
+    assert not packages & {"torch", "intel-extension-for-pytorch", "transformers", "nncf"}
+
+
 def test_every_requirement_is_in_the_file_of_one_role() -> None:
-    names = [
-        requirement.name
-        for file in ("requirements-torch.txt", "requirements.txt", "requirements-tools.txt", "requirements-dev.txt")
-        for requirement in listed(file)
-    ]
+    names = [requirement.name for file in DEVELOPMENT for requirement in listed(file)]
     assert sorted(names) == sorted(set(names))
 
 

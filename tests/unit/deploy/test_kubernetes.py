@@ -14,6 +14,7 @@ import yaml
 from container import contract, healthcheck
 from container.cpu import Cpu
 from serve import arguments
+from serve.lanes.memory_model import ModelSize
 from serve.lanes.plan import Choices, make_plan
 from serve.sizing import request_mib, resources_lines
 from tests.unit.deploy.comment_commands import commands_in_comment
@@ -90,7 +91,9 @@ def test_the_memory_is_enough_for_every_lane(model: str, demo_dir: Path) -> None
     demo = {precision: one["size_bytes"] / 1e6 for precision, one in manifest.items()}
     files = BERT_BASE if model == "BERT-base" else demo
     cpu = Cpu("any", "AVX512_CORE_VNNI", (tuple(range(64)),), quota=int(limits["cpu"]))
-    best, fitting = (make_plan(cpu, Choices(guard_lane=True), files, 384, memory) for memory in (None, memory_mb))
+    best, fitting = (
+        make_plan(cpu, Choices(guard_lane=True), ModelSize(files, 384), memory) for memory in (None, memory_mb)
+    )
     assert fitting == best
     assert resources_lines(best, request_mib(best, None))[-1].strip() in MANIFEST or model != "BERT-base"
     assert f"{best.memory_mb / 1000:.1f} GB" in MANIFEST

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from model_loader.errors import ArtifactInvalid, ArtifactMissing
-from model_loader.file_hash import sha256_of, verify_file
+from model_loader.signing.file_hash import sha256_of, verify_file
 
 
 def test_a_file_is_verified_by_size_and_hash(tmp_path: Path) -> None:

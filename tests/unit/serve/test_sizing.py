@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from container import contract
 from container.cpu import Cpu
 from serve import arguments
+from serve.lanes.memory_model import ModelSize
 from serve.lanes.plan import Choices, Plan, make_plan
 from serve.sizing import MIB, request_mib
 from tests.unit.serve.lanes.model_files import BERT_BASE
@@ -29,7 +30,7 @@ def run_serve(*words: object) -> subprocess.CompletedProcess[str]:
 
 def plan(cores: int, memory_mb: float | None) -> Plan:
     cpu = Cpu("any", "AVX512_CORE", (tuple(range(cores)),), quota=cores)
-    return make_plan(cpu, Choices(guard_lane=True), BERT_BASE, 384, memory_mb)
+    return make_plan(cpu, Choices(guard_lane=True), ModelSize(BERT_BASE, 384), memory_mb)
 
 
 def block_in(output: str) -> dict[str, Any]:
@@ -109,7 +110,7 @@ def test_the_command_prints_lanes_memory_settings_and_the_block(demo_dir: Path) 
     cpu = Cpu("any", "AVX512_CORE", ((0, 1, 2, 3),), 4)
     sizes = {name: one["size_bytes"] / 1e6 for name, one in files.items()}
     choices = Choices(guard_lane=True, max_batch_windows=1)  # as tests/conftest.py sets it
-    made = make_plan(cpu, choices, sizes, 384, 8 * 2**30 / 1e6)
+    made = make_plan(cpu, choices, ModelSize(sizes, 384), 8 * 2**30 / 1e6)
     assert f"Expected memory: {made.memory_mb:,} MB\n" in shown.stdout
     block = block_in(shown.stdout)
     assert block["requests"] == block["limits"]  # so that the static CPU manager gives whole cores

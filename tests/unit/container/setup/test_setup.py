@@ -126,6 +126,6 @@ def test_uv_installs_the_packages_if_it_is_there(set_up: SetUp, settings: dict[s
     torch, others = [call for call in set_up.calls if call.startswith("uv ")]
     install = f"uv pip install --python {set_up.venv}/bin/python"
     assert torch == f"{install} --default-index https://wheels.example/cpu torch==2.8.0 from {index}"
-    assert others.startswith(f"{install} -r container/requirements-torch.txt")
+    assert others.startswith(f"{install} -r container/requirements-torch.txt -r container/requirements-openvino.txt")
     assert others.endswith(f"-c container/constraints.txt from {index}")
     assert not any(" install " in call and not call.startswith("uv ") for call in set_up.calls)

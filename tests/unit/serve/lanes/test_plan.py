@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from container.cpu import Cpu
+from serve.lanes.memory_model import ModelSize
 from serve.lanes.plan import RUNG_STEPS, Choices, LaneKind, Plan, make_plan
 from tests.unit.serve.lanes.model_files import BERT_BASE
 
@@ -16,7 +17,7 @@ def box(*nodes: int, quota: float | None = None) -> Cpu:
 
 
 def plan(cpu: Cpu, memory_mb: float | None = None, **choices: object) -> Plan:
-    return make_plan(cpu, Choices(**choices), BERT_BASE, 384, memory_mb)  # type: ignore[arg-type]
+    return make_plan(cpu, Choices(**choices), ModelSize(BERT_BASE, 384), memory_mb)  # type: ignore[arg-type]
 
 
 def cores_of(made: Plan, kind: LaneKind) -> list[list[int]]:

@@ -11,7 +11,7 @@ import pytest
 from container.cpu import Cpu
 from model_loader.artifact import Artifact, open_artifact
 from model_loader.errors import ArtifactInvalid
-from model_loader.file_hash import sha256_of
+from model_loader.signing.file_hash import sha256_of
 from serve.qa.tokenizer_check import check_token_ids, open_featurizer
 from tests.artifacts import edit_manifest
 

@@ -10,7 +10,7 @@ from transformers import AutoModelForQuestionAnswering
 from tests.unit.tools.checkpoint.checkpoints import REWRITTEN, change_config, inputs_of, write_checkpoint
 from tools.checkpoint.checkpoint import open_checkpoint
 from tools.errors import ToolError
-from tools.quantize import rewrites
+from tools.quantize.export import rewrites
 
 
 @pytest.mark.parametrize(

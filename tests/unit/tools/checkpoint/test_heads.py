@@ -18,7 +18,7 @@ from tools.checkpoint.architectures import ARCHITECTURES
 from tools.checkpoint.checkpoint import open_checkpoint
 from tools.checkpoint.pipeline import Pipeline
 from tools.errors import ToolError
-from tools.quantize import rewrites
+from tools.quantize.export import rewrites
 
 
 def labels(*names: str) -> dict[str, Any]:

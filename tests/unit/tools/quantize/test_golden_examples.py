@@ -15,7 +15,7 @@ from model_loader.manifest import GoldenResult
 from serve.qa.features import Featurizer, Window, WindowLimits
 from tools.errors import ToolError
 from tools.local_model import Cutter
-from tools.quantize import rewrites
+from tools.quantize.export import rewrites
 from tools.quantize.golden_examples import check_rounding, golden_results, read_golden_texts
 from tools.squad.examples import read_examples
 from tools.squad.rules import MAX_QUESTION_LEN

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoConfig, AutoModelForQuestionAnswering
 
 from tests.unit.tools.checkpoint.checkpoints import REWRITTEN, SIZES, inputs_of
-from tools.quantize import rewrites
+from tools.quantize.export import rewrites
 
 
 def made(model_type: str) -> tuple[torch.nn.Module, list[tuple[torch.Tensor, ...]]]:

@@ -17,6 +17,7 @@ from model_loader.model_file import ModelFile
 from serve.api.error_response import ERROR_STATUS, error_type
 from serve.api.telemetry import gauges
 from serve.errors import InvalidRequest, RequestError
+from serve.lanes.memory_model import ModelSize
 from serve.lanes.plan import Choices, LaneKind, make_plan
 from serve.lifecycle import Lifecycle
 from serve.metrics import exposition
@@ -38,7 +39,7 @@ def large_server(demo_dir: Path) -> Lifecycle:
     artifact = dataclasses.replace(
         demo, manifest=None, models=models, passed_over={"BF16": "a reason"}, max_seq_len=512
     )
-    plan = make_plan(box, Choices(guard_lane=True), artifact.file_mb, artifact.max_seq_len, None)
+    plan = make_plan(box, Choices(guard_lane=True), ModelSize(artifact.file_mb, artifact.max_seq_len), None)
     return Lifecycle(Settings(), artifact, box, plan)
 
 

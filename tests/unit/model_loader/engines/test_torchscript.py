@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from model_loader import torchscript
+from model_loader.engines import torchscript
+from model_loader.engines.qa_model import QAModel
 from model_loader.errors import ArtifactInvalid, WarmupFailed
 from model_loader.model_file import InputName, ModelFile
-from model_loader.torchscript import QAModel
 
 INPUTS: tuple[InputName, ...] = ("input_ids", "attention_mask", "token_type_ids")
 

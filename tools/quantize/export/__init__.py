@@ -1,0 +1,1 @@
+"""Writes a checkpoint in the form that an engine loads."""
