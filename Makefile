@@ -32,7 +32,7 @@ BUILD_OPTIONS = $(if $(findstring podman,$(shell $(CONTAINER_ENGINE) --version 2
   $(if $(filter environment command,$(firstword $(origin TORCH_INDEX_URL))),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor serve test test-fast check format quantize evaluate benchmark invoke deploy undeploy image run test-image soak soak-server sbom audit clean
+.PHONY: help setup doctor serve test test-fast check format quantize evaluate benchmark invoke deploy undeploy image images-openvino run test-image soak soak-server sbom audit clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -87,6 +87,11 @@ undeploy: $(READY) ## list what deploy created, ask for confirmation, and remove
 
 image: ## build the container image IMAGE (bert-qa) with docker or podman (CONTAINER_ENGINE=...); TARGET=serve leaves the tools out, TARGET=openvino also torch; PLATFORM=linux/arm64
 	$(CONTAINER_ENGINE) build $(BUILD_OPTIONS) -t $(IMAGE) .
+
+images-openvino: ## build IMAGE:openvino-amd64 and IMAGE:openvino-arm64: SageMaker takes an image of one architecture only
+	for arch in amd64 arm64; do \
+	  $(MAKE) image TARGET=openvino PLATFORM=linux/$$arch IMAGE=$(IMAGE):openvino-$$arch || exit 1; \
+	done
 
 run: ## run the image on PORT with its demo model, or with MODEL_DIR=build/bert-base
 	$(CONTAINER_ENGINE) run --rm --read-only --tmpfs /tmp -p 127.0.0.1:$(PORT):8080 \

@@ -1,6 +1,5 @@
 """The schema of manifest.json, which describes an artifact, how it was made, and how to check that it still works."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -206,19 +205,19 @@ def write(directory: Path, manifest: Manifest) -> None:
     """Write manifest.json into a directory. Whoever reads it meanwhile finds the old file or the new one, complete."""
     path = directory / FILE_NAME
     new = path.with_suffix(".json.new")
-    new.write_text(json.dumps(_without_new_fields(manifest), indent=1, ensure_ascii=False) + "\n")
+    new.write_text(manifest.model_dump_json(indent=1, exclude=_new_fields(manifest)) + "\n")
     os.replace(new, path)
 
 
-def _without_new_fields(manifest: Manifest) -> dict[str, Any]:
-    """Return the content without the fields that earlier versions do not know, where they say nothing."""
-    content = manifest.model_dump(mode="json")
-    parts = [(content, "calibration"), (content["made_with"], "openvino")]
-    parts += [(entry, "weights") for entry in content["precisions"].values()]
-    for part, field in parts:
-        if part[field] is None:
-            del part[field]
-    return content
+def _new_fields(manifest: Manifest) -> dict[str, Any]:
+    """Return the fields that earlier versions do not know and that say nothing here, as pydantic's `exclude`."""
+    without_weights = {precision for precision, entry in manifest.precisions.items() if entry.weights is None}
+    absent: dict[str, Any] = {"precisions": dict.fromkeys(without_weights, {"weights"})}
+    if manifest.calibration is None:
+        absent["calibration"] = True
+    if manifest.made_with.openvino is None:
+        absent["made_with"] = {"openvino"}
+    return absent
 
 
 def update(directory: Path, changes: Mapping[str, Any]) -> None:

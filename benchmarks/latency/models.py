@@ -2,7 +2,8 @@
 
     python -m benchmarks.latency.models build/bert-base build/roberta-base
 
-Passes of all artifacts alternate, and the ratios are those to the first artifact.
+Passes of all artifacts alternate, and the ratios are those to the first artifact. `taskset -c 0` before the command
+measures one core.
 """
 
 import argparse
@@ -32,15 +33,16 @@ def main() -> None:
     parser.add_argument(
         "--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS, help="precisions to measure (default: all)"
     )
+    parser.add_argument("--lengths", nargs="+", type=int, default=LENGTHS, help="tokens of a window (default: 128 384)")
     parser.add_argument("--rounds", type=int, default=30, help="passes of each (default: 30)")
     given = parser.parse_args()
     machine = cpu.detect()
     table = Table(title=f"{machine.model}, {machine.isa}, {len(machine.cores)} cores", title_justify="left")
-    for column in ("artifact", "precision", *(f"ms at {tokens} (ratio)" for tokens in LENGTHS), "MB"):
+    for column in ("artifact", "precision", *(f"ms at {tokens} (ratio)" for tokens in given.lengths), "MB"):
         table.add_column(column, justify="left" if column == "artifact" else "right")
     for precision in given.precisions:
         holding = [path for path in given.model_dirs if has(path, precision, machine)]
-        columns = [measure(holding, precision, tokens, given.rounds) for tokens in LENGTHS]
+        columns = [measure(holding, precision, tokens, given.rounds) for tokens in given.lengths]
         for index, path in enumerate(holding):
             cells = [f"{ms[index]:.1f} ({ms[index] / ms[0]:.2f})" for ms, _ in columns]
             table.add_row(path.name, precision, *cells, f"{columns[0][1][index]:.0f}")

@@ -4,8 +4,10 @@ python -m tools.quantize --model csarron/bert-base-uncased-squad-v1 --calibratio
 """
 
 import logging
+import sys
 import warnings
 
+from rich.console import Console
 from rich.progress import Progress
 
 from tools.errors import run
@@ -20,7 +22,8 @@ def main() -> None:
     options = parse_arguments(__doc__)
     calibration = read_calibration(options.calibration, options.steps, holds_back=options.recipe == "auto")
     held_out = read_examples(options.evaluation) if options.evaluation else []
-    with replacing(options.output) as directory, Progress(transient=True) as progress:
+    console = Console(file=sys.stdout)  # also while the output of NNCF is hidden
+    with replacing(options.output) as directory, Progress(transient=True, console=console) as progress:
         progress.add_task("import torch and the engine", total=None)
         _silence_libraries()
         # These modules import torch and the engine, which takes seconds: the arguments have been checked first.

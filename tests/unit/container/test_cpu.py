@@ -1,6 +1,7 @@
 """The CPU is detected: on this machine, and on machines whose files the tests write."""
 
 import os
+import platform
 from collections.abc import Callable
 from pathlib import Path
 
@@ -167,3 +168,21 @@ def test_cores_are_grouped_by_numa_node(machine: WriteFiles, monkeypatch: pytest
     assert detect().cores == (0, 2, 1, 3)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 2, 3})
     assert detect().nodes == ((2,), (1, 3))
+
+
+@pytest.mark.parametrize(
+    ("features", "isa", "has_bf16"),
+    [
+        ("fp asimd evtstrm aes", "ARM_ASIMD", False),
+        ("fp asimd asimddp sve", "ARM_DOT_PRODUCT", False),
+        ("fp asimd asimddp i8mm bf16 sve", "ARM_BF16", True),
+    ],
+)
+def test_an_arm_cpu_is_recognized_by_its_features(
+    machine: WriteFiles, monkeypatch: pytest.MonkeyPatch, features: str, isa: str, has_bf16: bool
+) -> None:
+    machine({"/proc/cpuinfo": f"processor\t: 0\nBogoMIPS\t: 243.75\nFeatures\t: {features}\n"})
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    found = detect()
+    assert (found.model, found.isa, found.has_bf16, found.is_arm) == ("unknown", isa, has_bf16, True)
+    assert found.cores == (0, 1, 2, 3)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,41 @@ def test_a_precision_that_cannot_run_is_an_error_if_it_was_asked_for(artifact_co
     edit_manifest(artifact_copy, needs_other_ipex_for_int8)
     with pytest.raises(PrecisionUnsupported, match="INT8 cannot run on this machine"):
         open_artifact(artifact_copy, ("INT8", "FP32"), CPU)
+
+
+def made_by_openvino(version: str) -> Callable[[Manifest], None]:
+    """Return a change of a manifest, after which OpenVINO of this version has made both precisions."""
+
+    def change(manifest: Manifest) -> None:
+        manifest["made_with"].update(ipex=None, openvino=version)
+        for entry in manifest["precisions"].values():
+            entry.update(engine="openvino", weights={name: entry[name] for name in ("file", "sha256", "size_bytes")})
+
+    return change
+
+
+@pytest.mark.parametrize(("version", "is_accepted"), [("2024.6.0", True), ("2099.1.0", False)])
+def test_openvino_must_be_as_new_as_the_one_that_wrote_the_file(
+    artifact_copy: Path, version: str, is_accepted: bool
+) -> None:
+    edit_manifest(artifact_copy, made_by_openvino(version))
+    if is_accepted:
+        (opened,) = open_artifact(artifact_copy, INT8, CPU).models
+        assert opened.engine == "openvino"
+    else:
+        with pytest.raises(PrecisionUnsupported, match="made with openvino 2099.1.0, and this machine has an older"):
+            open_artifact(artifact_copy, INT8, CPU)
+
+
+def test_only_openvino_runs_on_arm(artifact_copy: Path) -> None:
+    arm = Cpu("any", "ARM_BF16", ((0,),), None)
+    with pytest.raises(PrecisionUnsupported, match="x86-64 CPUs only. Make the artifact again with `quantize --engine"):
+        open_artifact(artifact_copy, INT8, arm)
+    edit_manifest(artifact_copy, made_by_openvino("2024.6.0"))
+    artifact = open_artifact(artifact_copy, None, arm)
+    assert artifact.engine == "openvino"
+    sizes = {model.precision: Path(model.path).stat().st_size / 1e6 for model in artifact.models}
+    assert artifact.file_mb == {precision: 2 * size for precision, size in sizes.items()}
 
 
 def add_bf16(directory: Path) -> None:

@@ -22,6 +22,44 @@ def test_a_manifest_that_is_written_reads_back_the_same(demo_dir: Path, tmp_path
     assert (tmp_path / "manifest.json").read_bytes() == (demo_dir / "manifest.json").read_bytes()
 
 
+def openvino(made: Content) -> None:
+    """Describe INT8 as a model of OpenVINO. The hashes are those of other files."""
+    entry = made["precisions"]["INT8"]
+    made["precisions"] = {"INT8": {**entry, "engine": "openvino", "weights": {**made["tokenizer"], "file": "int8.bin"}}}
+
+
+def test_a_model_of_openvino_has_two_files_and_other_manifests_do_not_change(
+    artifact_copy: Path,
+) -> None:
+    text = (artifact_copy / "manifest.json").read_text()
+    assert "openvino" not in text
+    assert '"weights"' not in text
+    edit_manifest(artifact_copy, openvino)
+    made = manifest.read(artifact_copy)
+    assert [file.file for file in made.files] == ["tokenizer.json", "model_int8.pt", "int8.bin"]
+    manifest.write(artifact_copy, made)
+    assert manifest.read(artifact_copy) == made
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda made: made["precisions"]["INT8"].update(engine="openvino"), "engine openvino and another one has not"),
+        (lambda made: (openvino(made), made["precisions"]["INT8"].pop("weights")), "INT8 must have a file of weights"),
+        (
+            lambda made: made["precisions"]["INT8"].update(weights={**made["tokenizer"], "file": "int8.bin"}),
+            "INT8 must have a file of weights",
+        ),
+    ],
+)
+def test_the_files_must_be_those_of_one_engine(
+    artifact_copy: Path, change: Callable[[Content], object], reason: str
+) -> None:
+    edit_manifest(artifact_copy, change)
+    with pytest.raises(ArtifactInvalid, match=reason):
+        manifest.read(artifact_copy)
+
+
 def test_an_update_changes_its_fields_and_leaves_one_complete_file(artifact_copy: Path) -> None:
     before = manifest.read(artifact_copy)
     files = set(artifact_copy.iterdir())

@@ -4,6 +4,8 @@ INT8 is made by NNCF, the quantizer of OpenVINO's makers. BF16 is stored in FP16
 three bits more than BF16. The multiplications run in BF16.
 """
 
+import contextlib
+import io
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,16 +57,19 @@ class OpenVINOExporter:
     ) -> dict[str, object]:
         """Write static INT8. NNCF smooths outlying channels itself where the recipe does not (Exporter)."""
         model = _converted(rewritten_model(checkpoint, windows, recipe), checkpoint, windows[0])
-        quantized = nncf.quantize(
-            model,
-            nncf.Dataset(_Calibration(windows, on_step)),
-            model_type=nncf.ModelType.TRANSFORMER,
-            subset_size=len(windows),
-            ignored_scope=nncf.IgnoredScope(patterns=[_pattern(name) for name in recipe.fp32_linears], validate=False),
-            advanced_parameters=nncf.AdvancedQuantizationParameters(
-                **({} if recipe.alpha is None else {"smooth_quant_alphas": NO_SMOOTHING})
-            ),
-        )
+        with contextlib.redirect_stdout(io.StringIO()):  # NNCF shows progress bars of its own
+            quantized = nncf.quantize(
+                model,
+                nncf.Dataset(_Calibration(windows, on_step)),
+                model_type=nncf.ModelType.TRANSFORMER,
+                subset_size=len(windows),
+                ignored_scope=nncf.IgnoredScope(
+                    patterns=[_pattern(name) for name in recipe.fp32_linears], validate=False
+                ),
+                advanced_parameters=nncf.AdvancedQuantizationParameters(
+                    **({} if recipe.alpha is None else {"smooth_quant_alphas": NO_SMOOTHING})
+                ),
+            )
         openvino.save_model(quantized, path, compress_to_fp16=False)
         return {**recipe.as_json(), "nncf": nncf.__version__, "calibration_windows": len(windows)}
 
