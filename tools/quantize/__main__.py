@@ -10,16 +10,20 @@ from rich.progress import Progress
 
 from tools.errors import run
 from tools.quantize.arguments import parse_arguments
-from tools.quantize.calibration import read_calibration
+from tools.quantize.calibration import read_calibration, read_held_out
 from tools.quantize.output_directory import replacing
-from tools.squad.examples import read_examples
+from tools.squad.shared_contexts import EvaluationContexts
 
 
 def main() -> None:
     """Check the arguments, build the artifact beside the output, and move it into place."""
     options = parse_arguments(__doc__)
     calibration = read_calibration(options.calibration, options.steps, holds_back=options.recipe == "auto")
-    held_out = read_examples(options.evaluation) if options.evaluation else []
+    held_out = read_held_out(options.evaluation) if options.evaluation else []
+    for warning in EvaluationContexts.of(f"--evaluation {options.evaluation}", held_out).warnings(
+        (example.context for example in calibration), f"--calibration {options.calibration}"
+    ):
+        print(warning)
     with replacing(options.output) as directory, Progress(transient=True) as progress:
         progress.add_task("import torch and IPEX", total=None)
         _silence_libraries()
