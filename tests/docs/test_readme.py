@@ -20,6 +20,6 @@ def test_the_readmes_questions_get_answers(server: LocalServer) -> None:
         here = command.replace("localhost:8080", server.url)
         outputs.append(json.loads(subprocess.run(here, shell=True, capture_output=True, text=True, check=True).stdout))
     shown = json.loads(re.findall(r"```json\n(.*?)```", README, re.DOTALL)[0])
-    assert outputs[0] == {**shown, "score": pytest.approx(shown["score"], abs=0.1)}
+    assert outputs[0] == {**shown, "score": pytest.approx(shown["score"], abs=0.05)}
     assert [prediction["version"] for prediction in outputs[1]["predictions"]] == ["FP32", "INT8"]
     assert len(outputs[1]["predictions"][1]["answers"]) == 3

@@ -124,11 +124,15 @@ def test_bad_arguments_are_refused_before_torch_is_loaded(tmp_path: Path) -> Non
     assert "few.json contains no questions" in error_of(run_entrypoint("quantize", *arguments, "--evaluation", few))
 
 
-def test_a_warning_says_that_evaluation_and_calibration_share_contexts(tmp_path: Path) -> None:
+def test_a_warning_says_that_evaluation_and_calibration_share_contexts_and_none_that_cuda_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path))  # torch warns if this is set and there is no GPU
     ended = run_entrypoint(
         "quantize", "--model", tmp_path / "missing", "--calibration", CALIBRATION, "--evaluation", CALIBRATION,
         "--output", tmp_path / "out",
     )  # fmt: skip
     error_of(ended)
+    assert "CUDA" not in ended.stderr
     contexts = len({example.context for example in read_examples(str(CALIBRATION))})
     assert ended.stdout.startswith(f"warning: {contexts} of {contexts} contexts of --evaluation {CALIBRATION} are also")

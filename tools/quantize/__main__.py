@@ -36,9 +36,13 @@ def main() -> None:
 
 
 def _silence_libraries() -> None:
-    """Hide the deprecation warnings of torch, IPEX and transformers, whose versions are pinned."""
+    """Hide the deprecation warnings of torch, IPEX and transformers, whose versions are pinned.
+
+    IPEX imports a module of torch that warns of a missing GPU where CUDA's compiler is installed.
+    """
     warnings.filterwarnings("ignore")
-    logging.getLogger("IPEX").setLevel(logging.ERROR)
+    for name in ("IPEX", "torch.utils.cpp_extension"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 if __name__ == "__main__":
