@@ -138,16 +138,16 @@ def write_windows(
 
     Print which questions are left out, and whether a file has contexts of the evaluation.
 
-    Raises: ToolError if a file cannot be read, or if no file has a question to train on.
+    Raises: ToolError if a file cannot be read, or has no question to train on.
     """
     evaluation = evaluation or EvaluationContexts("", frozenset())
     windows = WindowFile(path, (_windows_of(file, featurizer, limits, evaluation) for file in files))
-    if not len(windows.lengths):
-        names = ", ".join(str(file) for file in files)
-        raise ToolError(
-            f"{names}: there is no question to train on. Each question needs an answer with its `text` and its "
-            "`answer_start`: the number of characters of the context before the answer"
-        )
+    for file, part in zip(files, windows.parts, strict=True):
+        if not part:
+            raise ToolError(
+                f"{file}: there is no question to train on. Each question needs an answer with its `text` and its "
+                "`answer_start`: the number of characters of the context before the answer"
+            )
     return windows
 
 

@@ -100,7 +100,7 @@ def test_questions_whose_answer_is_not_where_the_file_says_are_left_out_and_coun
     )
 
 
-def test_files_without_a_question_to_train_on_raise_an_error_that_says_what_a_question_needs(
+def test_a_file_without_a_question_to_train_on_raises_an_error_that_says_what_a_question_needs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = written(tmp_path, "Zoë built it.", asked_at(4, 5))
@@ -108,8 +108,8 @@ def test_files_without_a_question_to_train_on_raise_an_error_that_says_what_a_qu
         write_windows(tmp_path / "windows", [path], demo_featurizer(), LIMITS)
     assert "2 of 2 questions are left out" in capsys.readouterr().out
     path.write_text('{"data": []}')
-    with pytest.raises(ToolError, match="there is no question to train on"):
-        write_windows(tmp_path / "windows", [path], demo_featurizer(), LIMITS)
+    with pytest.raises(ToolError, match=r"train\.json: there is no question to train on"):
+        write_windows(tmp_path / "windows", [TRAIN, path], demo_featurizer(), LIMITS)
 
 
 def test_contexts_that_are_for_evaluation_too_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
