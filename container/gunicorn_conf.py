@@ -15,7 +15,7 @@ from container.settings import Settings
 from container.validation import environment
 from container.validation.environment import SettingsError
 
-WAIT_SECONDS = 5.0  # gunicorn itself would wait as long, but ends with another exit code and ten lines of log
+WAIT_SECONDS = 5.0  # gunicorn itself would wait as long, but end with another exit code and eleven lines of log
 POLL_SECONDS = 0.1
 LAST_PORT = 65535
 
