@@ -6,11 +6,18 @@ There is one worker, which owns all lanes: one queue keeps every core busy, and 
 import errno
 import os
 import socket
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from container import contract, log_config
 from container.settings import Settings
 from container.validation import environment
+from container.validation.environment import SettingsError
+
+WAIT_SECONDS = 5.0  # gunicorn itself would wait as long, but end with another exit code and eleven lines of log
+POLL_SECONDS = 0.1
+LAST_PORT = 65535
 
 
 def options(settings: Settings, worker_class: type) -> dict[str, Any]:
@@ -34,17 +41,36 @@ def options(settings: Settings, worker_class: type) -> dict[str, Any]:
 
 
 def check_address(settings: Settings) -> None:
-    """Check that this process can listen on the address and the ports of the settings.
-
-    A port that another process uses is no error here: gunicorn waits until it is free.
+    """Check that this process may listen on the address and the ports of the settings, even if they are in use now.
 
     Raises: SettingsError.
     """
-    for name, number in zip(("port", "admin_port"), settings.ports, strict=False):
-        _check_port(settings.host, name, number)
+    for name, number in _ports(settings):
+        _is_free(settings.host, name, number)
 
 
-def _check_port(host: str, name: str, number: int) -> None:
+def wait_for_ports(settings: Settings, seconds: float = WAIT_SECONDS) -> None:
+    """Wait until no other process listens on the ports, for example until the server before this one has stopped.
+
+    Raises: SettingsError if a port is still in use after this time.
+    """
+    deadline = time.monotonic() + seconds
+    for name, number in _ports(settings):
+        while not _is_free(settings.host, name, number):
+            if time.monotonic() > deadline:
+                variable = environment.variable_of(Settings.model_fields[name])
+                other = number + 1 if number < LAST_PORT else number - 1
+                raise SettingsError(f"port {number} is in use: stop the other server, or set {variable}={other}")
+            time.sleep(POLL_SECONDS)
+
+
+def _ports(settings: Settings) -> Iterator[tuple[str, int]]:
+    """Yield the name of each setting that is a port, and the port."""
+    return zip(("port", "admin_port"), settings.ports, strict=False)
+
+
+def _is_free(host: str, name: str, number: int) -> bool:
+    """Return whether no process listens on a port. Raises: SettingsError if this process may not listen on it."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -59,3 +85,5 @@ def _check_port(host: str, name: str, number: int) -> None:
         if getattr(error, "errno", None) != errno.EADDRINUSE:
             refused = Settings.model_fields["host"]
             raise environment.refusal(refused, "must be an address of this machine, such as 0.0.0.0") from None
+        return False
+    return True

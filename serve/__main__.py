@@ -56,6 +56,7 @@ def run_server() -> int:
         privileges.drop(settings.run_as_user, model_dir.of_many_models() if settings.multi_model else directory)
     try:
         gunicorn_conf.check_address(settings)  # again, because this process may run as another user now
+        gunicorn_conf.wait_for_ports(settings)
         box = cpu.detect(settings.onednn_max_cpu_isa)
         model = None
         if not settings.multi_model:

@@ -182,7 +182,7 @@ class Lifecycle:
         is_healthy = self.is_healthy
         if is_healthy != self._last_ping:
             self._last_ping = is_healthy
-            served = ", ".join(self.pool.precisions.accepted) or "nothing"
+            served = ", ".join(self.pool.precisions.accepted) or "no precision answers requests"
             missing = "".join(f"; {precision} is not served: {why}" for precision, why in self.passed_over.items())
             log.info("/ping answers %d from now on (%s): %s%s", 200 if is_healthy else 503, self.state, served, missing)
         return is_healthy

@@ -15,7 +15,7 @@ from container.settings import Settings
 from container.validation.environment import SettingsError
 from model_loader import artifact as artifacts
 from model_loader.artifact import Artifact
-from model_loader.errors import ModelLoadError
+from model_loader.errors import ArtifactMissing, ModelLoadError
 from serve.http.limits import bodies_mib
 from serve.lanes.batches.batches import AUTO_WINDOWS
 from serve.lanes.plan import LaneKind, Plan
@@ -56,7 +56,8 @@ def print_plan(arguments: argparse.Namespace) -> int:
         print(f"cannot plan: {error}. With --cores N the plan is for another machine", file=sys.stderr)
         return contract.EXIT_CPU
     except ModelLoadError as error:
-        print(f"cannot plan: {error}", file=sys.stderr)
+        hint = ". With --plan, you can also name it in --model-dir" if isinstance(error, ArtifactMissing) else ""
+        print(f"cannot plan: {error}{hint}", file=sys.stderr)
         return contract.EXIT_ARTIFACT
     lines, is_enough = report(settings, artifact, machine)
     print("\n".join(lines))

@@ -1,5 +1,6 @@
 """The public keys of those whose artifacts the server loads, and whether one of them made a signature."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,8 @@ class TrustedKeys:
     def __init__(self, keys: "list[Ed25519PublicKey]") -> None:
         self._keys = keys
 
-    def accept(self, content: bytes, signature: bytes) -> bool:
-        """Whether one of the keys has signed this content."""
+    def signer_of(self, content: bytes, signature: bytes) -> str | None:
+        """Return the fingerprint of the key that has signed this content; None if none of the keys has."""
         from cryptography.exceptions import InvalidSignature
 
         for key in self._keys:
@@ -30,8 +31,15 @@ class TrustedKeys:
                 key.verify(signature, content)
             except InvalidSignature:
                 continue
-            return True
-        return False
+            return _fingerprint(key)
+        return None
+
+
+def _fingerprint(key: "Ed25519PublicKey") -> str:
+    """Return the SHA-256 of a key in DER, as `openssl pkey -pubin -in FILE -outform DER | sha256sum` prints it."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
 def read_trusted_keys(settings: Settings) -> TrustedKeys | None:

@@ -53,7 +53,12 @@ def variables_set(field: FieldInfo) -> list[str]:
 
 def refusal(field: FieldInfo, message: str) -> SettingsError:
     """Return the error for a setting whose value cannot be used; the message says what would be right."""
-    return _refusal((variables_set(field) or variable_names(field))[0], message, str(field.default))
+    return _refusal(variable_of(field), message, str(field.default))
+
+
+def variable_of(field: FieldInfo) -> str:
+    """Return the environment variable that a setting was read from, or would be read from first."""
+    return (variables_set(field) or variable_names(field))[0]
 
 
 def _refusal(name: str, message: str, default: str = "") -> SettingsError:

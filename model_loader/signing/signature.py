@@ -4,10 +4,13 @@ The manifest has the hash of every file that is loaded. The signature is a file 
 reads and writes the same format.
 """
 
+import logging
 from pathlib import Path
 
 from container.access.trusted_keys import TrustedKeys
 from model_loader.errors import ArtifactInvalid
+
+log = logging.getLogger(__name__)
 
 FILE_NAME = "manifest.json.sig"
 SIGNATURE_BYTES = 64
@@ -27,11 +30,13 @@ def check(manifest: Path, content: bytes, trusted: TrustedKeys) -> None:
         raise unsigned(manifest.parent) from None
     except OSError as error:
         raise ArtifactInvalid(f"{path} cannot be read: {error.strerror}. Copy the artifact again") from None
-    if not trusted.accept(content, signature):
+    signer = trusted.signer_of(content, signature)
+    if signer is None:
         raise ArtifactInvalid(
             f"{path} is not the signature of this {manifest.name} by a key in TRUSTED_KEY: the artifact was changed "
             f"after it was signed, or somebody else signed it. {REMEDY}"
         )
+    log.info("%s is signed by the key in TRUSTED_KEY whose SHA-256 is %s", manifest.parent, signer)
 
 
 def unsigned(directory: Path) -> ArtifactInvalid:

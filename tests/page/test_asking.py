@@ -1,6 +1,7 @@
 """Ask in a real browser: answers, highlighting, offsets, several questions, files, and the command to copy."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -89,6 +90,54 @@ def test_further_answers_are_emphasized_on_hover_and_on_focus(page: "Page") -> N
     assert "score" in (page.locator("#tip").text_content() or "")
     page.mouse.move(5, 5)
     assert page.locator("mark.is-active").count() == 0
+
+
+def test_the_tip_stands_beside_a_pointer_that_has_not_moved_since_the_answer_appeared(page: "Page") -> None:
+    write(page, CONTEXT)
+    ask(page, QUESTION)
+    box = page.locator("mark.is-best").bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    write(page, f"{CONTEXT} It rained.")
+    page.mouse.move(x, y)  # the text area is here now, and the same mark after the next question
+    ask(page, QUESTION)
+    tip = page.locator("#tip")
+    tip.wait_for()
+    shown = tip.bounding_box()
+    assert shown
+    assert 0 < shown["x"] - x < 30
+    assert 0 < shown["y"] - y < 30
+
+
+def test_answers_below_one_percent_are_painted_only_while_the_list_points_at_them(page: "Page") -> None:
+    write(page, CONTEXT)
+    card = ask(page, QUESTION)
+    further = card.locator(".further li")
+    unlikely = [item for item in further.all() if percentage(item.locator("span").text_content()) < 1]
+    assert unlikely
+    background = "mark => getComputedStyle(mark).backgroundColor"
+    sentence = page.locator("mark.is-sentence").first.evaluate(background)
+    for item in unlikely:
+        text = item.locator(".answer").text_content()
+        item.locator(".answer").focus()
+        active = page.locator("mark.is-active")
+        assert "".join(active.all_text_contents()) == text
+        emphasized = {mark.evaluate(background) for mark in active.all()}
+        item.locator(".answer").blur()
+        assert page.locator("mark.is-active").count() == 0
+        assert emphasized.isdisjoint({sentence, "rgba(0, 0, 0, 0)"})
+    for mark in page.locator("mark.is-further").all():
+        mark.hover()
+        assert percentage(page.locator("#tip").text_content()) >= 1
+    for mark in page.locator("mark.is-unlikely").all():
+        assert mark.evaluate(background) == "rgba(0, 0, 0, 0)"
+
+
+def percentage(text: str | None) -> float:
+    """Return the number before the percent sign."""
+    found = re.search(r"(<?)\u202f?([\d.]+)\u202f%", text or "")
+    assert found, text
+    return 0.0 if found[1] else float(found[2])
 
 
 def test_the_sentence_is_highlighted_beside_the_answer(page: "Page") -> None:

@@ -1,6 +1,7 @@
 """The server starts, or it ends with an exit code and one line that says what to do."""
 
 import hashlib
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,16 @@ def test_a_bad_setting_ends_the_server_with_one_line_that_names_it(setting: tupl
     assert len(ended.stdout.splitlines()) == 1
     assert setting[0] in ended.stdout
     assert setting[1] in ended.stdout
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_a_port_in_use_ends_the_server_with_one_line_that_names_another_port(demo_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        ended = run_until_exit({"MODEL_DIR": str(demo_dir), "PORT": str(port)})
+    assert ended.returncode == 78
+    (message,) = error_messages(ended.stdout)
+    assert message.startswith(f"cannot start: port {port} is in use: stop the other server, or set PORT=")
     assert "Traceback" not in ended.stdout + ended.stderr
 
 

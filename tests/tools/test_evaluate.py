@@ -104,7 +104,7 @@ def test_questions_whose_answer_changed_are_listed_with_the_largest_loss_first(r
 def test_the_table_shows_the_figures_in_80_columns(runs: dict[str, Path]) -> None:
     printed = (runs["process"] / "printed").read_text()
     report = report_of(runs["process"])
-    assert "held_out.json: 196 questions, SQuAD v1.1" in printed
+    assert "demo, held_out.json: 196 questions, SQuAD v1.1" in printed
     assert "…" not in printed
     assert printed.index("FP32 ") < printed.index("INT8 ")
     for scores in report["scores"].values():

@@ -69,7 +69,7 @@ def test_fp32_answers_like_the_pipeline_and_every_changed_answer_is_listed(run: 
     for one in changed:
         assert one["pipeline"] == theirs[one["id"]]
         assert one["answers"] == {precision: answers[one["id"]] for precision, answers in report["answers"].items()}
-    assert "mine.csv: 42 questions, compared with the pipeline" in printed
+    assert "demo, mine.csv: 42 questions, compared with the pipeline" in printed
     assert changed[0]["question"] in printed
     assert "1 question(s) with more than 64 tokens were cut" in printed
 

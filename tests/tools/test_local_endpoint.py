@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +11,20 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.tools.command import error_of, run_tool
 from tests.waiting import wait_until
 from tools.local_server import LocalServer
 from tools.remote.local_endpoint import running
 from tools.remote.object_store import FolderStore
+
+
+def test_a_port_that_cannot_be_opened_ends_the_command_with_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        message = error_of(run_tool("local_endpoint", "--port", port))
+    assert message == f"error: port {port} is in use: stop the other program, or name another port with --port"
+    message = error_of(run_tool("local_endpoint", "--port", 70000))
+    assert message == "error: port 70000 cannot be opened: name another port with --port"
 
 
 def test_boto3_gets_an_answer_and_a_model_error(local_endpoint: str) -> None:

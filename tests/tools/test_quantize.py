@@ -18,6 +18,7 @@ from tests.tools.command import error_of, run_entrypoint
 from tests.tools.demo_files import CALIBRATION, DEMO
 from tools.local_server import PROGRAM_DIR, LocalServer
 from tools.quantize.golden_examples import read_golden_texts
+from tools.squad.examples import read_examples
 
 
 def test_the_demo_artifact_is_complete_fused_and_accurate(demo_dir: Path) -> None:
@@ -119,3 +120,20 @@ def test_bad_arguments_are_refused_before_torch_is_loaded(tmp_path: Path) -> Non
         assert reason in error_of(ended)
     assert (tmp_path / "full" / "thesis.txt").read_text() == "do not delete"
     assert not out.exists()
+    few.write_text('{"data": []}')
+    arguments = ("--model", tmp_path / "missing", "--calibration", CALIBRATION, "--output", out)
+    assert "few.json contains no questions" in error_of(run_entrypoint("quantize", *arguments, "--evaluation", few))
+
+
+def test_a_warning_says_that_evaluation_and_calibration_share_contexts_and_none_that_cuda_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path))  # torch warns if this is set and there is no GPU
+    ended = run_entrypoint(
+        "quantize", "--model", tmp_path / "missing", "--calibration", CALIBRATION, "--evaluation", CALIBRATION,
+        "--output", tmp_path / "out",
+    )  # fmt: skip
+    error_of(ended)
+    assert "CUDA" not in ended.stderr
+    contexts = len({example.context for example in read_examples(str(CALIBRATION))})
+    assert ended.stdout.startswith(f"warning: {contexts} of {contexts} contexts of --evaluation {CALIBRATION} are also")

@@ -1,8 +1,10 @@
 """Signed artifacts: tools.sign makes a signature, OpenSSL agrees with it, and a server with TRUSTED_KEY needs it."""
 
+import logging
 import shutil
 import subprocess
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -68,6 +70,18 @@ def test_a_signed_artifact_is_opened_and_openssl_accepts_its_signature(signed: P
     )  # fmt: skip
 
 
+def test_a_line_names_the_key_that_signed(
+    signed: Path, keys: Path, read: Read, caplog: pytest.LogCaptureFixture
+) -> None:
+    both = keys / "two.pem"
+    both.write_text("".join((keys / f"{name}-trusted.pem").read_text() for name in ("other", "ours")))
+    with caplog.at_level(logging.INFO):
+        open_artifact(signed, ("FP32",), CPU, read(both))
+    openssl("pkey", "-pubin", "-in", keys / "ours-trusted.pem", "-outform", "DER", "-out", keys / "ours.der")
+    digest = sha256((keys / "ours.der").read_bytes()).hexdigest()
+    assert caplog.messages == [f"{signed} is signed by the key in TRUSTED_KEY whose SHA-256 is {digest}"]
+
+
 def test_a_signature_that_openssl_made_is_accepted(artifact_copy: Path, keys: Path, read: Read) -> None:
     openssl(
         "pkeyutl", "-sign", "-rawin", "-inkey", keys / "ours.pem",
@@ -127,7 +141,7 @@ def test_another_model_file_under_the_signed_manifest_is_refused(signed: Path, k
     content[-1] ^= 1
     model.unlink()  # the copy is a hard link
     model.write_bytes(content)
-    with pytest.raises(ArtifactInvalid, match="has SHA-256"):
+    with pytest.raises(ArtifactInvalid, match=r"has SHA-256 .* or somebody changed it\. Copy the artifact again"):
         open_artifact(signed, ("FP32",), CPU, read(keys / "ours-trusted.pem"))
 
 

@@ -35,6 +35,7 @@ from tools.evaluate.tables import tables
 from tools.fingerprint import summary_line, take_fingerprint
 from tools.remote.client import EndpointClient
 from tools.squad.question_limit import QuestionLimit
+from tools.squad.question_tally import counted
 
 
 def main() -> None:
@@ -65,7 +66,8 @@ def _score(given: argparse.Namespace) -> None:
         fingerprint = take_fingerprint(source.info(), __package__, sys.argv[1:])
         write_report(given.output, questions, evaluation, fingerprint)
         write_changed(given.changed, evaluation)
-        title = f"{questions.name}: {len(questions.examples)} questions, {questions.metric}"
+        title = f"{fingerprint['server']['model']['name']}, {questions.name}: "
+        title += f"{counted(len(questions.examples), 'question')}, {questions.metric}"
         if given.plot:
             from tools.evaluate import reliability_plot  # matplotlib takes a second to import
 

@@ -29,6 +29,17 @@ def read_calibration(source: str, steps: int, *, holds_back: bool) -> list[Examp
     return examples
 
 
+def read_held_out(source: str) -> list[Example]:
+    """Read the examples on which the artifact is measured.
+
+    Raises: ToolError if there are none.
+    """
+    examples = read_examples(source)
+    if not examples:
+        raise ToolError(f"{source} contains no questions, so it cannot measure the artifact. Name another --evaluation")
+    return examples
+
+
 def askable(
     examples: Sequence[Example], cutter: Cutter, source: str, steps: int, *, holds_back: bool
 ) -> tuple[list[Example], int]:

@@ -12,8 +12,10 @@ InvokeEndpointAsync needs AWS credentials, a region and the S3 endpoint of the c
 """
 
 import argparse
+import errno
 import json
 import logging
+import socket
 import struct
 import threading
 import time
@@ -42,6 +44,7 @@ from tools.remote.object_store import FolderStore, ObjectStore, S3Store
 _REQUEST_HEADERS = ("content-type", "accept", *ATTRIBUTE_HEADERS)
 _RESPONSE_HEADERS = ("content-type", "x-amzn-sagemaker-custom-attributes")
 _STRING = 7  # The code for a header of type string in AWS's event stream encoding.
+HOST = "127.0.0.1"
 START_SECONDS = 10
 ASYNC_MAX_BYTES = 10**9
 ASYNC_TIMEOUT_SECONDS = 3600
@@ -162,7 +165,7 @@ def application(
 def running(url: str, store: ObjectStore | None = None) -> Iterator[str]:
     """Run the API on a free port, in a thread of this process, and yield its URL."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(application(url, store), host="127.0.0.1", port=port, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(application(url, store), host=HOST, port=port, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + START_SECONDS
@@ -207,6 +210,16 @@ def _event(payload: bytes) -> bytes:
     return message + struct.pack("!I", zlib.crc32(message))
 
 
+def _check_port(port: int) -> None:
+    """Check that the API can listen on a port. Raises: ToolError."""
+    try:
+        socket.create_server((HOST, port)).close()
+    except (OSError, OverflowError) as error:
+        in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        problem = f"port {port} is in use: stop the other program, or" if in_use else f"port {port} cannot be opened:"
+        raise ToolError(f"{problem} name another port with --port") from None
+
+
 def main() -> None:
     """Run the API until Ctrl-C."""
     parser = argparse.ArgumentParser(
@@ -223,4 +236,5 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     store = FolderStore(arguments.folder) if arguments.folder else None
-    uvicorn.run(application(arguments.url.rstrip("/"), store), host="127.0.0.1", port=arguments.port)
+    _check_port(arguments.port)
+    uvicorn.run(application(arguments.url.rstrip("/"), store), host=HOST, port=arguments.port)

@@ -60,9 +60,10 @@ def iterate_squad_file(path: Path, parse_article: Callable[[dict[str, Any]], Ite
     except OSError as error:
         raise ToolError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
+        problem = f"{error} is missing" if isinstance(error, KeyError) else f"{type(error).__name__} {error}"
         raise ToolError(
-            f"{path} is not in SQuAD's format (data > paragraphs > context, qas > id, question, answers > text): "
-            f"{type(error).__name__} {error}"
+            f"{path} is not in SQuAD's format (data > paragraphs > context, qas > id, question, answers > text, "
+            f"answer_start): {problem}"
         ) from None
 
 

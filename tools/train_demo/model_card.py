@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tools.squad.question_tally import counted
 from tools.train_demo.arguments import Options
 from tools.train_demo.evaluation import Measured
 
@@ -23,9 +24,10 @@ def write_card(options: Options, steps: int, windows: int, history: Sequence[Mea
     facts = {
         "started from": options.encoder,
         "trained on, in phases": phases,
-        "how": f"{steps:,} steps of at most {settings.tokens_per_step:,} tokens, {windows:,} different windows, "
-        f"bfloat16 autocast, AdamW, peak rate {settings.peak_rate:g}, {settings.warmup_steps} steps of warm-up, "
-        f"linear decay, no dropout in attention, seed {settings.seed}",
+        "how": f"{counted(steps, 'step')} of at most {settings.tokens_per_step:,} tokens, "
+        f"{counted(windows, 'different window')}, bfloat16 autocast, AdamW, peak rate {settings.peak_rate:g}, "
+        f"{counted(settings.warmup(steps), 'step')} of warm-up, linear decay, no dropout in attention, "
+        f"seed {settings.seed}",
         "accuracy": f"exact match {measured.exact_match:.2f}, F1 {measured.f1:.2f} on {options.evaluation.name}, FP32",
     }
     rows = "".join(f"| {name} | {value} |\n" for name, value in facts.items())

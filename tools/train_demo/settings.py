@@ -72,9 +72,13 @@ class TrainingSettings:
     limits: WindowLimits = field(default_factory=lambda: WindowLimits(384, 128, 64))
     allow_pickle: bool = False
 
+    def warmup(self, steps: int) -> int:
+        """Return how many steps the learning rate rises in a run of `steps` steps."""
+        return max(1, min(self.warmup_steps, steps // 10))
+
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of a step; `steps` is the number of all steps."""
-        warmup = max(1, min(self.warmup_steps, steps // 10))
+        warmup = self.warmup(steps)
         rising = (step + 1) / warmup
         falling = (steps - step) / max(1, steps - warmup)
         return self.peak_rate * min(1.0, rising, falling)

@@ -12,6 +12,8 @@ from tools.errors import ToolError
 from tools.local_model import Cutter
 from tools.progress import show_progress
 from tools.squad.examples import read_examples
+from tools.squad.question_tally import counted
+from tools.squad.shared_contexts import EvaluationContexts
 from tools.train_demo.arguments import Options
 from tools.train_demo.evaluation import BestWeights, Measurer
 from tools.train_demo.model_card import write_card
@@ -80,11 +82,11 @@ class TrainingRun:
         self._work = options.output / WORK
         self._work.mkdir(parents=True, exist_ok=True)
         featurizer = checkpoint.save_tokenizer(options.output)
-        self._windows = write_windows(self._work / "windows", files_of(settings.phases), featurizer, settings.limits)
+        seen = EvaluationContexts.of(options.evaluation.name, examples)
+        files = files_of(settings.phases)
+        self._windows = write_windows(self._work / "windows", files, featurizer, settings.limits, seen)
         self._batches = all_batches(self._windows, settings)
-        if not self._batches:
-            raise ToolError("the files contain no question with an answer in its context")
-        print(f"{len(self._windows.lengths):,} windows, {len(self._batches):,} steps")
+        print(f"{counted(len(self._windows.lengths), 'window')}, {counted(len(self._batches), 'step')}")
         self._measurer = Measurer(examples, Cutter(featurizer, settings.limits))
         self._best = BestWeights(self._work, self._measurer.measure, settings.average_last)
 

@@ -11,13 +11,23 @@ import numpy as np
 from model_loader.model_io import ModelInput
 from serve.errors import InvalidRequest
 from serve.qa.features import Featurizer, Window, WindowLimits
+from tools.errors import ToolError
 from tools.squad.examples import iterate_squad_file, says_impossible
+from tools.squad.question_tally import QuestionTally
+from tools.squad.shared_contexts import EvaluationContexts
+
+# Why a question is left out: what follows "because".
+NO_ANSWER = "the file has no answer to train on"
+WRONG_PLACE = "the answer does not stand at answer_start"
+NOT_ASKABLE = "the question has no words, or more than {tokens} tokens"
+NO_TOKENS = "the tokenizer finds no token in the answer"
 
 
 @dataclass(frozen=True)
 class TrainingQuestion:
     """A question whose only answer is context[start:end], in code points."""
 
+    id: str
     question: str
     context: str
     start: int
@@ -32,28 +42,36 @@ class LabelledWindow(ModelInput):
     end: int
 
 
-def read_training_questions(path: Path) -> Iterator[TrainingQuestion]:
-    """Read the questions of a file that have an answer in their context. One with `is_impossible` has none.
+def read_training_questions(path: Path, tally: QuestionTally) -> Iterator[TrainingQuestion]:
+    """Read the questions of a file that have an answer in their context. The tally counts the others.
 
     Raises: ToolError.
     """
-    return iterate_squad_file(path, _questions)
+    return iterate_squad_file(path, lambda article: _questions(article, tally))
 
 
-def _questions(article: dict[str, Any]) -> Iterator[TrainingQuestion]:
+def _questions(article: dict[str, Any], tally: QuestionTally) -> Iterator[TrainingQuestion]:
     for paragraph in article["paragraphs"]:
         context = str(paragraph["context"])
         for qa in paragraph["qas"]:
-            for answer in () if says_impossible(qa) else qa["answers"][:1]:
+            tally.questions += 1
+            question = str(qa["question"])
+            question_id = str(qa.get("id", question))
+            answers = [] if says_impossible(qa) else [one for one in qa["answers"][:1] if str(one["text"])]
+            if not answers:
+                tally.leave_out(question_id, NO_ANSWER)
+            for answer in answers:
                 start, text = int(answer["answer_start"]), str(answer["text"])
-                if text and context[start : start + len(text)] == text:
-                    yield TrainingQuestion(str(qa["question"]), context, start, start + len(text))
+                if start >= 0 and context[start : start + len(text)] == text:
+                    yield TrainingQuestion(question_id, question, context, start, start + len(text))
+                else:
+                    tally.leave_out(question_id, WRONG_PLACE)
 
 
 def label_windows(
-    questions: Iterable[TrainingQuestion], featurizer: Featurizer, limits: WindowLimits
+    questions: Iterable[TrainingQuestion], featurizer: Featurizer, limits: WindowLimits, tally: QuestionTally
 ) -> Iterator[LabelledWindow]:
-    """Yield the labelled windows of each question. Questions that are too long are left out."""
+    """Yield the labelled windows of each question. Questions that are too long are left out, and counted."""
     context, document = "", featurizer.encode_context("")
     for each in questions:
         if each.context != context:  # the questions about a context follow each other
@@ -61,11 +79,14 @@ def label_windows(
         try:
             windows = featurizer.windows(featurizer.encode_question(each.question, limits), document, limits)
         except InvalidRequest:
+            tally.leave_out(each.id, NOT_ASKABLE.format(tokens=limits.max_question_len))
             continue
         tokens = document.whole
         inside = np.flatnonzero((tokens.ends > each.start) & (tokens.starts < each.end))
         if inside.size:
             yield from (_labelled(window, int(inside[0]), int(inside[-1])) for window in windows)
+        else:
+            tally.leave_out(each.id, NO_TOKENS)
 
 
 def _labelled(window: Window, first: int, last: int) -> LabelledWindow:
@@ -106,9 +127,41 @@ class WindowFile:
         return LabelledWindow(ids, *self._labels[position].tolist())
 
 
-def write_windows(path: Path, files: Sequence[Path], featurizer: Featurizer, limits: WindowLimits) -> WindowFile:
+def write_windows(
+    path: Path,
+    files: Sequence[Path],
+    featurizer: Featurizer,
+    limits: WindowLimits,
+    evaluation: EvaluationContexts | None = None,
+) -> WindowFile:
     """Write the labelled windows of the questions of each file, and return them with a part for each file.
 
-    Raises: ToolError.
+    Print which questions are left out, and whether a file has contexts of the evaluation.
+
+    Raises: ToolError if a file cannot be read, or has no question to train on.
     """
-    return WindowFile(path, (label_windows(read_training_questions(file), featurizer, limits) for file in files))
+    evaluation = evaluation or EvaluationContexts("", frozenset())
+    windows = WindowFile(path, (_windows_of(file, featurizer, limits, evaluation) for file in files))
+    for file, part in zip(files, windows.parts, strict=True):
+        if not part:
+            raise ToolError(
+                f"{file}: there is no question to train on. Each question needs an answer with its `text` and its "
+                "`answer_start`: the number of characters of the context before the answer"
+            )
+    return windows
+
+
+def _windows_of(
+    file: Path, featurizer: Featurizer, limits: WindowLimits, evaluation: EvaluationContexts
+) -> Iterator[LabelledWindow]:
+    tally, shared = QuestionTally(file.name), set()
+
+    def questions() -> Iterator[TrainingQuestion]:
+        for question in read_training_questions(file, tally):
+            if question.context in evaluation.contexts:
+                shared.add(question.context)
+            yield question
+
+    yield from label_windows(questions(), featurizer, limits, tally)
+    for note in [*tally.notes(), *evaluation.warnings(shared, file.name)]:
+        print(note)

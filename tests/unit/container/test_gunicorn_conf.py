@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from gunicorn.workers.sync import SyncWorker
 from container import contract, gunicorn_conf
 from container.settings import Settings
 from container.validation.environment import SettingsError
+from tools.local_server import free_port
 
 
 @pytest.fixture
@@ -58,11 +60,31 @@ def test_an_address_that_is_not_of_this_machine_is_refused(monkeypatch: pytest.M
         gunicorn_conf.check_address(Settings.from_env())
 
 
-def test_a_port_that_is_in_use_is_no_bad_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("variable", ["PORT", "ADMIN_PORT", "SAGEMAKER_BIND_TO_PORT"])
+def test_a_port_that_is_in_use_is_named_with_its_variable_and_another_port(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv("HOST", "127.0.0.1")
+    monkeypatch.setenv("PORT", str(free_port()))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setenv(variable, str(port))
+        gunicorn_conf.check_address(Settings.from_env())  # the port may be free when it is opened
+        other = port + 1 if port < 65535 else port - 1
+        expected = f"^port {port} is in use: stop the other server, or set {variable}={other}$"
+        with pytest.raises(SettingsError, match=expected):
+            gunicorn_conf.wait_for_ports(Settings.from_env(), seconds=0)
+
+
+def test_the_server_waits_for_a_port_that_becomes_free(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         monkeypatch.setenv("HOST", "127.0.0.1")
         monkeypatch.setenv("PORT", str(listener.getsockname()[1]))
-        gunicorn_conf.check_address(Settings.from_env())
+        closing = threading.Timer(0.3, listener.close)
+        closing.start()
+        gunicorn_conf.wait_for_ports(Settings.from_env(), seconds=30)
+        assert listener.fileno() == -1
+        closing.join()
 
 
 def test_a_port_that_the_user_may_not_open_is_refused() -> None:

@@ -146,3 +146,4 @@ def test_without_an_artifact_the_command_ends_as_the_server_does(tmp_path: Path)
     ended = run_serve("--plan", "--cores", 4, "--memory", "8Gi", "--model-dir", tmp_path / "missing")
     assert ended.returncode == contract.EXIT_ARTIFACT
     assert "is not a directory" in ended.stderr
+    assert ended.stderr.endswith(". With --plan, you can also name it in --model-dir\n")

@@ -17,6 +17,7 @@ from tools.evaluate.asking import ask, open_journals
 from tools.evaluate.questions import QuestionSet
 from tools.evaluate.report import write
 from tools.fingerprint import summary_line, take_fingerprint
+from tools.squad.question_tally import counted
 
 SHOWN = 10  # changed answers on the screen
 
@@ -48,7 +49,8 @@ def compare(given: argparse.Namespace, arguments: Sequence[str], questions: Ques
         write(given.changed, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in changed))
         for journal in [*theirs.values(), *ours.values()]:
             journal.remove()
-    console.print(_table(f"{questions.name}: {len(questions.examples)} questions", agreement))
+    name = f"{source.info()['model']['name']}, {questions.name}"
+    console.print(_table(f"{name}: {counted(len(questions.examples), 'question')}", agreement))
     _print_changed(console, changed)
     for note in source.question_limit.notes():
         console.print(note, soft_wrap=True)

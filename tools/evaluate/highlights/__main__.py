@@ -26,6 +26,7 @@ from tools.evaluate.highlights.measure import Measured, Rated, Sentences, read_a
 from tools.local_model import Cutter, LocalModel
 from tools.progress import show_progress
 from tools.squad.named_sets import NAMES
+from tools.squad.question_tally import counted
 from tools.squad.rules import MAX_QUESTION_LEN
 
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
@@ -56,7 +57,8 @@ def main() -> None:
                 for each in asked:
                     rated.append(sentences.rate(each))
                     advance(1, "")
-            console.print(table(f"{file.precision}: {len(rated)} questions", rated))
+            title = f"{artifact.name} in {file.precision}: {counted(len(rated), 'question')}"
+            console.print(table(title, rated))
             console.print(summary(rated), soft_wrap=True)
     except (ModelLoadError, CpuUnsupported, RequestError) as error:
         raise ToolError(str(error)) from None

@@ -13,6 +13,7 @@ from serve.qa.highlight.task import DEFAULT_SENTENCES
 from serve.qa.highlight.token_relevance import TokenRelevance
 from serve.qa.ranking.calibration import Calibration
 from serve.qa.spans import SpanSearch
+from tools.errors import ToolError
 from tools.local_model import Cutter, LocalModel
 from tools.squad.examples import Example, iterate_squad_file, says_impossible
 from tools.squad.named_sets import path_of
@@ -171,7 +172,10 @@ def _asked(article: dict[str, Any]) -> Iterator[Asked]:
             places = tuple((int(one["answer_start"]), int(one["answer_start"]) + len(one["text"])) for one in answers)
             texts = tuple(one["text"] for one in answers)
             if [context[start:end] for start, end in places] != list(texts):
-                raise ValueError(f"the question {qa['id']} has an answer that does not stand at its answer_start")
+                raise ToolError(
+                    f"the question {qa['id']} has an answer that does not stand at its answer_start: the number of "
+                    "characters of the context before the answer. Correct it"
+                )
             yield Asked(Example(str(qa["id"]), qa["question"], context, texts), places)
 
 

@@ -7,6 +7,7 @@ import { duration, percent } from "./units.js";
 
 const SHOWN_COMMAND = 2_000; // characters; a command with a long text is shown in part, and copied as a whole
 const SENTENCE_RANK = 1_000; // answers go before sentences where both are marked
+const LEAST_PAINTED = 0.01; // further answers with a lower score are in the list, but not painted in the text
 const ORDINALS = ["Best answer", "Second answer", "Third answer", "Fourth answer", "Fifth answer"];
 
 export class AnswerCard {
@@ -48,7 +49,7 @@ export class AnswerCard {
     this.#first ??= { precision, milliseconds };
     const [best] = answers;
     const spans = isFirst
-      ? answers.map((answer, index) => this.#addSpan(answer, ORDINALS[index]))
+      ? answers.map((answer, index) => this.#addSpan(answer, ORDINALS[index], index > 0 && answer.score < LEAST_PAINTED))
       : [this.#addSpan(best, `Answer of ${precision}`)];
     if (isFirst) this.#showFurther(answers.slice(1), spans.slice(1));
     const ratio = isFirst ? "" : `, ${this.#ratio(milliseconds)}`;
@@ -129,10 +130,13 @@ export class AnswerCard {
   }
 
   /** Return the span of an answer, which may be that of an earlier answer. */
-  #addSpan({ start, end, score }, name) {
+  #addSpan({ start, end, score }, name, isUnlikely = false) {
     const known = this.spans.find((span) => span.start === start && span.end === end);
-    if (known) return known;
-    const span = { start, end, rank: this.spans.length, label: `${name}, score ${percent(score)}` };
+    if (known) {
+      known.isUnlikely &&= isUnlikely; // the best answer of another precision is painted
+      return known;
+    }
+    const span = { start, end, rank: this.spans.length, label: `${name}, score ${percent(score)}`, isUnlikely };
     if (end > start) this.spans.push(span);
     return span;
   }

@@ -3,11 +3,14 @@
 import { unitOfPoint, splitIntoBlocks } from "./blocks.js";
 import { element } from "../dom.js";
 
+const UNLIKELY_RANK = 1_000_000; // larger than any rank
+
 /**
  * Shows a text, and spans in it.
  *
- * A span is {start, end, rank, label, isSentence}: code points of the text, its place among the answers from 0, and what to
- * say of it. isSentence: it is a sentence in which the answer lies.
+ * A span is {start, end, rank, label, isSentence, isUnlikely}: code points of the text, its place among the answers from 0,
+ * and what to say of it. isSentence: it is a sentence in which the answer lies. isUnlikely: it is painted only while it is
+ * emphasized.
  */
 export class ReadingView {
   #root;
@@ -57,9 +60,9 @@ export class ReadingView {
     }
   }
 
-  /** The best span at a mark, or null. */
+  /** The best span that is painted at a mark, or null. */
   spanAt(target) {
-    return this.#spansOfMark.get(target)?.[0] ?? null;
+    return this.#spansOfMark.get(target)?.find((span) => !span.isUnlikely) ?? null;
   }
 
   #marksOf(span) {
@@ -86,9 +89,10 @@ export class ReadingView {
   }
 
   #createMark(text, covering, start, end) {
-    const [best] = covering.sort((a, b) => a.span.rank - b.span.rank);
+    const [best] = covering.sort((a, b) => order(a.span) - order(b.span));
     const classes = [best.span.rank === 0 ? "is-best" : "is-further"];
     if (best.span.isSentence) classes[0] = "is-sentence";
+    if (best.span.isUnlikely) classes[0] = "is-unlikely";
     if (best.start === start) classes.push("begins");
     if (best.end === end) classes.push("ends");
     const mark = element("mark", { className: classes.join(" ") }, text);
@@ -96,3 +100,6 @@ export class ReadingView {
     return mark;
   }
 }
+
+/** Spans with a lower number go first where several are marked. */
+const order = ({ rank, isUnlikely }) => rank + (isUnlikely ? UNLIKELY_RANK : 0);

@@ -169,8 +169,8 @@ def _add_a_pipe(directory: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (_change_a_byte, r"model_fp32.pt has SHA-256 \w+, the manifest says \w+. Copy"),
-        (_shorten, r"model_fp32.pt has \d+ bytes, the manifest says \d+. Copy"),
+        (_change_a_byte, r"model_fp32.pt has SHA-256 \w+, the manifest says \w+\. Either .* Copy"),
+        (_shorten, r"model_fp32.pt has \d+ bytes, the manifest says \d+\. Either .* Copy"),
         (_remove_a_model, "model_fp32.pt is missing, though the manifest names it. Copy"),
         (_break_the_link_to_a_model, "model_fp32.pt is missing"),
         (_remove_tokenizer, "copy is not an artifact: it has no tokenizer.json. Name a directory"),
