@@ -39,7 +39,12 @@ RUN chmod -R a+rX /opt/program && chmod a+x /opt/program/entrypoint.sh && \
 FROM base AS openvino
 COPY container/requirements-openvino.txt container/requirements.txt container/constraints.txt /opt/program/container/
 RUN cd /opt/program/container && python3 -m pip --python /opt/venv/bin/python install \
-      -r requirements-openvino.txt -r requirements.txt -c constraints.txt
+      -r requirements-openvino.txt -r requirements.txt -c constraints.txt && \
+    # What a server on a CPU never loads: plugins for GPUs and NPUs, readers of other formats, headers, numpy's tests, and
+    # the downloads of the hub's client.
+    cd /opt/venv/lib/python3.11/site-packages && rm -rf hf_xet* openvino/include openvino/libs/cache.json \
+      openvino/libs/libopenvino_intel_[gn]pu_plugin.so && find openvino/libs -name 'libopenvino_*_frontend.so*' \
+      ! -name '*_ir_frontend*' -delete && find numpy -name tests -type d -prune -exec rm -r {} +
 COPY --from=program /opt/program /opt/program
 ENV HOME=/tmp PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 RUN_AS_USER=10001
 WORKDIR /tmp
