@@ -107,16 +107,26 @@ def _spans(
     return [(sum_, text) for sum_, text in spans if text]
 
 
-@pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "deberta-v2", "modernbert"])
-def test_a_family_is_quantized_and_answers_as_transformers_does(family: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("family", "engine"),
+    [
+        ("roberta", "ipex"),
+        ("xlm-roberta", "ipex"),
+        ("deberta-v2", "ipex"),
+        ("deberta-v2", "openvino"),
+        ("modernbert", "ipex"),
+    ],
+)
+def test_a_family_is_quantized_and_answers_as_transformers_does(family: str, engine: str, tmp_path: Path) -> None:
     checkpoint, output = write_family(tmp_path / "model", family), tmp_path / "artifact"
-    has_int8 = family != "deberta-v2"
+    has_int8 = (family, engine) != ("deberta-v2", "ipex")
     if not has_int8:
         refused = quantize(checkpoint, output)
         assert "deberta-v2 model, which IPEX cannot run in INT8. Add --precisions bf16,fp32" in error_of(refused)
-    ended = quantize(checkpoint, output, "--precisions", "int8,bf16,fp32" if has_int8 else "bf16,fp32")
+    precisions = "int8,bf16,fp32" if has_int8 else "bf16,fp32"
+    ended = quantize(checkpoint, output, "--engine", engine, "--precisions", precisions)
     assert ended.returncode == 0, ended.stderr
-    assert ("the recipe is static" in ended.stdout) == (family == "modernbert")
+    assert ("the recipe is static" in ended.stdout) == (has_int8 and family in ("modernbert", "deberta-v2"))
     made = manifest.read(output)
     assert (made.model_type, made.inputs) == (family, ["input_ids", "attention_mask"])
     if has_int8:
