@@ -9,7 +9,6 @@ import gc
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from container import cgroup, memory
@@ -20,7 +19,6 @@ from model_loader import artifact as artifacts
 from model_loader.artifact import Artifact
 from model_loader.errors import ModelLoadError
 from serve.errors import (
-    LoadFailed,
     ModelAlreadyLoaded,
     ModelNotFound,
     ModelNotLoaded,
@@ -30,10 +28,9 @@ from serve.errors import (
 )
 from serve.lanes.core_arbiter import CoreArbiter
 from serve.lanes.plan import Choices, Plan, make_plan
-from serve.lanes.zygote_client import ZygoteEnded
 from serve.lifecycle import Lifecycle
 from serve.machine_plan import model_size
-from serve.processes.child import until_ended
+from serve.multi_model.loaded_model import LoadedModel
 from serve.processes.usage import ProcessUsage
 from serve.request_metrics import RequestMetrics
 from serve.servable import State
@@ -41,55 +38,7 @@ from serve.servable import State
 log = logging.getLogger(__name__)
 
 HTTP_MB = 80  # the part of a plan's memory that the HTTP process uses, which is running already
-LIBRARIES_MB = 270  # the part of a plan's memory that torch and IPEX use; all zygotes share it
 RUNG_STEP = 64  # docs/batch-and-multi-model.md
-
-
-class LoadedModel:
-    """A model, and the requests that use it."""
-
-    def __init__(self, name: str, url: str, lifecycle: Lifecycle, memory_mb: float) -> None:
-        self.name = name
-        self.url = url
-        self.lifecycle = lifecycle
-        self.memory_mb = memory_mb  # the most that the model is expected to use, without the shared libraries
-        self._start: asyncio.Task[None] | None = None
-        self._requests = 0
-        self._unused = asyncio.Event()
-        self._unused.set()
-
-    @contextmanager
-    def in_use(self) -> Iterator[Lifecycle]:
-        """Mark the model as in use by a request. An unload waits until no request uses the model."""
-        self._requests += 1
-        self._unused.clear()
-        try:
-            yield self.lifecycle
-        finally:
-            self._requests -= 1
-            if self._requests == 0:
-                self._unused.set()
-
-    async def start(self) -> None:
-        """Start the model; return when it can answer. The rest of its ladder is warmed afterwards.
-
-        Raises: RequestError.
-        """
-        self._start = asyncio.create_task(self.lifecycle.start())
-        await self.lifecycle.decided.wait()
-        if self.lifecycle.state is not State.READY:
-            raise _reason(self.lifecycle.failure)
-
-    async def end(self) -> None:
-        """Answer the accepted requests, then end all processes of the model; they have ended when this returns."""
-        self.lifecycle.drain()
-        await self._unused.wait()
-        if self._start:
-            self._start.cancel()
-            await asyncio.wait([self._start])
-        lanes = self.lifecycle.supervisor.pids
-        await self.lifecycle.close()
-        await asyncio.gather(*map(until_ended, lanes))
 
 
 class ModelRegistry:
@@ -195,8 +144,9 @@ class ModelRegistry:
         free_mb = self._free_mb()
         extra_mb = max(artifact.file_mb.values())  # while a model loads, its largest file is in memory twice
         plan = self._plan(artifact, None if self._living else free_mb + HTTP_MB - extra_mb)
-        own_mb = plan.memory_mb + plan.batch_mb - HTTP_MB - LIBRARIES_MB
-        needed_mb = own_mb + extra_mb + (0 if self._living else LIBRARIES_MB)
+        libraries_mb = model_size(artifact, self.cpu).memory.libraries_mb
+        own_mb = plan.memory_mb + plan.batch_mb - HTTP_MB - libraries_mb
+        needed_mb = own_mb + extra_mb + (0 if libraries_mb in self._libraries() else libraries_mb)
         if needed_mb > free_mb:
             raise NotEnoughMemory(
                 f"this model needs about {needed_mb:.0f} MB, and {free_mb:.0f} MB are free. Unload another model, give "
@@ -215,12 +165,16 @@ class ModelRegistry:
             lifecycle = Lifecycle(self.settings, artifact, self.cpu, plan, self._cores)
         except ModelLoadError as error:
             raise ModelUnusable(f"url: {error}") from error
-        return LoadedModel(name, url, lifecycle, own_mb)
+        return LoadedModel(name, url, lifecycle, own_mb, libraries_mb)
 
     def _free_mb(self) -> float:
         """Return the memory that is left when all loaded models are fully warm."""
-        promised_mb = sum(model.memory_mb for model in self._living) + (LIBRARIES_MB if self._living else 0)
+        promised_mb = sum(model.memory_mb for model in self._living) + sum(self._libraries())
         return min(self._all_mb - promised_mb, cgroup.free_memory_mb())
+
+    def _libraries(self) -> set[float]:
+        """Return the memory of the libraries of each engine that a loaded model has; the zygotes share it."""
+        return {model.libraries_mb for model in self._living}
 
     def _plan(self, artifact: Artifact, most_mb: float | None) -> Plan:
         """Plan the lanes of a model.
@@ -238,14 +192,3 @@ class ModelRegistry:
             max_batch_windows=settings.max_batch_windows or 1,  # a model of many rarely has waiting windows
         )
         return make_plan(self.cpu, choices, model_size(artifact, self.cpu), most_mb)
-
-
-def _reason(failure: Exception | None) -> Exception:
-    """Return the error that tells the platform why a model did not start."""
-    if failure is None:
-        return NotReady("the server is stopping")
-    if isinstance(failure, ZygoteEnded) and failure.was_killed:
-        return NotEnoughMemory("the system killed the process that loaded this model, because memory ran out")
-    if isinstance(failure, ModelLoadError) and not isinstance(failure, ZygoteEnded):
-        return ModelUnusable(str(failure))
-    return LoadFailed("this model could not be loaded; the log says why")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -118,6 +119,22 @@ def test_lanes_and_the_zygote_are_replaced(openvino: LocalServer) -> None:
     found.lanes[-1].kill()
     assert post(openvino, BODY).json()["answer"] == ANSWER
     wait_until("every lane is alive", all_alive)
+
+
+def test_models_of_both_engines_are_served_beside_each_other(
+    openvino_dir: Path, demo_dir: Path, tmp_path: Path
+) -> None:
+    settings = {"SAGEMAKER_MULTI_MODEL": "true", "PRECISIONS": "INT8", "WIDE_LANE": "false"}
+    with (
+        LocalServer(tmp_path / "nothing", settings, tmp_path / "log") as endpoint,
+        httpx.Client(base_url=endpoint.url, timeout=120) as client,
+    ):
+        for name, directory in (("openvino", openvino_dir), ("ipex", demo_dir)):
+            loaded = client.post("/models", json={"model_name": name, "url": str(directory)})
+            assert loaded.status_code == 200, loaded.text
+            assert client.post(f"/models/{name}/invoke", json=BODY).json()["answer"] == ANSWER
+        assert client.delete("/models/ipex").status_code == 200
+        assert client.post("/models/openvino/invoke", json=BODY).json()["answer"] == ANSWER
 
 
 def test_evaluate_answers_in_its_own_process(openvino_dir: Path) -> None:
