@@ -4,8 +4,8 @@
 
 Every answer is compared with the one that the server gave while it was quiet. Memory is the proportional set size of
 the process tree of the idle server. The last line of the output is one JSON object. The exit code is 1 if an answer is
-wrong or missing, if memory at the end differs by more than 5 % from memory after the first tenth of the requests, or if
-the numbers of file descriptors differ.
+wrong or missing, if memory at the end is more than 5 % above memory after the first tenth of the requests, or if the
+numbers of file descriptors differ.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def soak(server: LocalServer, given: argparse.Namespace) -> dict[str, Any]:
         load(server, references, given, tally, given.requests)
     last = idle(server)
     change = last["mib"] / first["mib"] - 1
-    is_steady = abs(change) <= MEMORY_LIMIT and first["file_descriptors"] == last["file_descriptors"]
+    is_steady = change <= MEMORY_LIMIT and first["file_descriptors"] == last["file_descriptors"]
     return {
         "is_passed": is_steady and not tally.failed,
         "requests": tally.done,
