@@ -38,13 +38,13 @@ class OpenVINOModel(QAModel):
         super().__init__(file)
         self._core = core
         self._properties = properties
-        # Only a model with static shapes is compiled again later.
-        self._model = core.read_model(file.path)
-        self._requests: dict[Batch, Any] = {}
-        self._any_shape = None if has_static_shapes else self._compile()
+        self._requests: dict[Batch, Any] = {}  # if each shape is compiled alone
         self._last: Any = None
+        self._model = core.read_model(file.path)
+        self._any_shape = None
         if not has_static_shapes:
-            self._model = None
+            self._any_shape = self._compile()
+            self._model = None  # it takes memory
 
     def use_threads(self, threads: int) -> None:
         """Do nothing: the model was compiled for a number of threads."""
@@ -72,7 +72,8 @@ class OpenVINOModel(QAModel):
         return self._requests[shape]
 
     def _compile(self) -> Any:
-        return self._core.compile_model(self._model, "CPU", self._properties).create_infer_request()
+        with _on_one_core() if self._properties.get("INFERENCE_NUM_THREADS") == 1 else nullcontext():
+            return self._core.compile_model(self._model, "CPU", self._properties).create_infer_request()
 
 
 def load(file: ModelFile, threads: int | None) -> OpenVINOModel:
@@ -119,7 +120,7 @@ def _core() -> Any:
 
 @contextmanager
 def _on_one_core() -> Iterator[None]:
-    """Let the process use one core only, so that OpenVINO starts no thread that would take part in a pass."""
+    """Let this thread use one core only, so that OpenVINO starts no thread that would take part in a pass."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
     try:
