@@ -86,7 +86,6 @@ def load(file: ModelFile, threads: int | None) -> OpenVINOModel:
         "NUM_STREAMS": 1,
         # Without it, OpenVINO multiplies in BF16 where the CPU can, also for FP32.
         "INFERENCE_PRECISION_HINT": "bf16" if file.precision == "BF16" else "f32",
-        "CPU_DENORMALS_OPTIMIZATION": True,
         "ENABLE_CPU_PINNING": False,  # a lane is pinned to its cores
         **({"INFERENCE_NUM_THREADS": threads} if threads else {}),
     }
