@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from model_loader import manifest
 from tests.tools.command import error_of, run_entrypoint
 from tests.tools.demo_files import CALIBRATION, DEMO
@@ -57,18 +59,25 @@ checkpoint.save_tokenizer(directory)
 cutter = Cutter(Featurizer(directory / "tokenizer.json"), WindowLimits(128, 32, 64))
 calibrating, held_back = split_by_context(read_examples(sys.argv[2]))
 windows = [tensors(cutter.cut(example)[1][0], checkpoint.inputs) for example in calibrating[:20]]
-search = RecipeSearch(checkpoint, cutter, windows, held_back[:8], lambda description, parts: lambda: None)
+if sys.argv[4] == "openvino":
+    from tools.quantize.export.openvino_ir import OpenVINOExporter
+    exporter = OpenVINOExporter()
+else:
+    from tools.quantize.export.ipex import IpexExporter
+    exporter = IpexExporter(has_portable_fp32=False)
+search = RecipeSearch(checkpoint, exporter, cutter, windows, held_back[:8])
 try:
-    search.best(-100)
+    search.best(-100, lambda description, parts: lambda: None)
 except ToolError as error:
     print(json.dumps({"error": str(error), "tried": [one.as_json() for one in search.tried]}))
 """
 
 
+@pytest.mark.parametrize("engine", ["ipex", "openvino"])
 def test_layers_return_to_fp32_and_then_the_search_fails_if_every_recipe_loses_too_much(
-    small_checkpoint: Any, tmp_path: Path
+    small_checkpoint: Any, tmp_path: Path, engine: str
 ) -> None:
-    command = [sys.executable, "-c", SEARCH, small_checkpoint("distilbert"), CALIBRATION, tmp_path]
+    command = [sys.executable, "-c", SEARCH, small_checkpoint("distilbert"), CALIBRATION, tmp_path, engine]
     ended = subprocess.run(command, cwd=PROGRAM_DIR, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     result = json.loads(ended.stdout.splitlines()[-1])
