@@ -57,7 +57,7 @@ class QAModel(ABC):
 
     @abstractmethod
     def _run(self, inputs: Inputs) -> Logits:
-        """Run one call of the model. Returns two arrays (W, rung) of float32, which the next call may overwrite."""
+        """Run one call of the model. Returns two arrays (W, rung) of float32, which later calls leave alone."""
 
     def _prepare(self, tokens: int) -> None:  # noqa: B027 - an engine need not prepare anything
         """Run what must come before the first shape is measured. tokens: the longest window that may be run for it."""

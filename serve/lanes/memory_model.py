@@ -11,9 +11,11 @@ from model_loader.model_file import Engine
 Shares = Mapping[Precision, float]  # multiples of the size of each precision's file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MemoryModel:
     """The proportional set sizes of one engine. Shares belong to each precision that is loaded.
+
+    There is one object for each engine, so two models have the same engine if they have the same object.
 
     Attributes:
         fixed_mb: the HTTP process, and the engine in the zygote.

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from model_loader.errors import ModelLoadError
 from serve.errors import LoadFailed, ModelUnusable, NotEnoughMemory, NotReady
+from serve.lanes.memory_model import MemoryModel
 from serve.lanes.zygote_client import ZygoteEnded
 from serve.lifecycle import Lifecycle
 from serve.processes.child import until_ended
@@ -15,12 +16,12 @@ from serve.servable import State
 class LoadedModel:
     """A model, and the requests that use it."""
 
-    def __init__(self, name: str, url: str, lifecycle: Lifecycle, memory_mb: float, libraries_mb: float) -> None:
+    def __init__(self, name: str, url: str, lifecycle: Lifecycle, memory_mb: float, memory: MemoryModel) -> None:
         self.name = name
         self.url = url
         self.lifecycle = lifecycle
         self.memory_mb = memory_mb  # the most that the model is expected to use, without the shared libraries
-        self.libraries_mb = libraries_mb
+        self.memory = memory
         self._start: asyncio.Task[None] | None = None
         self._requests = 0
         self._unused = asyncio.Event()

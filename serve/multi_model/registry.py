@@ -27,6 +27,7 @@ from serve.errors import (
     NotReady,
 )
 from serve.lanes.core_arbiter import CoreArbiter
+from serve.lanes.memory_model import MemoryModel
 from serve.lanes.plan import Choices, Plan, make_plan
 from serve.lifecycle import Lifecycle
 from serve.machine_plan import model_size
@@ -144,9 +145,9 @@ class ModelRegistry:
         free_mb = self._free_mb()
         extra_mb = max(artifact.file_mb.values())  # while a model loads, its largest file is in memory twice
         plan = self._plan(artifact, None if self._living else free_mb + HTTP_MB - extra_mb)
-        libraries_mb = model_size(artifact, self.cpu).memory.libraries_mb
-        own_mb = plan.memory_mb + plan.batch_mb - HTTP_MB - libraries_mb
-        needed_mb = own_mb + extra_mb + (0 if libraries_mb in self._libraries() else libraries_mb)
+        memory_model = model_size(artifact, self.cpu).memory
+        own_mb = plan.memory_mb + plan.batch_mb - HTTP_MB - memory_model.libraries_mb
+        needed_mb = own_mb + extra_mb + (0 if memory_model in self._engines() else memory_model.libraries_mb)
         if needed_mb > free_mb:
             raise NotEnoughMemory(
                 f"this model needs about {needed_mb:.0f} MB, and {free_mb:.0f} MB are free. Unload another model, give "
@@ -165,16 +166,18 @@ class ModelRegistry:
             lifecycle = Lifecycle(self.settings, artifact, self.cpu, plan, self._cores)
         except ModelLoadError as error:
             raise ModelUnusable(f"url: {error}") from error
-        return LoadedModel(name, url, lifecycle, own_mb, libraries_mb)
+        return LoadedModel(name, url, lifecycle, own_mb, memory_model)
 
     def _free_mb(self) -> float:
         """Return the memory that is left when all loaded models are fully warm."""
-        promised_mb = sum(model.memory_mb for model in self._living) + sum(self._libraries())
+        promised_mb = sum(model.memory_mb for model in self._living) + sum(
+            engine.libraries_mb for engine in self._engines()
+        )
         return min(self._all_mb - promised_mb, cgroup.free_memory_mb())
 
-    def _libraries(self) -> set[float]:
-        """Return the memory of the libraries of each engine that a loaded model has; the zygotes share it."""
-        return {model.libraries_mb for model in self._living}
+    def _engines(self) -> set[MemoryModel]:
+        """Return the figures of each engine that a loaded model has. Its zygotes share the libraries."""
+        return {model.memory for model in self._living}
 
     def _plan(self, artifact: Artifact, most_mb: float | None) -> Plan:
         """Plan the lanes of a model.

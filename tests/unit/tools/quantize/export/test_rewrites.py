@@ -65,5 +65,5 @@ def test_the_linear_layers_of_every_rewritten_architecture_have_names() -> None:
 def test_the_demo_checkpoint_has_six_layers() -> None:
     from tools.checkpoint.checkpoint import open_checkpoint
 
-    checkpoint = open_checkpoint(str(Path(__file__).parents[4] / "models" / "demo"))
+    checkpoint = open_checkpoint(str(Path(__file__).parents[5] / "models" / "demo"))
     assert len(rewrites.encoder_layers(checkpoint.load_model(), checkpoint.model_type)) == checkpoint.layers == 6
