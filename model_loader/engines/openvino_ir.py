@@ -108,6 +108,9 @@ def send_no_reports() -> None:
 
 def _core() -> Any:
     send_no_reports()
+    # OpenVINO binds the thread of a pass, by way of TBB and hwloc, to the cores that this process was allowed when the
+    # first model was compiled, whatever ENABLE_CPU_PINNING says. That would bring all lanes to one core.
+    os.environ["HWLOC_THISSYSTEM"] = "0"  # hwloc: binding does nothing
     try:
         import openvino
     except ModuleNotFoundError:

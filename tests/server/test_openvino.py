@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -98,6 +99,24 @@ def test_a_changed_file_is_refused(openvino_dir: Path, tmp_path: Path, file: str
     ended = run_until_exit({"MODEL_DIR": str(copy)})
     assert ended.returncode == 70
     assert file in ended.stdout
+
+
+def test_each_lane_stays_on_its_cores(openvino: LocalServer) -> None:
+    """Questions at once keep the narrow lanes busy, so a pass that moved its lane would show."""
+    lanes = server_processes(openvino).lanes
+    before = {lane.pid: cores_of(lane) for lane in lanes}
+    seen: dict[int, set[tuple[int, ...]]] = {lane.pid: set() for lane in lanes}
+    body = {**BODY, "context": f"{BODY['context']} " * 20}
+    with ThreadPoolExecutor(8) as clients:
+        answers = [clients.submit(post, openvino, body) for _ in range(100)]
+        while not all(each.done() for each in answers):
+            for lane in lanes:
+                seen[lane.pid].add(tuple(cores_of(lane)))
+    assert all(each.result().status_code == 200 for each in answers)
+    assert seen == {pid: {tuple(cores)} for pid, cores in before.items()}
+    assert len({cores for found in seen.values() for cores in found if len(set(cores)) == 1}) == len(
+        os.sched_getaffinity(0)
+    )
 
 
 def test_lanes_and_the_zygote_are_replaced(openvino: LocalServer) -> None:

@@ -1,8 +1,10 @@
 """OpenVINO's files are loaded, run and warmed, in this process and in a fork of it. The tests write small models."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,27 @@ def test_a_fork_runs_the_model_that_it_inherits(file: ModelFile) -> None:
     os.close(writing)
     assert os.read(reading, 100) == b"equal"
     os.wait()
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core is left nowhere to go")
+def test_a_fork_stays_on_its_core_during_a_pass(file: ModelFile) -> None:
+    model = load(file, threads=1)
+    model.warm(384)
+    core = max(os.sched_getaffinity(0))
+    ready, is_pinned = os.pipe()
+    if (fork := os.fork()) == 0:
+        os.sched_setaffinity(0, {core})
+        os.write(is_pinned, b"1")
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            model.forward(np.arange(1, 300), context_offset=9, rung=384)
+        os._exit(0)
+    os.read(ready, 1)
+    seen = set()
+    while os.waitpid(fork, os.WNOHANG) == (0, 0):
+        with contextlib.suppress(ProcessLookupError):
+            seen |= {frozenset(os.sched_getaffinity(fork))}
+    assert seen == {frozenset({core})}
 
 
 def test_loading_leaves_the_process_all_its_cores(file: ModelFile) -> None:
