@@ -126,12 +126,12 @@ def _kind(process: psutil.Process, master: int) -> str:
 
 
 def _lane_kind(lane: psutil.Process) -> str:
-    """Tell the kind of a lane by its cores and its priority."""
+    """Tell the kind of a lane by its cores, and by its priority compared with that of its zygote."""
     if os.sched_getscheduler(lane.pid) == os.SCHED_IDLE:
         return "guard"
     if len(cores_of(lane)) > 1:
         return "wide"
-    return "background" if lane.nice() > 5 else "narrow"
+    return "background" if lane.nice() > psutil.Process(lane.ppid()).nice() else "narrow"
 
 
 def send(server: LocalServer, case: Case) -> list[int]:
