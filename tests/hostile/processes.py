@@ -117,7 +117,7 @@ def _kind(process: psutil.Process, master: int) -> str:
             return "master"
         if "model_loader.zygote" in command:
             # The zygote leads a process group of its own, and its lanes are in this group.
-            return "zygote" if os.getpgid(process.pid) == process.pid else _lane_kind(process)
+            return "zygote" if os.getpgid(process.pid) == process.pid else _lane_kind(process, master)
         if "serve.text_worker" in command:
             return "template" if os.getpgid(process.pid) == process.pid else "text"
         return "worker" if parent == master else "other"
@@ -125,13 +125,13 @@ def _kind(process: psutil.Process, master: int) -> str:
         return "other"
 
 
-def _lane_kind(lane: psutil.Process) -> str:
-    """Tell the kind of a lane by its cores, and by its priority compared with that of its zygote."""
+def _lane_kind(lane: psutil.Process, master: int) -> str:
+    """Tell the kind of a lane by its cores, and by its priority compared with that of the gunicorn master."""
     if os.sched_getscheduler(lane.pid) == os.SCHED_IDLE:
         return "guard"
     if len(cores_of(lane)) > 1:
         return "wide"
-    return "background" if lane.nice() > psutil.Process(lane.ppid()).nice() else "narrow"
+    return "background" if lane.nice() > psutil.Process(master).nice() + 5 else "narrow"
 
 
 def send(server: LocalServer, case: Case) -> list[int]:
