@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.peers.converted_models import STORE
-from benchmarks.peers.environments import python_of
+from benchmarks.peers.environments import NO_TELEMETRY, python_of
 from benchmarks.server_process import server_process, wait_until, warm_server
 from tools.local_server import free_port
 
@@ -103,6 +103,10 @@ def _torchserve(models: ModelFormats, port: int, settings: Settings) -> list[str
     return [str(python_of("torchserve")), str(binary), "--start", "--foreground", "--ncs", *where]
 
 
+def _ray(models: ModelFormats, port: int, settings: Settings) -> list[str]:
+    return [str(python_of("ray")), "-m", "benchmarks.peers.serving.ray_server", str(port)]
+
+
 def _onnx(precision: str) -> Callable[[ModelFormats], dict[str, str]]:
     return lambda models: {"MODEL": str(models.converted / f"onnxruntime_{precision}.onnx")}
 
@@ -111,6 +115,7 @@ TWO_LANES = {"WORKERS": "1", "LANES": "2", "THREADS": "1"}
 WIDE = {"WORKERS": "1", "LANES": "1", "THREADS": "2"}
 TWO_PROCESSES = {"WORKERS": "2", "LANES": "1", "THREADS": "1"}
 THROUGHPUT = {"WORKERS": "1", "OV_PERFORMANCE_HINT": "THROUGHPUT", "OV_INFERENCE_PRECISION_HINT": "bf16"}
+REPLICAS = {"WORKERS": "2", "THREADS": "1", "ONGOING": "2", "ADAPTER": "false"}
 
 PEERS = (
     Peer("article", "article", _gunicorn, {"WORKERS": "2", "THREADS": "1"}, ({"WORKERS": "1", "THREADS": "2"},)),
@@ -138,6 +143,22 @@ PEERS = (
         {"WORKERS": "2", "THREADS": "1", "LAUNCHER": "true"},
         ({"WORKERS": "2", "THREADS": "1", "LAUNCHER": "false"}, {"WORKERS": "1", "THREADS": "2", "LAUNCHER": "true"}),
         path="/predictions/qa",
+    ),
+    Peer(
+        "ray",
+        "ray",
+        _ray,
+        REPLICAS,
+        (
+            REPLICAS | {"ONGOING": "5"},
+            REPLICAS | {"ONGOING": "1"},
+            REPLICAS | {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"},
+            REPLICAS | {"WORKERS": "1", "THREADS": "2", "ONGOING": "4"},
+            REPLICAS | {"ADAPTER": "true"},
+        ),
+        # On Linux, Ray would listen on the machine's own address. With this variable it does as on other systems, and
+        # listens on 127.0.0.1.
+        lambda models: {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},
     ),
 )
 
@@ -169,6 +190,7 @@ def _environment(peer: Peer, models: ModelFormats) -> dict[str, str]:
     directory = python_of(peer.environment).parents[1].absolute()
     logs = str(LOGS.absolute())
     return {
+        **NO_TELEMETRY,
         "PATH": f"{directory / 'bin'}:{os.environ['PATH']}",
         "PYTHONPATH": str(Path.cwd()),
         "VIRTUAL_ENV": str(directory),  # TorchServe's launcher looks for libiomp5.so there.
