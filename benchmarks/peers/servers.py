@@ -19,6 +19,7 @@ from tools.local_server import free_port
 
 START_SECONDS = 180
 LOGS = Path("build/peers/logs")
+RAY_FILES = Path("build/peers/ray")
 Settings = Mapping[str, str]
 
 
@@ -58,6 +59,7 @@ class Peer:
         tried: the other settings that --trials compares.
         variables: returns further environment variables for the models.
         path, warm_passes: see RunningServer.
+        is_ready: tells if all processes are ready, where the first answer does not tell it.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Peer:
     variables: Callable[[ModelFormats], dict[str, str]] = field(default=lambda models: {})
     path: str = "/invocations"
     warm_passes: int = 1
+    is_ready: Callable[[], bool] = field(default=lambda: True)
 
 
 OURS = ("ours-int8", "ours-fp32")
@@ -158,7 +161,8 @@ PEERS = (
         ),
         # On Linux, Ray would listen on the machine's own address. With this variable it does as on other systems, and
         # listens on 127.0.0.1.
-        lambda models: {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},
+        lambda models: {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "FILES": str(RAY_FILES.absolute())},
+        is_ready=lambda: (RAY_FILES / "ready").is_file(),
     ),
 )
 
@@ -182,7 +186,7 @@ def running(peer: Peer, models: ModelFormats, settings: Settings, question: byte
         environment["OMP_NUM_THREADS"] = settings["THREADS"]
     with server_process(command, environment, log) as process:
         server = RunningServer(f"http://127.0.0.1:{port}", peer.path, process.pid, peer.warm_passes)
-        wait_until(lambda: _answers(server, question), process, log, START_SECONDS)
+        wait_until(lambda: _answers(server, question) and peer.is_ready(), process, log, START_SECONDS)
         yield server
 
 

@@ -11,19 +11,28 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from ray import serve
+from ray.serve._private import replica
 
 from benchmarks.peers.serving.fastapi_app import Question
-from benchmarks.peers.serving.padded_model import PaddedModel
 
 routes = FastAPI()
 
 
-@serve.deployment
+def _listen_on_this_machine_only() -> None:
+    """Move a replica's port for other deployments' calls from all addresses to 127.0.0.1. Ray has no setting for it."""
+    listen = replica.add_port_to_grpc_server
+    replica.add_port_to_grpc_server = lambda server, address: listen(server, address.replace("[::]", "127.0.0.1"))
+
+
+@serve.deployment  # This pickles the class with the names that are defined so far.
 @serve.ingress(routes)
 class QuestionAnswering:
     """Answers JSON {"question", "context"} with the best span."""
 
     def __init__(self) -> None:
+        from benchmarks.peers.serving.padded_model import PaddedModel  # Only replicas need torch.
+
+        _listen_on_this_machine_only()
         self._lane = ThreadPoolExecutor(max_workers=1)
         self._model = self._lane.submit(PaddedModel, Path(os.environ["ARTIFACT"])).result()
 

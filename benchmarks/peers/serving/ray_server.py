@@ -1,8 +1,8 @@
 """Run Ray on this machine alone, and Ray Serve's application on it, until SIGTERM: ray_server PORT.
 
 Settings: WORKERS (replicas), THREADS (of a replica, and the cores that it reserves), ONGOING (requests that a replica
-holds at once), ADAPTER (true: AWS's second HTTP server in front), and Ray's own variables. Ray's files and logs are in
-build/peers/ray.
+holds at once), ADAPTER (true: AWS's second HTTP server in front), FILES (a directory for Ray's files and logs, which is
+emptied first), and Ray's own variables. When all replicas are warm, the empty file `ready` appears in FILES.
 """
 
 import os
@@ -20,19 +20,18 @@ from ray import serve
 from benchmarks.peers.serving import sagemaker_adapter
 from benchmarks.peers.serving.ray_app import QuestionAnswering
 
-FILES = Path("build/peers/ray")
 LOCALHOST = "127.0.0.1"
 
 
 def main() -> None:
     """Start Ray and the application, and end both at SIGTERM."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    shutil.rmtree(FILES, ignore_errors=True)
-    FILES.mkdir(parents=True)
+    files = Path(os.environ["FILES"])
+    shutil.rmtree(files, ignore_errors=True)
+    files.mkdir(parents=True)
     # The path of a Unix socket has at most 107 bytes, and Ray makes sockets deep below its directory.
     with tempfile.TemporaryDirectory(prefix="ray-") as short:
         link = Path(short) / "files"
-        link.symlink_to(FILES.absolute())
+        link.symlink_to(files)
         try:
             _run(int(sys.argv[1]), link)
         finally:
@@ -40,13 +39,15 @@ def main() -> None:
 
 
 def _run(port: int, files: Path) -> None:
-    if os.environ["ADAPTER"] == "true":
-        behind = _free_port()
-        _serve(behind, files)
+    has_adapter = os.environ["ADAPTER"] == "true"
+    behind = _free_port() if has_adapter else port
+    _serve(behind, files)
+    # Ray's own handler would first wait until all requests are answered.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    if has_adapter:
         app = sagemaker_adapter.create_app(f"http://{LOCALHOST}:{behind}")
         uvicorn.run(app, host=LOCALHOST, port=port, log_level="warning", access_log=False)
     else:
-        _serve(port, files)
         signal.pause()
 
 
@@ -59,7 +60,8 @@ def _serve(port: int, files: Path) -> None:
         max_ongoing_requests=int(os.environ["ONGOING"]),
         ray_actor_options={"num_cpus": threads},
     )
-    serve.run(deployment.bind())
+    serve.run(deployment.bind())  # It returns when all replicas are warm. The first ones answer earlier.
+    (files / "ready").touch()
 
 
 def _free_port() -> int:

@@ -13,6 +13,7 @@ import pytest
 from benchmarks.peers.environments import NO_TELEMETRY, REQUIREMENTS
 from benchmarks.peers.servers import PEERS, ModelFormats, Peer, running
 
+README = Path("benchmarks/peers/README.md")
 ECHO_OF_THE_ENVIRONMENT = """
 import json, os, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -76,3 +77,10 @@ def test_an_environment_has_exact_pins(name: str) -> None:
     requirements = [line for line in lines if not line.startswith(("#", "-c "))]
     assert requirements
     assert not [line for line in requirements if not re.match(r"[\w\[\]-]+==[\w.]+(\s+#.*)?$", line)]
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
+def test_the_readme_describes_each_peer_and_compares_its_answers(peer: Peer) -> None:
+    description, *_, answers = README.read_text().split("\n## ")
+    assert f"| `{peer.name}` |" in description
+    assert f"| `{peer.name}` |" in answers
