@@ -55,7 +55,7 @@ def _serve(port: int, files: Path) -> None:
     replicas, threads = int(os.environ["WORKERS"]), int(os.environ["THREADS"])
     ray.init("local", num_cpus=replicas * threads, include_dashboard=False, _temp_dir=str(files))
     serve.start(http_options={"host": LOCALHOST, "port": port})
-    deployment = QuestionAnswering.options(
+    deployment = QuestionAnswering.options(  # type: ignore[attr-defined]  # ray is not in the project's environment
         num_replicas=replicas,
         max_ongoing_requests=int(os.environ["ONGOING"]),
         ray_actor_options={"num_cpus": threads},
