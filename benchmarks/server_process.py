@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import psutil
 
 from tools.errors import ToolError
 from tools.local_server import LocalServer
@@ -33,7 +34,7 @@ def warm_server(
 def server_process(
     command: Sequence[str], environment: Mapping[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command in a process group of its own, and end the whole group when the block ends.
+    """Run a command in a process group of its own. End the whole group and all descendants when the block ends.
 
     Args:
         command: the program and its arguments.
@@ -80,8 +81,12 @@ def wait_until(is_ready: Callable[[], bool], process: subprocess.Popen[bytes], l
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Send SIGTERM to the whole process group, and SIGKILL to the processes that still run after STOP_SECONDS."""
+    """Send SIGTERM to the whole process group, and SIGKILL to the processes that still run after STOP_SECONDS.
+
+    Descendants that have left the group, as Ray's workers do, have as long to end by themselves.
+    """
     deadline = time.monotonic() + STOP_SECONDS
+    descendants = _descendants(process.pid)
     with suppress(ProcessLookupError):  # The group is empty.
         os.killpg(process.pid, signal.SIGTERM)
         while time.monotonic() < deadline:
@@ -90,3 +95,14 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    _, running = psutil.wait_procs(descendants, timeout=max(0.0, deadline - time.monotonic()))
+    for descendant in running:
+        with suppress(psutil.NoSuchProcess):
+            descendant.kill()
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return list(psutil.Process(pid).children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []

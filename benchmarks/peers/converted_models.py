@@ -1,9 +1,10 @@
 """Convert a checkpoint to each peer's format, under build/peers/models. A newer checkpoint is converted again."""
 
+import os
 import subprocess
 from pathlib import Path
 
-from benchmarks.peers.environments import python_of
+from benchmarks.peers.environments import NO_TELEMETRY, python_of
 from tools.errors import ToolError
 
 MODELS = Path("build/peers/models")
@@ -60,5 +61,5 @@ def _archive_handler(store: Path) -> None:
 
 
 def _run(python: Path, *arguments: str) -> None:
-    if subprocess.run([python, *arguments]).returncode:
+    if subprocess.run([python, *arguments], env={**os.environ, **NO_TELEMETRY}).returncode:
         raise ToolError(f"this command failed: {python} {' '.join(arguments)}")

@@ -1,5 +1,7 @@
 """Make a virtual environment for each peer under build/peers/env, from its pinned requirements.
 
+NO_TELEMETRY holds the variables that keep packages in them from reporting their use to their makers.
+
 Environments that need torch also see the packages of the project's environment, so that torch (7 GB in its CUDA build)
 is installed only once. pip takes a package that it finds there at the pinned version as installed, and installs all
 other packages into the peer's own environment.
@@ -14,7 +16,13 @@ from tools.errors import ToolError
 
 ENVIRONMENTS = Path("build/peers/env")
 REQUIREMENTS = Path(__file__).parent / "requirements"
-WITH_TORCH = ("article", "transformers", "torchserve")
+WITH_TORCH = ("article", "transformers", "torchserve", "ray")
+NO_TELEMETRY = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # transformers and huggingface_hub
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime, which reports by default since 1.29
+    "CI": "true",  # OpenVINO's converter and NNCF. Their reports have no variable of their own, but stop in CI.
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 
 
 def python_of(name: str) -> Path:

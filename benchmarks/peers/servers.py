@@ -13,12 +13,13 @@ from pathlib import Path
 import httpx
 
 from benchmarks.peers.converted_models import STORE
-from benchmarks.peers.environments import python_of
+from benchmarks.peers.environments import NO_TELEMETRY, python_of
 from benchmarks.server_process import server_process, wait_until, warm_server
 from tools.local_server import free_port
 
 START_SECONDS = 180
 LOGS = Path("build/peers/logs")
+RAY_FILES = Path("build/peers/ray")
 Settings = Mapping[str, str]
 
 
@@ -58,6 +59,7 @@ class Peer:
         tried: the other settings that --trials compares.
         variables: returns further environment variables for the models.
         path, warm_passes: see RunningServer.
+        is_ready: tells if all processes are ready, where the first answer does not tell it.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Peer:
     variables: Callable[[ModelFormats], dict[str, str]] = field(default=lambda models: {})
     path: str = "/invocations"
     warm_passes: int = 1
+    is_ready: Callable[[], bool] = field(default=lambda: True)
 
 
 OURS = ("ours-int8", "ours-fp32")
@@ -103,6 +106,10 @@ def _torchserve(models: ModelFormats, port: int, settings: Settings) -> list[str
     return [str(python_of("torchserve")), str(binary), "--start", "--foreground", "--ncs", *where]
 
 
+def _ray(models: ModelFormats, port: int, settings: Settings) -> list[str]:
+    return [str(python_of("ray")), "-m", "benchmarks.peers.serving.ray_server", str(port)]
+
+
 def _onnx(precision: str) -> Callable[[ModelFormats], dict[str, str]]:
     return lambda models: {"MODEL": str(models.converted / f"onnxruntime_{precision}.onnx")}
 
@@ -111,6 +118,7 @@ TWO_LANES = {"WORKERS": "1", "LANES": "2", "THREADS": "1"}
 WIDE = {"WORKERS": "1", "LANES": "1", "THREADS": "2"}
 TWO_PROCESSES = {"WORKERS": "2", "LANES": "1", "THREADS": "1"}
 THROUGHPUT = {"WORKERS": "1", "OV_PERFORMANCE_HINT": "THROUGHPUT", "OV_INFERENCE_PRECISION_HINT": "bf16"}
+REPLICAS = {"WORKERS": "2", "THREADS": "1", "ONGOING": "2", "ADAPTER": "false"}
 
 PEERS = (
     Peer("article", "article", _gunicorn, {"WORKERS": "2", "THREADS": "1"}, ({"WORKERS": "1", "THREADS": "2"},)),
@@ -139,6 +147,23 @@ PEERS = (
         ({"WORKERS": "2", "THREADS": "1", "LAUNCHER": "false"}, {"WORKERS": "1", "THREADS": "2", "LAUNCHER": "true"}),
         path="/predictions/qa",
     ),
+    Peer(
+        "ray",
+        "ray",
+        _ray,
+        REPLICAS,
+        (
+            REPLICAS | {"ONGOING": "5"},
+            REPLICAS | {"ONGOING": "1"},
+            REPLICAS | {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"},
+            REPLICAS | {"WORKERS": "1", "THREADS": "2", "ONGOING": "4"},
+            REPLICAS | {"ADAPTER": "true"},
+        ),
+        # On Linux, Ray would listen on the machine's own address. With this variable it does as on other systems, and
+        # listens on 127.0.0.1.
+        lambda models: {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "FILES": str(RAY_FILES.absolute())},
+        is_ready=lambda: (RAY_FILES / "ready").is_file(),
+    ),
 )
 
 
@@ -161,7 +186,7 @@ def running(peer: Peer, models: ModelFormats, settings: Settings, question: byte
         environment["OMP_NUM_THREADS"] = settings["THREADS"]
     with server_process(command, environment, log) as process:
         server = RunningServer(f"http://127.0.0.1:{port}", peer.path, process.pid, peer.warm_passes)
-        wait_until(lambda: _answers(server, question), process, log, START_SECONDS)
+        wait_until(lambda: _answers(server, question) and peer.is_ready(), process, log, START_SECONDS)
         yield server
 
 
@@ -169,6 +194,7 @@ def _environment(peer: Peer, models: ModelFormats) -> dict[str, str]:
     directory = python_of(peer.environment).parents[1].absolute()
     logs = str(LOGS.absolute())
     return {
+        **NO_TELEMETRY,
         "PATH": f"{directory / 'bin'}:{os.environ['PATH']}",
         "PYTHONPATH": str(Path.cwd()),
         "VIRTUAL_ENV": str(directory),  # TorchServe's launcher looks for libiomp5.so there.

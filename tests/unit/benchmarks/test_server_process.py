@@ -15,15 +15,20 @@ from tools.errors import ToolError
 
 PARENT_OF_A_CHILD = """
 import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], process_group=PROCESS_GROUP)
 print(child.pid, flush=True)
 time.sleep(60)
 """
 
 
-def test_the_whole_group_ends_with_the_block(tmp_path: Path) -> None:
+@pytest.mark.parametrize("process_group", [None, 0], ids=["in the group", "in a group of its own"])
+def test_all_descendants_end_with_the_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, process_group: int | None
+) -> None:
+    monkeypatch.setattr("benchmarks.server_process.STOP_SECONDS", 1)
     log = tmp_path / "logs" / "log"
-    with server_process([sys.executable, "-c", PARENT_OF_A_CHILD], {}, log) as process:
+    program = PARENT_OF_A_CHILD.replace("PROCESS_GROUP", str(process_group))
+    with server_process([sys.executable, "-c", program], {}, log) as process:
         wait_until(lambda: log.read_text().endswith("\n"), process, log, seconds=60)
         pids = (process.pid, int(log.read_text()))
         assert all(map(psutil.pid_exists, pids))
