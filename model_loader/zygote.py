@@ -32,7 +32,7 @@ NICENESS = 1  # of the zygote and its lanes: the HTTP process must answer /ping 
 
 def main(control_fd: int, lifeline_fd: int) -> None:
     """Serve the control socket until it closes."""
-    lifeline.tie_group_to(lifeline_fd)
+    lifeline.tie_own_group(lifeline_fd)
     lane.ignore_stop_signals()
     os.nice(NICENESS)
     control = socket.socket(fileno=control_fd)

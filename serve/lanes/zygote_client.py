@@ -67,7 +67,7 @@ class Zygote:
             start_new_session=True,  # Ctrl-C is for the HTTP process; the zygote ends when the socket closes
         )
         theirs.close()
-        lifeline.close_reading_end()
+        lifeline.tie(process.pid)
         return cls(process, ours, lifeline)
 
     @property

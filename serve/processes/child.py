@@ -1,12 +1,15 @@
 """Processes below the HTTP process: see what they do, kill them, and make sure that none outlives it."""
 
 import asyncio
+import contextlib
 import ctypes
 import errno
 import os
 import signal
 import weakref
 from typing import NamedTuple
+
+from container import lifeline
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -113,12 +116,21 @@ def end_with_parent(parent: int) -> None:
 class Lifeline:
     """A pipe whose writing end only this process has. When it closes, the kernel kills a process and all its forks.
 
-    The zygote and the template ask the kernel for that signal (container/lifeline.py). It also reaches processes that
-    are stopped, that hang, or whose parent has ended, and it needs nothing of this process, which may have been killed
-    itself. The writing end closes when the last object that refers to the lifeline is gone.
+    The signal (container/lifeline.py) also reaches processes that are stopped, that hang, or whose parent has ended. It
+    needs nothing of this process, which may have been killed itself. The writing end closes when the last object that
+    refers to the lifeline is gone.
     """
 
     def __init__(self) -> None:
         self.reading_end, writing_end = os.pipe()
-        self.close_reading_end = weakref.finalize(self, os.close, self.reading_end)
+        self._close_reading_end = weakref.finalize(self, os.close, self.reading_end)
         self.cut = weakref.finalize(self, os.close, writing_end)
+
+    def tie(self, pid: int) -> None:
+        """Tie a process that has just been started, that leads a process group and that has the reading end.
+
+        It is tied from its first moment, also if a signal stops it before it can do anything itself.
+        """
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            lifeline.tie(self.reading_end, pid)
+        self._close_reading_end()

@@ -55,7 +55,7 @@ class Template:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the HTTP process; the template ends when its socket closes
             )
-        self._lifeline.close_reading_end()
+        self._lifeline.tie(self._process.pid)
         self.pid = self._process.pid
         self._owed = 0  # the number of bytes that have not been answered
         self._has_pinged = False

@@ -26,7 +26,7 @@ NICENESS = 2  # the HTTP process, with niceness 0, and the lanes, with 1, go bef
 
 def main(control_fd: int, lifeline_fd: int, config: TextConfig) -> None:
     """Fork a process for each socket that arrives, until the control socket closes."""
-    lifeline.tie_group_to(lifeline_fd)
+    lifeline.tie_own_group(lifeline_fd)
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel collects the exit statuses
