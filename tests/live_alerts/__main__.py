@@ -14,6 +14,7 @@ fired, or if counters differ by more than 1 %.
 import argparse
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.waiting import wait_until
 DEMO = Path("build/demo")
 QUICK = Pace(1, 30, 30)
 LOAD_SECONDS, QUICK_LOAD_SECONDS = 600.0, 30.0
+PAUSE_SECONDS = 60.0
 MOST_DIFFERENCE = 0.01
 
 
@@ -70,9 +72,10 @@ def produce(given: argparse.Namespace, folder: Path, logs: Path) -> tuple[list[R
         watch = stack.enter_context(Watch([running, *([absent] if any(not case.job for case in cases) else [])]))
         say("Prometheus has looked at each server")
         with ThreadPoolExecutor(len(cases) + 1) as threads:
-            seconds = QUICK_LOAD_SECONDS if given.quick else LOAD_SECONDS
-            load = threads.submit(healthy.load, running, seconds, 5 if given.quick else 60)
             playing = [threads.submit(watch.play, case) for case in cases]
+            seconds, pause = (QUICK_LOAD_SECONDS, 5) if given.quick else (LOAD_SECONDS, PAUSE_SECONDS)
+            time.sleep(pause)  # some faults begin with the start of a process, which takes CPU time
+            load = threads.submit(healthy.load, running, seconds, pause)
             rows = [row for each in playing for row in each.result()]
             comparisons = load.result()
         unexpected = watch.unexpected(cases)

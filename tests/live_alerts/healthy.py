@@ -70,9 +70,7 @@ class Healthy:
                 shown_at = now
                 say(f"{self.job}: {number} requests after {now - begin:.0f} s")
 
-        load = asyncio.run(
-            open_loop(self.server.url, bodies, REQUESTS_PER_SECOND, seconds=seconds, on_done=on_done)
-        )
+        load = asyncio.run(open_loop(self.server.url, bodies, REQUESTS_PER_SECOND, seconds=seconds, on_done=on_done))
         statuses = Counter(sample.status for sample in load.samples)
         say(f"{self.job}: {dict(statuses)}; P50 {load.percentile(50):.0f} ms, P99 {load.percentile(99):.0f} ms")
         after = counters(self.server)

@@ -71,7 +71,9 @@ def test_shorter_rules_differ_from_the_rules_only_in_their_times() -> None:
     text = "record: job:x:ratio_rate5m\nexpr: rate(x[5m]) > 0.1 and increase(y[1h]) > 50\nfor: 2m\n"
     assert shortened(text, AS_THEY_ARE) == text
     assert shortened(text, Pace(2, 60, 1)) == text.replace("for: 2m", "for: 2s")
-    assert shortened(text, Pace(1, 30, 30)) == text.replace("[5m]", "[10s]").replace("[1h]", "[120s]").replace("2m", "4s")
+    assert shortened(text, Pace(1, 30, 30)) == text.replace("[5m]", "[10s]").replace("[1h]", "[120s]").replace(
+        "2m", "4s"
+    )
     for name in ("rules.yml", "alerts.yml"):
         rules_text = (FOLDER / name).read_text()
         assert shortened(rules_text, AS_THEY_ARE) == rules_text
