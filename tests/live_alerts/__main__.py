@@ -4,11 +4,12 @@
 
 Real servers of the demo model run beside Debian's Prometheus, which uses the rules and intervals of
 deploy/observability as they are. At the same time another server answers questions for ten minutes. Its counters are
-compared with those of the load generator; none of its alerts may fire, and each selector of each panel and rule must
+compared with those of the load generator, none of its alerts may fire, and each selector of each panel and rule must
 return data. This takes about 20 minutes. `--quick` divides all times of the rules by 30, to try the program itself.
 
 The output ends with tables in Markdown. The exit code is 1 if an alert did not fire or did not stop, if another one
-fired, or if counters differ by more than 1 %.
+fired, or if counters differ by more than 1 %. The alerts for slow answers may fire on the server without a fault if the
+load generator finds too that they are slow.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.live_alerts.faults import Faults
+from tests.live_alerts.faults import SLOW_ANSWERS, Faults
 from tests.live_alerts.healthy import Comparison, Healthy
 from tests.live_alerts.watch import Row, Watch, say
 from tests.observability import AS_THEY_ARE, Pace, prometheus_of, write_targets
@@ -63,7 +64,7 @@ def produce(given: argparse.Namespace, folder: Path, logs: Path) -> tuple[list[R
             if case.ports:
                 jobs[case.job] = folder / f"{case.job.rpartition('/')[2]}.json"
                 write_targets(jobs[case.job], case.ports)
-            say(f"the server of {case.job} runs")
+            say(f"{case.alerts[0]} is prepared")
         (folder / "all").mkdir()
         (folder / "absent").mkdir()
         running = stack.enter_context(prometheus_of(jobs, folder / "all", pace))
@@ -78,7 +79,8 @@ def produce(given: argparse.Namespace, folder: Path, logs: Path) -> tuple[list[R
             load = threads.submit(healthy.load, running, seconds, pause)
             rows = [row for each in playing for row in each.result()]
             comparisons = load.result()
-        unexpected = watch.unexpected(cases)
+        slow = {(alert, job) for alert in SLOW_ANSWERS for job in (healthy.job, "bert-qa") if healthy.is_slow}
+        unexpected = watch.unexpected(cases, slow)
     return rows, comparisons, unexpected
 
 

@@ -70,7 +70,7 @@ class Faults:
         @contextmanager
         def begin() -> Iterator[None]:
             server = self._servers["overload"]
-            with repeated(3, lambda: post(server, long_body(SENTENCES)), pause=1):
+            with repeated(3, lambda: post(server, long_body(SENTENCES)), pause=0.4):
                 yield
 
         return Case(

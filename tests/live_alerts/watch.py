@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -70,15 +70,14 @@ class Watch:
         rows = [Row(alert, case.fault) for alert in case.alerts]
         with case.begin():
             began = time.monotonic()
-            say(f"{case.job}: the fault has begun")
+            say(f"the fault of {', '.join(case.alerts)} has begun")
             for row in self._wait(case, rows, is_firing=True):
                 row.fired = time.monotonic() - began
-                say(f"{case.job}: {row.alert} fires after {row.fired:.0f} s")
-        ended = time.monotonic()
-        say(f"{case.job}: the fault has ended")
+                say(f"{row.alert} fires {row.fired:.0f} s after its fault began")
+            ended = time.monotonic()  # some faults end with the start of a server, which takes a while
         for row in self._wait(case, [row for row in rows if row.fired is not None], is_firing=False):
             row.stopped = time.monotonic() - ended
-            say(f"{case.job}: {row.alert} has stopped after {row.stopped:.0f} s")
+            say(f"{row.alert} has stopped {row.stopped:.0f} s after its fault ended")
         return rows
 
     def _wait(self, case: Case, rows: Sequence[Row], *, is_firing: bool) -> Iterator[Row]:
@@ -91,11 +90,11 @@ class Watch:
                     yield row
             time.sleep(POLL_SECONDS)
         for row in waiting:
-            say(f"{case.job}: waited in vain until {row.alert} {'fires' if is_firing else 'stops'}")
+            say(f"waited in vain until {row.alert} {'fires' if is_firing else 'stops'}")
 
-    def unexpected(self, cases: Sequence[Case]) -> list[str]:
-        """Return the alerts that fired although no fault should fire them."""
-        expected = {(alert, case.job) for case in cases for alert in (*case.alerts, *case.may_fire)}
+    def unexpected(self, cases: Sequence[Case], others: Collection[Alert]) -> list[str]:
+        """Return the alerts that fired although no fault should fire them. others: may have fired too."""
+        expected = {(alert, case.job) for case in cases for alert in (*case.alerts, *case.may_fire)}.union(others)
         return sorted(f"`{alert}` of {job}" for alert, job in self.has_fired - expected)
 
     def _run(self) -> None:
