@@ -5,7 +5,8 @@
 Real servers of the demo model run beside Debian's Prometheus, which uses the rules and intervals of
 deploy/observability as they are. At the same time another server answers questions for ten minutes. Its counters are
 compared with those of the load generator, none of its alerts may fire, and each selector of each panel and rule must
-return data. This takes about 20 minutes. `--quick` divides all times of the rules by 30, to try the program itself.
+return data. This takes about 20 minutes. `--quick` divides all times of the rules by 30, to try the program
+itself: other alerts may then fire too, for example while a server starts.
 
 The output ends with tables in Markdown. The exit code is 1 if an alert did not fire or did not stop, if another one
 fired, or if counters differ by more than 1 %. The alerts for slow answers may fire on the server without a fault if the
