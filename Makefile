@@ -32,7 +32,7 @@ BUILD_OPTIONS = $(if $(findstring podman,$(shell $(CONTAINER_ENGINE) --version 2
   $(if $(filter environment command,$(firstword $(origin TORCH_INDEX_URL))),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor serve test test-fast check format quantize evaluate benchmark invoke deploy undeploy image images-openvino run test-image soak soak-server sbom audit clean
+.PHONY: help setup doctor serve test test-fast check format quantize evaluate benchmark invoke deploy undeploy image images-openvino run test-image soak soak-server soak-observability sbom audit clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -107,6 +107,9 @@ soak-server: $(READY) $(DEMO) ## run tests/hostile with larger numbers, then all
 	SOAK=1 $(VENV)/bin/python -m pytest tests/hostile
 	$(VENV)/bin/python -m tests.hostile.soak.matrix $(MATRIX_ARGS)
 	$(VENV)/bin/python -m tests.hostile.soak $(ARGS)
+
+soak-observability: $(READY) $(DEMO) ## fire each alert with short windows on a real server and Prometheus, beside ten minutes of load; takes 20 minutes; ARGS="--quick"
+	$(VENV)/bin/python -m tests.live_alerts $(ARGS)
 
 build/audit/ready: container/requirements-audit.txt
 	$(PYTHON) -m venv --clear build/audit

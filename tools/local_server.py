@@ -27,15 +27,22 @@ POLL_SECONDS = 0.1
 class LocalServer:
     """Run `./entrypoint.sh serve` as a context manager. The server's output goes to the file `log`, if one is given."""
 
-    def __init__(self, model_dir: Path, environment: Mapping[str, str] | None = None, log: Path | None = None) -> None:
-        self.port = free_port()
+    def __init__(
+        self,
+        model_dir: Path,
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        program_dir: Path = PROGRAM_DIR,
+    ) -> None:
+        """environment: settings; without `PORT`, the server gets a free port. program_dir: of the program to run."""
+        self.port = int((environment or {}).get("PORT") or free_port())
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
         self._log_file = log.open("wb") if log else None
         program = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         settings = {"MODEL_DIR": str(model_dir.absolute()), "HOST": "127.0.0.1", "PORT": str(self.port)}
         self.process = subprocess.Popen(
-            [PROGRAM_DIR / "entrypoint.sh", "serve"],
+            [program_dir / "entrypoint.sh", "serve"],
             env={**os.environ, **program, **settings, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=self._log_file or subprocess.DEVNULL,

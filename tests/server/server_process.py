@@ -1,5 +1,6 @@
 """Run the server as a process, and look at its processes, its log and its metrics."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -82,6 +83,20 @@ def server_processes(server: LocalServer) -> ServerProcesses:
     (worker,) = psutil.Process(server.process.pid).children()
     (zygote,) = (child for child in worker.children() if "model_loader.zygote" in command_of(child))
     return ServerProcesses(worker, zygote, [lane for lane in zygote.children() if not has_ended(lane.pid)])
+
+
+def zygote_of(server: LocalServer) -> psutil.Process:
+    """Wait until a server that starts has a zygote, and return this process."""
+    found: list[psutil.Process] = []
+
+    def is_found() -> bool:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            below = psutil.Process(server.process.pid).children(recursive=True)
+            found[:] = [each for each in below if "model_loader.zygote" in command_of(each)]
+        return bool(found)
+
+    wait_until("the server has a zygote", is_found)
+    return found[0]
 
 
 def windows_run(server: LocalServer) -> float:

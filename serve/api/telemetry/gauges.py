@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from container import cgroup, contract
+from serve.lanes.plan import LaneKind
 from serve.lifecycle import Lifecycle
 from serve.processes.usage import ProcessUsage
 from serve.request_metrics import RequestMetrics
@@ -70,6 +71,8 @@ def _refresh_lanes(lifecycle: Lifecycle) -> None:
         gauge.clear()  # a precision may have been withdrawn
     for precision in pool.precisions.files:
         for kind in planned:
+            if kind != LaneKind.GUARD.value or precision == "FP32":
+                metrics.windows.labels(kind, precision).inc(0)  # else a server that runs no window has no rate
             lanes = [lane for lane in pool.lanes if lane.spec.kind == kind]
             metrics.rungs_warm.labels(kind, precision).set(min(len(lane.warm.get(precision, ())) for lane in lanes))
     widths = {lane.spec.width: lane.spec.kind.value for lane in reversed(pool.lanes)}  # the first lane of a width wins

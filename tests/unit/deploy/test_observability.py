@@ -10,7 +10,18 @@ import yaml
 
 from serve.metrics import Metrics
 from tests.docs import pages
-from tests.observability import DASHBOARDS, FOLDER, panel_expressions, panels, program, rules, selectors
+from tests.observability import (
+    AS_THEY_ARE,
+    DASHBOARDS,
+    FOLDER,
+    Pace,
+    panel_expressions,
+    panels,
+    program,
+    rules,
+    selectors,
+    shortened,
+)
 
 TESTS = ("rules_test.yml", "rules_days_test.yml")
 SERIES = {
@@ -54,6 +65,18 @@ def test_every_alert_leads_to_an_entry_of_the_runbook() -> None:
             page, _, anchor = rule["annotations"]["runbook"].partition("#")
             assert (page, anchor in anchors) == ("docs/runbook.md", True), name
             assert rule["labels"]["severity"] in ("page", "ticket")
+
+
+def test_shorter_rules_differ_from_the_rules_only_in_their_times() -> None:
+    text = "record: job:x:ratio_rate5m\nexpr: rate(x[5m]) > 0.1 and increase(y[1h]) > 50\nfor: 2m\n"
+    assert shortened(text, AS_THEY_ARE) == text
+    assert shortened(text, Pace(2, 60, 1)) == text.replace("for: 2m", "for: 2s")
+    assert shortened(text, Pace(1, 30, 30)) == text.replace("[5m]", "[10s]").replace("[1h]", "[120s]").replace(
+        "2m", "4s"
+    )
+    for name in ("rules.yml", "alerts.yml"):
+        rules_text = (FOLDER / name).read_text()
+        assert shortened(rules_text, AS_THEY_ARE) == rules_text
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)

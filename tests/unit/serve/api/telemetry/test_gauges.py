@@ -100,6 +100,19 @@ def test_a_server_on_64_cores_has_at_most_400_series_after_all_that_can_happen(
     assert not any("_created" in line for line in series)
 
 
+def test_windows_have_series_before_the_first_one_is_run(large_server: Lifecycle) -> None:
+    """Without them, Prometheus would have no rate for a server that runs nothing, and would miss the first windows."""
+
+    async def refresh() -> None:
+        gauges.refresh(large_server)
+
+    asyncio.run(refresh())
+    (family,) = (each for each in large_server.metrics.registry.collect() if each.name == "bertqa_windows")
+    found = {(each.labels["lane_kind"], each.labels["precision"]): each.value for each in family.samples}
+    other_kinds = [kind.value for kind in LaneKind if kind is not LaneKind.GUARD]
+    assert found == {("guard", "FP32"): 0, **{(kind, each): 0 for kind in other_kinds for each in PRECISIONS}}
+
+
 def test_every_error_has_an_outcome_and_every_refusal_a_reason() -> None:
     refused = {error for error, status in ERROR_STATUS.items() if status in REFUSED}
     assert all(error.refusal or error.__name__ == "Overloaded" for error in refused)
