@@ -15,7 +15,7 @@ from typing import Any
 from container import cpu
 from container.precision import Precision
 from model_loader.engines.qa_model import Inputs, Logits, QAModel
-from model_loader.engines.shapes import needs_static_shapes
+from model_loader.engines.shapes import computes_in_bf16, needs_static_shapes
 from model_loader.errors import ArtifactInvalid, PrecisionUnsupported
 from model_loader.ladder import Batch
 from model_loader.model_file import ModelFile
@@ -81,11 +81,12 @@ def load(file: ModelFile, threads: int | None) -> OpenVINOModel:
 
     Raises: PrecisionUnsupported if OpenVINO is not installed, ArtifactInvalid if it cannot load the file.
     """
-    is_static = needs_static_shapes(file.precision, cpu.detect())
+    detected = cpu.detect()
+    is_static = needs_static_shapes(file.precision, detected)
     properties = {
         "NUM_STREAMS": 1,
         # Without it, OpenVINO multiplies in BF16 where the CPU can, also for FP32.
-        "INFERENCE_PRECISION_HINT": "bf16" if file.precision == "BF16" else "f32",
+        "INFERENCE_PRECISION_HINT": "bf16" if computes_in_bf16(file.precision, detected) else "f32",
         "ENABLE_CPU_PINNING": False,  # a lane is pinned to its cores
         **({"INFERENCE_NUM_THREADS": threads} if threads else {}),
     }

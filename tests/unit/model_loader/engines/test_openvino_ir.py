@@ -14,9 +14,10 @@ import pytest
 from openvino import opset15 as operations
 
 from container.cpu import Cpu
+from container.precision import Precision
 from model_loader.engines.load import load
 from model_loader.engines.openvino_ir import OpenVINOModel
-from model_loader.engines.shapes import needs_static_shapes
+from model_loader.engines.shapes import computes_in_bf16, needs_static_shapes
 from model_loader.errors import ArtifactInvalid, WarmupFailed
 from model_loader.model_file import InputName, ModelFile
 
@@ -134,6 +135,23 @@ def test_int8_has_static_shapes_where_amx_crashes_with_others() -> None:
     assert needs_static_shapes("INT8", amx)
     assert not needs_static_shapes("FP32", amx)
     assert not needs_static_shapes("INT8", vnni)
+
+
+@pytest.mark.parametrize(
+    ("precision", "isa", "expected"),
+    [
+        ("FP32", "AVX512_CORE_AMX", False),
+        ("INT8", "AVX512_CORE_AMX", True),
+        ("INT8", "AVX512_CORE_BF16", True),
+        ("INT8", "AVX512_CORE_VNNI", False),
+        ("INT8", "ARM_BF16", False),
+        ("BF16", "ARM_BF16", True),
+    ],
+)
+def test_what_is_not_quantized_is_computed_in_bf16_where_the_cpu_has_it(
+    precision: Precision, isa: str, expected: bool
+) -> None:
+    assert computes_in_bf16(precision, Cpu("any", isa, ((0,),), None)) is expected
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
