@@ -32,7 +32,7 @@ BUILD_OPTIONS = $(if $(findstring podman,$(shell $(CONTAINER_ENGINE) --version 2
   $(if $(filter environment command,$(firstword $(origin TORCH_INDEX_URL))),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor serve test test-fast check format quantize evaluate benchmark invoke deploy undeploy image images-openvino run test-image soak soak-server soak-observability sbom audit clean
+.PHONY: help setup doctor serve test test-fast test-openvino check format quantize evaluate benchmark invoke deploy undeploy image images-openvino run test-image soak soak-server soak-observability sbom audit clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -53,6 +53,23 @@ serve: $(READY) $(if $(filter build/demo,$(MODEL_DIR)),$(DEMO)) ## start the ser
 
 test: check $(DEMO) ## run the static checks and all tests except those of the image
 	$(VENV)/bin/python -m pytest $(RERUN) --ignore tests/image
+
+# An environment without torch: the packages of the server and of its tests. Three of the tools' packages are among the latter.
+WITHOUT_TORCH := build/without-torch
+$(WITHOUT_TORCH)/ready: $(addprefix container/,requirements.txt requirements-openvino.txt requirements-dev.txt constraints.txt)
+	$(PYTHON) -m venv --clear $(WITHOUT_TORCH)
+	$(WITHOUT_TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint container/constraints.txt \
+	  $(addprefix --requirement=container/requirements,.txt -openvino.txt -dev.txt) \
+	  $$(grep -oE '^(aiohttp|httpx|matplotlib|psutil|rich|safetensors)==[^ ]+' container/requirements-tools.txt)
+	! $(WITHOUT_TORCH)/bin/python -c 'import torch' 2>/dev/null
+	@touch $@
+
+build/demo-openvino/manifest.json: $(READY) $(wildcard models/demo/*) $(wildcard tools/quantize/*.py tools/quantize/export/*.py)
+	$(IN_VENV) ./entrypoint.sh quantize --engine openvino --model models/demo --calibration models/demo/calibration.json \
+	  --evaluation models/demo/held_out.json --output build/demo-openvino
+
+test-openvino: $(WITHOUT_TORCH)/ready build/demo-openvino/manifest.json ## run the server's tests without torch, on a demo model that OpenVINO runs
+	$(WITHOUT_TORCH)/bin/python -m pytest $(RERUN) tests/server tests/hostile --artifact build/demo-openvino
 
 test-fast: check ## run the static checks and the unit tests that need neither the demo model nor a server; takes two minutes
 	$(VENV)/bin/python -m pytest tests/unit --fast

@@ -34,6 +34,12 @@ def replace(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
+def model_file(directory: Path, precision: str = "INT8") -> Path:
+    """Return the file of a precision: TorchScript, or OpenVINO's graph, whose weights are in another file."""
+    manifest = json.loads((directory / "manifest.json").read_text())
+    return directory / str(manifest["precisions"][precision]["file"])
+
+
 def edit_manifest(directory: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Read an artifact's manifest.json, let the function change it, and write it back."""
     path = directory / "manifest.json"

@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 from tests.artifacts import link
+from tests.engines import needs_torch
 from tests.server.server_process import PATIENT
 from tests.tools.command import run_tool
 from tests.tools.demo_files import CALIBRATION
@@ -25,7 +26,12 @@ HTTP_SECONDS = 60  # httpx gives up after 5 s, and a busy machine may hold up a 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --fast."""
+    """Add --artifact and --fast."""
+    parser.addoption(
+        "--artifact",
+        type=Path,
+        help="directory of the artifact that the tests serve, made from models/demo (default: build/demo)",
+    )
     parser.addoption(
         "--fast",
         action="store_true",
@@ -78,11 +84,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def demo_dir() -> Path:
-    """Return the directory of the demo artifact. `make test` quantizes models/demo into it before it starts pytest."""
-    directory = ROOT / "build" / "demo"
+def demo_dir(request: pytest.FixtureRequest) -> Path:
+    """Return the directory of the demo artifact: --artifact, or the one that `make test` makes first."""
+    given: Path | None = request.config.getoption("--artifact")
+    directory = given.resolve() if given else ROOT / "build" / "demo"
     if not (directory / "manifest.json").is_file():
-        pytest.fail("build/demo is missing. `make quantize` makes it, and so does `make test`", pytrace=False)
+        hint = "" if given else "`make quantize` makes it, and so does `make test`"
+        pytest.fail(f"{directory} has no manifest.json. {hint}", pytrace=False)
     return directory
 
 
@@ -92,7 +100,7 @@ def artifact_copy(demo_dir: Path, tmp_path: Path) -> Path:
     directory = tmp_path / "model"
     directory.mkdir()
     for file in demo_dir.iterdir():
-        (link if file.suffix == ".pt" else shutil.copy)(file, directory / file.name)
+        (link if file.suffix in {".pt", ".bin"} else shutil.copy)(file, directory / file.name)
     return directory
 
 
@@ -124,7 +132,7 @@ def client(server: LocalServer) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="session")
 def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return a function that writes a small checkpoint with random weights, in the format of the Hugging Face Hub."""
-    import torch
+    torch = needs_torch()
     from transformers import (
         AutoTokenizer,
         BertConfig,
@@ -154,8 +162,11 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(scope="session")
-def openvino_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory of an artifact of the demo model that OpenVINO runs."""
+def openvino_dir(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of an artifact of the demo model that OpenVINO runs: --artifact, or a new one."""
+    if given := request.config.getoption("--artifact"):
+        return Path(given).resolve()
+    needs_torch()
     output = tmp_path_factory.mktemp("openvino") / "artifact"
     ended = run_tool(
         "quantize", "--engine", "openvino", "--model", ROOT / "models" / "demo", "--calibration", CALIBRATION,
@@ -168,6 +179,7 @@ def openvino_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def relevance_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a token-relevance checkpoint: the demo model's encoder with a head that is fitted to some questions."""
+    needs_torch()
     from tests.relevance_checkpoint import write_relevance_checkpoint
 
     return write_relevance_checkpoint(tmp_path_factory.mktemp("relevance"), every=2)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from tests.artifacts import edit_manifest, replace
+from tests.engines import needs_torch
 from tests.server.questions import post
 from tests.server.server_process import metric_lines
 from tests.waiting import wait_until
@@ -46,8 +47,8 @@ def damage(artifact: Path) -> None:
     Multiplying the scale of an activation would not be enough. It makes the activation coarser by two bits, which
     the golden examples cannot tell from rounding.
     """
+    torch = needs_torch()
     import intel_extension_for_pytorch  # noqa: F401 - registers the operators of the file
-    import torch
 
     file = artifact / "model_int8.pt"
     model = torch.jit.load(file)

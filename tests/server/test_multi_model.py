@@ -13,6 +13,8 @@ import psutil
 import pytest
 
 from serve.api.error_response import ERROR_STATUS
+from tests.artifacts import model_file
+from tests.engines import needs_torch
 from tests.server.questions import ANSWER, BODY, long_body
 from tests.server.server_process import PATIENT, child_pids, has_ended, queued_windows
 from tests.waiting import wait_until
@@ -148,8 +150,9 @@ def test_a_broken_model_leaves_no_process_behind(
     if damage == "no tokenizer":
         (broken / "tokenizer.json").unlink()
     else:
-        (broken / "model_int8.pt").write_bytes(b"no model" * 1000)
+        model_file(broken).write_bytes(b"no model" * 1000)
     if damage == "torch cannot load it":
+        needs_torch()
         (broken / "manifest.json").unlink()  # the AWS sample's layout has no hashes
         (broken / "model_fp32.pt").unlink()
     before = child_pids(endpoint)

@@ -13,6 +13,7 @@ import pytest
 
 from model_loader import manifest
 from tests.artifacts import edit_manifest, link
+from tests.engines import needs_torch
 from tests.server.questions import ANSWER, BODY, post
 from tests.server.server_process import command_of, cores_of, has_ended, log_rows, run_until_exit, server_processes
 from tests.tools.command import run_tool
@@ -46,6 +47,7 @@ def test_the_artifact_names_the_engine_and_has_all_linear_layers_in_its_precisio
 
 
 def test_both_engines_give_the_same_answers(openvino: LocalServer, server: LocalServer) -> None:
+    needs_torch()
     examples = read_examples(str(HELD_OUT))[::3]
     same = {"FP32": 0, "INT8": 0}
     for example in examples:
@@ -143,6 +145,7 @@ def test_lanes_and_the_zygote_are_replaced(openvino: LocalServer) -> None:
 def test_models_of_both_engines_are_served_beside_each_other(
     openvino_dir: Path, demo_dir: Path, tmp_path: Path
 ) -> None:
+    needs_torch()
     settings = {"SAGEMAKER_MULTI_MODEL": "true", "PRECISIONS": "INT8", "WIDE_LANE": "false"}
     with (
         LocalServer(tmp_path / "nothing", settings, tmp_path / "log") as endpoint,
@@ -164,6 +167,7 @@ def test_evaluate_answers_in_its_own_process(openvino_dir: Path) -> None:
 
 
 def test_options_of_the_other_engine_are_refused(tmp_path: Path) -> None:
+    needs_torch()
     ended = run_tool(
         "quantize", "--engine", "openvino", "--fp32-engine", "torch", "--model", "m", "--calibration", "c",
         "--output", tmp_path / "out",

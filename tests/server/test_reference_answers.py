@@ -1,19 +1,26 @@
 """The server's answers in FP32 are those of the checkpoint in transformers, chosen by the rules of run_qa."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
-import torch
-from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
+from tests.engines import needs_torch
 from tools.squad.examples import read_examples
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import AutoTokenizer
 
 DEMO = Path(__file__).parents[2] / "models" / "demo"
 N_BEST, MAX_ANSWER_LEN, MAX_SEQ_LEN, DOC_STRIDE = 20, 30, 384, 128
 
 
 def test_fp32_answers_match_those_of_transformers(client: httpx.Client) -> None:
+    torch = needs_torch()
+    from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
     tokenizer = AutoTokenizer.from_pretrained(DEMO)
     model = AutoModelForQuestionAnswering.from_pretrained(DEMO, dtype=torch.float32).eval()
     examples = read_examples(str(DEMO / "held_out.json"))
@@ -35,8 +42,10 @@ def test_fp32_answers_match_those_of_transformers(client: httpx.Client) -> None:
     assert differing == []
 
 
-def run_qa(tokenizer: AutoTokenizer, model: torch.nn.Module, question: str, context: str) -> tuple[float, str]:
+def run_qa(tokenizer: "AutoTokenizer", model: "torch.nn.Module", question: str, context: str) -> tuple[float, str]:
     """Return the best span of all windows by the rules of transformers' run_qa: the sum of its logits, and its text."""
+    import torch
+
     encoded = tokenizer(  # type: ignore[operator]
         question,
         context,

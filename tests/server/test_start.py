@@ -1,6 +1,7 @@
 """The server starts, or it ends with an exit code and one line that says what to do."""
 
 import hashlib
+import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.artifacts import edit_manifest
+from tests.artifacts import edit_manifest, model_file
+from tests.engines import needs_torch
 from tests.server.questions import ANSWER, BODY, post
 from tests.server.server_process import error_messages, metric_lines, run_until_exit
 from tests.waiting import wait_until
@@ -68,7 +70,7 @@ def test_a_missing_model_ends_the_server_with_one_line_that_says_what_to_do(tmp_
 
 
 def test_a_damaged_file_is_refused_before_the_port_opens(artifact_copy: Path) -> None:
-    path = artifact_copy / "model_int8.pt"
+    path = model_file(artifact_copy)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -78,9 +80,9 @@ def test_a_damaged_file_is_refused_before_the_port_opens(artifact_copy: Path) ->
     assert "Listening" not in ended.stdout
 
 
-def test_a_file_that_torch_cannot_load_ends_the_server_once(artifact_copy: Path) -> None:
-    """The hash is right but the file is not TorchScript, so only the zygote notices, after the port is open."""
-    (artifact_copy / "model_int8.pt").write_bytes(b"no model")
+def test_a_file_that_the_engine_cannot_load_ends_the_server_once(artifact_copy: Path) -> None:
+    """The hash is right but the file is no model, so only the zygote notices, after the port is open."""
+    model_file(artifact_copy).write_bytes(b"no model")
 
     def update_hash(manifest: dict[str, Any]) -> None:
         sha256 = hashlib.sha256(b"no model").hexdigest()
@@ -126,13 +128,16 @@ def test_fp32_is_served_in_place_of_int8_with_other_logits_than_at_quantization(
 
 
 def test_int8_without_fusion_is_refused(artifact_copy: Path) -> None:
-    edit_manifest(artifact_copy, lambda manifest: manifest["precisions"]["INT8"].update(fused_groups=45))
+    found = json.loads((artifact_copy / "manifest.json").read_text())["precisions"]["INT8"]["fused_groups"]
+    edit_manifest(artifact_copy, lambda manifest: manifest["precisions"]["INT8"].update(fused_groups=found + 1))
     ended = run_until_exit({"MODEL_DIR": str(artifact_copy), "PRECISIONS": "INT8"})
     assert ended.returncode == 70
-    assert any("44 fused groups, but had 45 at quantization" in message for message in error_messages(ended.stdout))
+    expected = f"{found} fused groups, but had {found + 1} at quantization"
+    assert any(expected in message for message in error_messages(ended.stdout))
 
 
 def test_the_samples_layout_loads_with_a_warning(artifact_copy: Path, tmp_path: Path) -> None:
+    needs_torch()
     (artifact_copy / "manifest.json").unlink()
     (artifact_copy / "config.json").unlink()
     with LocalServer(artifact_copy, log=tmp_path / "log") as server:
