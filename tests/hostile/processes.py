@@ -118,6 +118,8 @@ def _kind(process: psutil.Process, master: int) -> str:
         if "model_loader.zygote" in command:
             # The zygote leads a process group of its own, and its lanes are in this group.
             return "zygote" if os.getpgid(process.pid) == process.pid else _lane_kind(process, master)
+        if "model_loader.lane_program" in command:  # a wide lane of OpenVINO
+            return _lane_kind(process, master)
         if "serve.text_worker" in command:
             return "template" if os.getpgid(process.pid) == process.pid else "text"
         return "worker" if parent == master else "other"
