@@ -55,6 +55,11 @@ def without(value: Any, *names: str) -> Any:
     return {k: without(v, *names) for k, v in value.items() if k not in names} if isinstance(value, dict) else value
 
 
+def without_empty(properties: Any) -> Any:
+    """Return the properties without empty lists: an alarm without a list of actions is one with an empty list."""
+    return {k: v for k, v in properties.items() if v != []} if isinstance(properties, dict) else properties
+
+
 class NameOnly:
     """A resource that moto's CloudFormation cannot create. It has a name and no state."""
 
@@ -199,5 +204,5 @@ def assert_same_as_up(resolved: dict[str, Any], config: DeploymentConfig) -> Non
         for alarm in (resources[name] for name in ("Alarm", "Fp32Alarm") if name in resources):
             assert alarm["Dimensions"][2].pop("Value")  # the generated name of the configuration
     for name in {*resolved, *expected}:
-        present, wanted = (without(one.get(name), *generated) for one in (resolved, expected))
+        present, wanted = (without_empty(without(one.get(name), *generated)) for one in (resolved, expected))
         assert present == wanted, f"{name}:\n{json.dumps(present, indent=1)}\n{json.dumps(wanted, indent=1)}"

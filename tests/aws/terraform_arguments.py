@@ -68,18 +68,38 @@ RESOURCES: dict[str, dict[str, Any]] = {
     # cloudwatch_metric_alarm
     "aws_cloudwatch_metric_alarm": {
         "alarm_name!": None,
+        "alarm_description": None,
+        "alarm_actions": None,
+        "ok_actions": None,
         "comparison_operator!": None,
         "evaluation_periods!": None,
         "metric_name": None,
         "namespace": None,
         "period": None,
         "statistic": None,
+        "extended_statistic": None,
         "threshold": None,
         "datapoints_to_alarm": None,
         "dimensions": None,
         "treat_missing_data": None,
         "tags": None,
     },
+    # cloudwatch_log_metric_filter
+    "aws_cloudwatch_log_metric_filter": {
+        "name!": None,
+        "pattern!": None,
+        "log_group_name!": None,
+        "metric_transformation!": {
+            "name!": None,
+            "namespace!": None,
+            "value!": None,
+            "default_value": None,
+            "dimensions": None,
+            "unit": None,
+        },
+    },
+    # cloudwatch_dashboard
+    "aws_cloudwatch_dashboard": {"dashboard_name!": None, "dashboard_body!": None},
     # appautoscaling_target
     "aws_appautoscaling_target": {
         "max_capacity!": None,

@@ -22,14 +22,25 @@ from tools.remote.aws import Aws
 
 APP = EXAMPLES / "cdk" / "app.py"
 # The settings of the example that correspond to a value in the configuration of tools.deploy.
-FIELDS = ("name", "instances", "max_instances", "scale_target", "startup_seconds", "rollback_alarm")
+FIELDS = (
+    "name",
+    "instances",
+    "max_instances",
+    "scale_target",
+    "startup_seconds",
+    "rollback_alarm",
+    "alarms",
+    "alarm_topic",
+)
 OTHER_ACCOUNT = f"999999999999.dkr.ecr.{REGION}.amazonaws.com/images/bert-qa:{contract.VERSION}"
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "default": {},
     "everything": {
         "max_instances": 3, "scale_target": 700, "rollback_alarm": True, "image_uri": OTHER_ACCOUNT,
         "instance_pools": "ml.c7i.2xlarge,ml.c6i.2xlarge",
+        "alarms": True, "alarm_topic": f"arn:aws:sns:{REGION}:123456789012:on-call",
     },
+    "alarms without a topic": {"alarms": True},
 }  # fmt: skip
 
 

@@ -3,11 +3,13 @@
 It is never applied: the provider would have to be downloaded, and nobody here has an AWS account.
 """
 
+import json
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import hcl2
@@ -19,6 +21,7 @@ from tests.aws.stacks import make_config
 from tests.aws.terraform_arguments import ATTRIBUTES, DATA_SOURCES, META_ARGUMENTS, RESOURCES
 from tools.deploy.config import DeploymentConfig
 from tools.deploy.names import Names
+from tools.deploy.steps.monitoring import definitions
 from tools.deploy.steps.preparation.role_policy import execution_policy
 from tools.deploy.steps.serving.rollback_alarm import DATAPOINTS, DATAPOINTS_TO_ALARM, MOST_FAILED_SHARE, PERIOD_SECONDS
 from tools.deploy.steps.serving.scaling_policies import METRICS
@@ -136,10 +139,91 @@ def test_values_are_those_of_the_tool() -> None:
     names = {
         "name": "name", "instance_type": "instance", "instances": "instances", "max_instances": "max_instances",
         "startup_seconds": "startup_seconds", "rollback_alarm": "rollback_alarm", "tags": "tags",
+        "alarms": "alarms", "alarm_topic": "alarm_topic",
     }  # fmt: skip
     variables = {name: body for block in blocks("variable") for name, body in block.items()}
     for variable, field in names.items():
         assert variables[variable]["default"] == DeploymentConfig.model_fields[field].default, variable
+
+
+def evaluated(value: Any, names: dict[str, Any]) -> Any:
+    """Replace each ${...} by the value of that name. A text that is nothing else becomes the value itself."""
+    if isinstance(value, dict):
+        return {key: evaluated(one, names) for key, one in value.items()}
+    if isinstance(value, list):
+        return [evaluated(one, names) for one in value]
+    if not isinstance(value, str):
+        return value
+    whole = re.fullmatch(r"\$\{([\w.]+)\}", value)
+    if whole:
+        return names[whole[1]]
+    return re.sub(r"\$\{([\w.]+)\}", lambda match: str(names[match[1]]), value).replace('\\"', '"')
+
+
+def instances_of(of_type: str, name: str, config: DeploymentConfig) -> list[dict[str, Any]]:
+    """Return the arguments of each instance of a resource with for_each, for alarms = true."""
+    body = labelled("resource")[of_type, name]
+    declared = {key: value for block in blocks("locals") for key, value in block.items()}
+    (values,) = re.findall(r"^\$\{\{for name, \w+ in local\.(\w+) : name => \w+ if var\.alarms\}\}$", body["for_each"])
+    names = {
+        "var.name": config.name,
+        "var.tags": {},
+        "local.variant": declared["variant"],
+        "local.alarm_actions": [config.alarm_topic],
+        "aws_sagemaker_endpoint.endpoint.name": config.name,
+    }
+    return [
+        evaluated(body, {**names, "each.key": key, **{f"each.value.{k}": evaluated(v, {}) for k, v in value.items()}})
+        for key, value in declared[values].items()
+    ]
+
+
+def test_the_alarms_are_those_of_up() -> None:
+    """The names of the provider's arguments are those of PutMetricAlarm in another spelling."""
+    config = DeploymentConfig(alarms=True, alarm_topic=f"arn:aws:sns:{REGION}:123456789012:on-call")
+    (actions,) = (block["alarm_actions"] for block in blocks("locals") if "alarm_actions" in block)
+    assert actions == '${var.alarm_topic == "" ? [] : [var.alarm_topic]}'
+    found = {}
+    for name in ("variant", "log"):
+        for alarm in instances_of("aws_cloudwatch_metric_alarm", name, config):
+            given = {key.title().replace("_", ""): value for key, value in alarm.items() if value is not None}
+            request = {key.replace("OkActions", "OKActions"): value for key, value in given.items()}
+            dimensions = [{"Name": key, "Value": value} for key, value in request.get("Dimensions", {}).items()]
+            found[request["AlarmName"]] = {**request, "Dimensions": dimensions}
+            assert found[request["AlarmName"]].pop("ForEach")
+            assert found[request["AlarmName"]].pop("Tags") == {}
+    assert found == definitions.alarm_requests(config)
+
+
+def test_the_metric_filters_are_those_of_up() -> None:
+    config = DeploymentConfig(alarms=True)
+    found = []
+    for one in instances_of("aws_cloudwatch_log_metric_filter", "log", config):
+        (count,) = one["metric_transformation"]
+        transformation = {
+            "metricName": count["name"],
+            "metricNamespace": count["namespace"],
+            "metricValue": count["value"],
+            "defaultValue": count["default_value"],
+            "unit": count["unit"],
+        }
+        request = {"logGroupName": one["log_group_name"], "filterName": one["name"], "filterPattern": one["pattern"]}
+        found.append({**request, "metricTransformations": [transformation]})
+    assert found == [definitions.filter_request(config, metric) for metric in definitions.LOG_METRICS]
+
+
+def test_the_dashboard_is_that_of_up() -> None:
+    config = DeploymentConfig(region=REGION)
+    names = Names(config, "123456789012", "aws")
+    dashboard = labelled("resource")["aws_cloudwatch_dashboard", "dashboard"]
+    region = {"var.name": config.name, "data.aws_region.current.region": REGION}
+    assert evaluated(dashboard["dashboard_name"], region) == names.dashboard
+    assert dashboard["count"] == "${var.alarms ? 1 : 0}"
+    (file,) = re.findall(r'templatefile\("\$\{path\.module\}/([\w.]+)"', dashboard["dashboard_body"])
+    template = Template((EXAMPLES / "terraform" / file).read_text())
+    alarms = names.arn("cloudwatch", "alarm")
+    body = template.substitute(name=config.name, region=REGION, alarms=alarms)
+    assert json.loads(body) == json.loads(definitions.dashboard_body(config, f"{alarms}:"))
 
 
 @pytest.mark.parametrize("account", ["123456789012", "999999999999"])

@@ -21,6 +21,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
+from monitoring import Monitoring
 
 VARIANT = "AllTraffic"
 WATCH_SECONDS = 300  # how long the alarm watches an update before AWS ends the old instances
@@ -41,6 +42,8 @@ class Settings:
     scale_target: float = 600  # invocations per minute that each instance should have, if they scale
     startup_seconds: int = 600
     rollback_alarm: bool = False  # roll an update back if too many answers are 5xx
+    alarms: bool = False  # alarms on errors, latency, refusals, lost lanes and the guard; a dashboard (monitoring.py)
+    alarm_topic: str = ""  # ARN of the SNS topic that the alarms notify
 
     @classmethod
     def from_context(cls, app: App) -> "Settings":
@@ -48,9 +51,8 @@ class Settings:
         given = {field.name: app.node.try_get_context(field.name) for field in fields(cls)}
         settings = cls(**{name: value for name, value in given.items() if value is not None})
         numbers = {name: int(getattr(settings, name)) for name in ("instances", "max_instances", "startup_seconds")}
-        is_watched = str(settings.rollback_alarm).lower() == "true"
-        values = {**vars(settings), **numbers, "scale_target": float(settings.scale_target)}
-        return cls(**{**values, "rollback_alarm": is_watched})
+        flags = {name: str(getattr(settings, name)).lower() == "true" for name in ("rollback_alarm", "alarms")}
+        return cls(**{**vars(settings), **numbers, **flags, "scale_target": float(settings.scale_target)})
 
     @property
     def scales(self) -> bool:
@@ -59,7 +61,7 @@ class Settings:
 
 
 class EndpointStack(Stack):
-    """The role, the model, the configuration, the endpoint, and if they are wanted the scaling and the alarm."""
+    """The role, the model, the configuration, the endpoint, and if they are wanted the scaling and the alarms."""
 
     def __init__(self, scope: Construct, settings: Settings) -> None:
         # Only the rule in the template is left out, so that the template can also be created without CDK. `cdk deploy`
@@ -74,6 +76,8 @@ class EndpointStack(Stack):
         endpoint = self._add_endpoint(alarm)
         if settings.scales:
             self._add_scaling(endpoint)
+        if settings.alarms:
+            Monitoring(self, endpoint, VARIANT, settings.alarm_topic)
         CfnOutput(self, "EndpointName", value=endpoint.attr_endpoint_name)
 
     def _add_role(self) -> iam.CfnRole:

@@ -1,5 +1,6 @@
 # A Terraform module with the same endpoint that `python -m tools.deploy up` creates: the role, the model, the
-# configuration, the endpoint, and if they are wanted the scaling and the alarm.
+# configuration, the endpoint, and if they are wanted the scaling and the alarm. With `alarms = true`, it also creates
+# alarms, metric filters and a dashboard (monitoring.tf).
 #
 # This module was never applied, neither to the real AWS nor to an imitation of it. A test parses it and compares its
 # arguments with the documentation of Terraform's provider. Read the output of `terraform plan` before you apply it.

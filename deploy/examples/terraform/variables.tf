@@ -65,6 +65,18 @@ variable "rollback_alarm" {
   description = "roll an update back if too many answers are 5xx within 5 minutes"
 }
 
+variable "alarms" {
+  type        = bool
+  default     = false
+  description = "alarms on errors, latency, refusals, lost lanes and the guard; a dashboard"
+}
+
+variable "alarm_topic" {
+  type        = string
+  default     = ""
+  description = "ARN of the SNS topic that the alarms notify; none if empty"
+}
+
 variable "tags" {
   type        = map(string)
   default     = {}

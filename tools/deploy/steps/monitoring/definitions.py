@@ -1,7 +1,8 @@
 """What is watched: alarms on SageMaker's metrics and on the server's log, and the dashboard.
 
-deploy/cloudformation.yaml has the same alarms, filters and dashboard; a test compares them. The thresholds are those of
-deploy/observability/alerts.yml where CloudWatch has the same figures.
+deploy/cloudformation.yaml and the examples for CDK and Terraform in deploy/examples have the same alarms, filters and
+dashboard; tests compare them. The thresholds are those of deploy/observability/alerts.yml where CloudWatch has the same
+figures.
 """
 
 import json
