@@ -54,9 +54,9 @@ serve: $(READY) $(if $(filter build/demo,$(MODEL_DIR)),$(DEMO)) ## start the ser
 test: check $(DEMO) ## run the static checks and all tests except those of the image
 	$(VENV)/bin/python -m pytest $(RERUN) --ignore tests/image
 
-# An environment without torch: the packages of the server and of its tests. Three of the tools' packages are among the latter.
+# An environment without torch: the packages of the server, of development, and those of the tools that its tests import.
 WITHOUT_TORCH := build/without-torch
-$(WITHOUT_TORCH)/ready: $(addprefix container/,requirements.txt requirements-openvino.txt requirements-dev.txt constraints.txt)
+$(WITHOUT_TORCH)/ready: $(addprefix container/,requirements.txt requirements-openvino.txt requirements-tools.txt requirements-dev.txt constraints.txt)
 	$(PYTHON) -m venv --clear $(WITHOUT_TORCH)
 	$(WITHOUT_TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint container/constraints.txt \
 	  $(addprefix --requirement=container/requirements,.txt -openvino.txt -dev.txt) \

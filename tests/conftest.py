@@ -11,6 +11,7 @@ import httpx
 import hypothesis
 import pytest
 
+from model_loader import manifest
 from tests.artifacts import link
 from tests.engines import needs_torch
 from tests.server.server_process import PATIENT
@@ -163,9 +164,10 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="session")
 def openvino_dir(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory of an artifact of the demo model that OpenVINO runs: --artifact, or a new one."""
-    if given := request.config.getoption("--artifact"):
-        return Path(given).resolve()
+    """Return the directory of a demo artifact that OpenVINO runs: --artifact if it is one, or a new one."""
+    given: Path | None = request.config.getoption("--artifact")
+    if given and manifest.read(given).precisions["INT8"].engine == "openvino":
+        return given.resolve()
     needs_torch()
     output = tmp_path_factory.mktemp("openvino") / "artifact"
     ended = run_tool(

@@ -99,6 +99,10 @@ class Prometheus:
             (each["labels"]["alertname"], each["labels"].get("job", "")) for each in alerts if each["state"] == "firing"
         }
 
+    def wait_until_firing(self, alert: str) -> None:
+        """Wait for an alert of the job `bert-qa`."""
+        wait_until(f"{alert} fires", lambda: (alert, "bert-qa") in self.firing())
+
 
 @dataclass(frozen=True)
 class Pace:

@@ -14,8 +14,8 @@ from typing import Any
 
 from container import cpu
 from container.precision import Precision
+from model_loader.engines.openvino_cpu import computes_in_bf16, needs_static_shapes
 from model_loader.engines.qa_model import Inputs, Logits, QAModel
-from model_loader.engines.shapes import computes_in_bf16, needs_static_shapes
 from model_loader.errors import ArtifactInvalid, PrecisionUnsupported
 from model_loader.ladder import Batch
 from model_loader.model_file import ModelFile

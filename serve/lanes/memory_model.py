@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from container.cpu import Cpu
 from container.precision import Precision
-from model_loader.engines.shapes import needs_static_shapes
+from model_loader.engines.openvino_cpu import needs_static_shapes
 from model_loader.model_file import Engine
 
 Shares = Mapping[Precision, float]  # multiples of the size of each precision's file

@@ -3,15 +3,14 @@
 import contextlib
 import itertools
 import shutil
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 from tests.control_group import ControlGroup
+from tests.live_alerts.repeated import repeated
 from tests.live_alerts.watch import Case
 from tests.observability import write_targets
 from tests.server.guarded import accept_any_logits, damage, questions
@@ -239,23 +238,3 @@ class Faults:
             write_targets(self.absent_targets, [self._healthy_port])
 
         return Case("", ("BertQaAbsent",), "service discovery returns no server", begin)
-
-
-@contextmanager
-def repeated(clients: int, action: Callable[[], object], pause: float = 0.0) -> Iterator[None]:
-    """Let so many threads do something again and again until the block ends."""
-    done = threading.Event()
-
-    def run() -> None:
-        while not done.is_set():
-            action()
-            done.wait(pause)
-
-    with ThreadPoolExecutor(clients) as threads:
-        running = [threads.submit(run) for _ in range(clients)]
-        try:
-            yield
-        finally:
-            done.set()
-        for each in running:
-            each.result()

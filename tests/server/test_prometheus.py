@@ -155,13 +155,8 @@ def test_three_times_the_load_shows_refusals_which_are_not_among_the_answers(
     wait_until("Prometheus has the reasons", lambda: sum(running.values(refused)) > 0)
     expected = before + Counter({"answered": statuses[200], "refused": statuses.total() - statuses[200]})
     wait_until("Prometheus has each outcome in its own histogram", lambda: observations(running) == expected)
-    wait_until_firing(running, "BertQaAvailabilityBurnsBudgetFast")
-    wait_until_firing(running, "BertQaRefusals")
-
-
-def wait_until_firing(running: Prometheus, alert: str) -> None:
-    """Wait for an alert. Its windows are those of deploy/observability; a minute of its `for` is a second here."""
-    wait_until(f"{alert} fires", lambda: (alert, "bert-qa") in running.firing())
+    running.wait_until_firing("BertQaAvailabilityBurnsBudgetFast")
+    running.wait_until_firing("BertQaRefusals")
 
 
 def observations(running: Prometheus) -> Counter[str]:
@@ -186,10 +181,10 @@ def test_lanes_that_stop_show_504s_and_fire_their_alert(scraped_server: LocalSer
     assert post(scraped_server, BODY).status_code == 504
     show(running, "Timeouts: 504")
     show(running, "Lanes restart")
-    wait_until_firing(running, "BertQaLaneLost")
+    running.wait_until_firing("BertQaLaneLost")
 
 
 def test_a_server_that_has_ended_is_not_ready(scraped_server: LocalServer, running: Prometheus) -> None:
     scraped_server.stop()
     show(running, "Not ready")
-    wait_until_firing(running, "BertQaDown")
+    running.wait_until_firing("BertQaDown")

@@ -93,10 +93,6 @@ def labels(running: Prometheus, query: str, name: str) -> set[str]:
     return {sample["metric"].get(name, "") for sample in running.query(query)}
 
 
-def wait_until_firing(running: Prometheus, alert: str) -> None:
-    wait_until(f"{alert} fires", lambda: (alert, "bert-qa") in running.firing())
-
-
 def of_server(running: Prometheus, query: str, server: LocalServer) -> float:
     """The value of a query that belongs to one server; NaN if there is none, as after a scrape that took too long."""
     instance = f"127.0.0.1:{server.port}"
@@ -155,7 +151,7 @@ def test_a_damaged_model_disagrees_with_fp32_and_causes_one_warning(
     warnings = [line for line in new_server.log.read_text().splitlines() if "INT8 agrees with FP32" in line]
     assert len(warnings) == 1
     wait_until("the query shows it", lambda: min(running.values(query), default=0) > 1 - MOST_THAT_AGREE)
-    wait_until_firing(running, "BertQaGuardDisagreement")
+    running.wait_until_firing("BertQaGuardDisagreement")
 
 
 def test_slow_answers_and_the_stage_that_takes_the_time(running: Prometheus, new_server: LocalServer) -> None:
@@ -169,7 +165,7 @@ def test_slow_answers_and_the_stage_that_takes_the_time(running: Prometheus, new
         return str(max(found, key=lambda each: float(each["value"][1]))["metric"]["stage"]) if found else ""
 
     wait_until("the clients are found to be slow", lambda: slowest() == "read")
-    wait_until_firing(running, "BertQaLatencyBurnsBudgetFast")
+    running.wait_until_firing("BertQaLatencyBurnsBudgetFast")
 
 
 def test_too_little_memory(running: Prometheus, new_server: LocalServer, memory: ControlGroup | None) -> None:
@@ -182,7 +178,7 @@ def test_too_little_memory(running: Prometheus, new_server: LocalServer, memory:
     assert of_server(running, query, new_server) > LOW_MEMORY_BYTES
     with memory.taken(580_000_000):
         wait_until("the query shows it", lambda: of_server(running, query, new_server) < LOW_MEMORY_BYTES)
-        wait_until_firing(running, "BertQaMemory")
+        running.wait_until_firing("BertQaMemory")
     wait_until("the alert stops", lambda: ("BertQaMemory", "bert-qa") not in running.firing())
 
 

@@ -16,8 +16,8 @@ from openvino import opset15 as operations
 from container.cpu import Cpu
 from container.precision import Precision
 from model_loader.engines.load import load
+from model_loader.engines.openvino_cpu import computes_in_bf16, needs_static_shapes
 from model_loader.engines.openvino_ir import OpenVINOModel
-from model_loader.engines.shapes import computes_in_bf16, needs_static_shapes
 from model_loader.errors import ArtifactInvalid, WarmupFailed
 from model_loader.model_file import InputName, ModelFile
 
