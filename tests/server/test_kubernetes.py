@@ -51,10 +51,7 @@ def pod(
 def _start_slowly(server: LocalServer, log: Path, startup: Probe) -> None:
     """Hold the server's start up for calls of the startup probe, by stopping its processes while the model loads."""
     wait_until("the port is open", lambda: "Listening" in log.read_text())
-    master = psutil.Process(server.process.pid)
-    stopped = [master, *master.children(recursive=True)]
-    for process in stopped:
-        process.suspend()
+    stopped = _suspend_tree(psutil.Process(server.process.pid))
     try:
         for _ in range(HELD_UP_CALLS):
             startup.call()
@@ -63,6 +60,13 @@ def _start_slowly(server: LocalServer, log: Path, startup: Probe) -> None:
         for process in reversed(stopped):
             process.resume()
     startup.until_success()
+
+
+def _suspend_tree(parent: psutil.Process) -> list[psutil.Process]:
+    """Stop a process, then its children, and so on. One that is stopped starts no more children, so none is missed."""
+    parent.suspend()
+    wait_until(f"{parent.pid} is stopped", lambda: parent.status() == psutil.STATUS_STOPPED)
+    return [parent, *(each for child in parent.children() for each in _suspend_tree(child))]
 
 
 def test_a_slow_start_does_not_end_the_server(pod: tuple[LocalServer, Life]) -> None:
