@@ -60,4 +60,7 @@ def at_level(level: str) -> dict[str, Any]:
 
 def configure(level: str) -> None:
     """Set up logging for this process, with the root logger at this level."""
+    # No line shows what these look up for each record ("Optimization" in the logging HOWTO of Python's documentation).
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     logging.config.dictConfig(at_level(level))

@@ -126,7 +126,10 @@ class Metrics(RequestMetrics):
         )
 
     def window(self, lane_kind: str, precision: str, rung: int, seconds: float) -> None:
-        """Count one window's pass."""
+        """Note one window's pass, to be counted later."""
+        self.deferred.add(self._count_window, lane_kind, precision, rung, seconds)
+
+    def _count_window(self, lane_kind: str, precision: str, rung: int, seconds: float) -> None:
         found = self._of_window.get((lane_kind, precision))
         if found is None:  # looking the labels up each time would take longer than counting
             found = (

@@ -4,6 +4,8 @@ from collections.abc import Collection
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from serve.deferred_counts import DeferredCounts
+
 # Seconds: from a refusal, which takes less than a millisecond, to the platform's limit of 60 s.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 PART_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 60)  # of what is a part of a request
@@ -30,6 +32,8 @@ class RequestMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.deferred = DeferredCounts()
+        self.registry.register(self.deferred)  # before all metrics
         self._add_requests()
         self._add_answers()
         self._add_server()

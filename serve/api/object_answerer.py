@@ -17,7 +17,7 @@ from serve.text_process.client import LARGE_BODY_BYTES
 GIVE_BACK_AFTER_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ObjectAnswerer:
     """Answers the objects of one request: small ones here, and large ones in text processes."""
 

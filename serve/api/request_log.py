@@ -77,18 +77,16 @@ class RequestRecord:
             response.headers[trace_context.HEADER] = self.context.header
 
     def write(self, metrics: RequestMetrics, status: int, error: str | None, *, is_logged: bool = True) -> None:
-        """Write the log line, add the request to the metrics, and send its spans if it is traced.
+        """Write the log line, note the request for the metrics, and send its spans if it is traced.
 
         error: the error_type, followed by the message of a RequestError; None if the request succeeded.
         """
         trace = self.trace
         total_seconds = trace.total_seconds or time.perf_counter() - self.began_at
         sampled = self.context if self.context and self.context.is_sampled else None  # of no other are there spans
-        metrics.request(status, total_seconds, self.refusal, sampled and sampled.trace_id)
-        if status < 400:
-            metrics.answered(trace.form, trace.precisions)
-        for stage, seconds in trace.stages.items():
-            metrics.of_stage[stage].observe(seconds)
+        metrics.deferred.add(self._count, metrics, status, total_seconds, sampled and sampled.trace_id)
+        if sampled:
+            metrics.deferred.make()  # now, because an exemplar has the time at which it was counted
         if is_logged:
             fields = self._fields(status, total_seconds)
             if error:
@@ -96,6 +94,14 @@ class RequestRecord:
             log.log(logging.ERROR if status == 500 else logging.INFO, "invocation", extra=fields)
         if self.tracer and self.context:
             self.tracer.send(spans.of_request(self.context, trace, status, (self.began_at, total_seconds)))
+
+    def _count(self, metrics: RequestMetrics, status: int, total_seconds: float, trace_id: str | None) -> None:
+        """Add the request to the metrics. trace_id: of the trace that has spans of it, if there is one."""
+        metrics.request(status, total_seconds, self.refusal, trace_id)
+        if status < 400:
+            metrics.answered(self.trace.form, self.trace.precisions)
+        for stage, seconds in self.trace.stages.items():
+            metrics.of_stage[stage].observe(seconds)
 
     def _fields(self, status: int, total_seconds: float) -> dict[str, object]:
         """Return the fields of the log line."""

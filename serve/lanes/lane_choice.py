@@ -155,7 +155,7 @@ class LaneChoice:
 
     def _next_step(self, lane: Lane) -> WarmStep | None:
         """Return what a wide lane warms next. Lanes of one core are forked warm."""
-        if lane.spec.kind is not LaneKind.WIDE:
+        if lane.spec.kind is not LaneKind.WIDE or not self.is_cold(lane):
             return None
         return self.warmup_order.next(lane.warm, self._precisions.accepted)
 

@@ -4,14 +4,14 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
 PIECE_CHARS = 2**16  # a piece is shorter
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """Neighbouring tokens of a context. All arrays (N,) int32, N tokens; in code points of it, ends exclusive.
 
     word_starts and word_ends: the bounds of the whole word that each token belongs to.
@@ -28,8 +28,7 @@ class Tokens:
         return self
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class PackedTokens:
+class PackedTokens(NamedTuple):
     """Tokens in 9 bytes each. They belong to one piece of the text, which is shorter than 65,536 characters.
 
     begin: where the piece begins. starts, ends: as in Tokens, counted from there, (N,) uint16. is_first: whether a
@@ -47,8 +46,9 @@ class PackedTokens:
         starts, ends = self.starts + np.int32(self.begin), self.ends + np.int32(self.begin)
         if self.is_first.all():
             return Tokens(self.ids, starts, ends, starts, ends)
-        word_of_token = np.cumsum(self.is_first) - 1
-        is_last = np.append(self.is_first[1:], True)  # a word ends before the next one begins
+        word_of_token = self.is_first.cumsum() - 1
+        is_last = np.full(len(self.is_first), True)
+        is_last[:-1] = self.is_first[1:]  # a word ends before the next one begins
         return Tokens(self.ids, starts, ends, starts[self.is_first][word_of_token], ends[is_last][word_of_token])
 
 

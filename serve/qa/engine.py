@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from container.precision import Precision
 from serve.errors import DocumentTooLong, InvalidRequest
@@ -31,8 +31,7 @@ from serve.qa.window_runner import WindowRunner
 GIVE_WAY_SECONDS = 0.005  # after this time, work on text lets the event loop do something else
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """A question whose text has been tokenized, with the plan of its windows."""
 
     question: Question

@@ -45,7 +45,7 @@ class Window(ModelInput):
         return len(self.input_ids) - self.context_offset - 1
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class WindowPlan:
     """How a document will be cut. The windows themselves are built one after the other, when they are needed.
 

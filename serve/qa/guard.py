@@ -12,6 +12,7 @@ import random
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,8 +33,7 @@ MAX_PENDING = 8  # answers that wait for idle time, with their logits
 IDLE_WAIT_SECONDS = 30  # how long one answer waits for idle time once it is the next
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(NamedTuple):
     """An INT8 answer, with all that it was computed from. choose: makes an answer from other logits of the windows."""
 
     windows: Sequence[Window]

@@ -49,6 +49,7 @@ class SpanRules:
 ANSWER_CHARS = 200
 DETAILED_ANSWER_CHARS = 400  # of an answer that reports more than its score
 ALL_ANSWERS_CHARS = 2_000_000
+LOWER_FOR_ANSWERS = "parameters.top_k or parameters.max_answer_len"
 
 LARGEST_EXPONENT = 700.0  # math.exp raises an error above 709
 INFINITE_SUM = "the model returned logits whose sum is infinity"
@@ -66,19 +67,22 @@ class AnswerRoom:
 
         Raises: PayloadTooLarge if there is too little.
         """
-        self.take_texts((end - start for _, (start, end) in spans), answer_chars)
+        self._take(sum([end - start for _, (start, end) in spans]) + answer_chars * len(spans))
 
     def take_texts(
         self,
         lengths: Iterable[int],
         answer_chars: int = DETAILED_ANSWER_CHARS,
-        lower: str = "parameters.top_k or parameters.max_answer_len",
+        lower: str = LOWER_FOR_ANSWERS,
     ) -> None:
         """Reserve room for texts of these lengths, each of which needs answer_chars beside it. lower: what can help.
 
         Raises: PayloadTooLarge if there is too little.
         """
-        self._left -= sum(length + answer_chars for length in lengths)
+        self._take(sum(length + answer_chars for length in lengths), lower)
+
+    def _take(self, characters: int, lower: str = LOWER_FOR_ANSWERS) -> None:
+        self._left -= characters
         if self._left < 0:
             raise PayloadTooLarge(
                 f"the answers would need much more memory than the request; lower {lower}, or split the request"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from container.precision import Precision
 from container.tasks.names import OffsetUnit
@@ -120,8 +121,7 @@ class Highlight:
         return replace(self, start=start, end=end)
 
 
-@dataclass(frozen=True, slots=True)
-class AnsweredQuestion:
+class AnsweredQuestion(NamedTuple):
     """A question with its answers, at least one and the best first, and the precision that gave them.
 
     highlights: in the order of the text; None unless the question asks for them. A token-relevance model has

@@ -1,7 +1,6 @@
 """Convert the items of a request into questions: single ones, lists of them, and lists of questions and contexts."""
 
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -19,8 +18,7 @@ Model = TypeVar("Model", bound=BaseModel)
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """The largest number of items in one JSON object, and of characters in all of their texts together.
 
     defaults: what the items ask for if they do not say so.
@@ -31,8 +29,7 @@ class Limits:
     defaults: TaskDefaults = DEFAULT_TASKS
 
 
-@dataclass(frozen=True)
-class Shared:
+class Shared(NamedTuple):
     """What applies to the items of a request that have no precision or parameters of their own."""
 
     precision: Precision | None
@@ -43,7 +40,7 @@ class Shared:
     def of(cls, request: WithPrecision | None, defaults: TaskDefaults) -> "Shared":
         """Return what a request says about all of its items; None: nothing."""
         if request is None or request.parameters is None:
-            return cls(request.wanted_precision if request else None, defaults.parameters({}), defaults)
+            return cls(request.wanted_precision if request else None, defaults.of_no_parameters, defaults)
         return cls(request.wanted_precision, request.parameters.to_search_parameters(defaults), defaults)
 
 

@@ -1,8 +1,8 @@
 """Parse the body of a request into questions, and build the body of its response from their answers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from serve.api.body import field_names, json_text, json_values
 from serve.api.body.answers import huggingface_body, sample_body
@@ -46,8 +46,7 @@ FORM_OF: dict[str, Form] = {
 }
 
 
-@dataclass(frozen=True)
-class ParsedRequest:
+class ParsedRequest(NamedTuple):
     """One JSON object of a request: its questions, and the form that its response will have.
 
     is_list: the request held a list, so the response holds one too, whatever its length. blanks: the places of the
@@ -104,9 +103,9 @@ def parse(data: bytes | bytearray, limits: Limits, on_form: Callable[[Form], Non
 def _parse_connector(value: dict[str, Any], form: Form, limits: Limits) -> ParsedRequest:
     unit = limits.defaults.offset_unit or CONNECTOR_UNIT
     blanks = take_blank_texts(value)
-    parsed = _parse(value, form, replace(limits, defaults=replace(limits.defaults, offset_unit=unit)))
+    parsed = _parse(value, form, limits._replace(defaults=replace(limits.defaults, offset_unit=unit)))
     questions = [question for index, question in enumerate(parsed.questions) if index not in blanks]
-    return replace(parsed, form="opensearch", questions=questions, blanks=blanks)
+    return parsed._replace(form="opensearch", questions=questions, blanks=blanks)
 
 
 def _parse(value: dict[str, Any], form: Form, limits: Limits) -> ParsedRequest:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from container.tasks.names import ModelTask, OffsetUnit, Task
@@ -38,6 +39,11 @@ class TaskDefaults:
         if threshold is None:
             threshold = DEFAULT_THRESHOLDS[model]
         return cls(task, threshold, settings.highlight_offset_unit, model)
+
+    @cached_property
+    def of_no_parameters(self) -> Parameters:
+        """The parameters of the data path for a request that gives none, as most do."""
+        return self.parameters({})
 
     def parameters(self, given: Mapping[str, Any]) -> Parameters:
         """Return the parameters of the data path. given: those of the request, without those that are null.

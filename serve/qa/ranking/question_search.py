@@ -1,9 +1,8 @@
 """What one question asks for, found in the logits of its windows: the best spans, or the relevant sentences."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,8 +16,7 @@ from serve.qa.spans import AnswerRoom, Logits, SpanRules, SpanSearch, rank
 from serve.qa.types import Answer, Highlight, Question
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(NamedTuple):
     """What was chosen in a context: the best span, or the sentences; their places in code points, and their text."""
 
     places: tuple[tuple[int, int], ...]
@@ -28,8 +26,7 @@ class Chosen:
 Choose = Callable[[Sequence[Logits]], Chosen]  # from the logits of all windows
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The answers to a question, best first, and its highlights; as in serve.qa.types.AnsweredQuestion."""
 
     answers: list[Answer]

@@ -81,7 +81,7 @@ class WordPieceText:
         offsets = np.array(encoding.offsets, dtype=np.uint16).reshape(-1, 2)
         # A token of no word (None) becomes NaN, which differs from everything, so it is a word of its own.
         words = np.array(encoding.word_ids, dtype=np.float32)
-        is_first = np.ones(len(words), dtype=bool)
+        is_first = np.full(len(words), True)
         is_first[1:] = words[1:] != words[:-1]
         starts, ends = np.ascontiguousarray(offsets.T)
         return TokenizedText(np.array(encoding.ids, dtype=np.int32), starts, ends, is_first)
@@ -183,7 +183,7 @@ def _first_of_words(starts: np.ndarray, ends: np.ndarray, stands_alone: np.ndarr
     """
     can_begin = np.concatenate(([True], stands_alone[1:] | stands_alone[:-1], [True]))
     counts = np.concatenate(([0], np.cumsum(can_begin)))
-    is_first = np.ones(len(starts), dtype=bool)
+    is_first = np.full(len(starts), True)
     is_first[1:] = counts[starts[1:] + 1] > counts[np.minimum(ends[:-1], starts[1:])]
     # Several tokens can hold the bytes of one character.
     is_first[1:] &= (starts[1:] != starts[:-1]) | (ends[:-1] <= starts[:-1])

@@ -252,7 +252,7 @@ def test_metrics_count_each_window_by_lane_and_precision(play: Play, precision: 
     async def scenario(lanes: Lanes) -> None:
         jobs = lanes.pool.submit(Ticket(), precision, [window(1)] * 3)
         await asyncio.gather(*(job.result for job in jobs))
-        samples = [sample for metric in lanes.metrics.windows.collect() for sample in metric.samples]
+        samples = [sample for metric in lanes.metrics.registry.collect() for sample in metric.samples]
         counted = [sample for sample in samples if sample.name == "bertqa_windows_total"]
         assert {sample.labels["precision"] for sample in counted} == {precision}
         assert {sample.labels["lane_kind"] for sample in counted} == {"narrow"}

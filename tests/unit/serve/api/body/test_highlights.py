@@ -21,7 +21,7 @@ FOUND = [Highlight(0, 8, "Zoë did.", 0.75, 0, 0)]
 
 
 def parsed(defaults: TaskDefaults = HIGHLIGHTER, **body: Any) -> ParsedRequest:
-    return parse(json.dumps(body).encode(), replace(LIMITS, defaults=defaults))
+    return parse(json.dumps(body).encode(), LIMITS._replace(defaults=defaults))
 
 
 def highlighting(request: ParsedRequest) -> Highlighting:
