@@ -40,7 +40,7 @@ class Shared(NamedTuple):
     def of(cls, request: WithPrecision | None, defaults: TaskDefaults) -> "Shared":
         """Return what a request says about all of its items; None: nothing."""
         if request is None or request.parameters is None:
-            return cls(request.wanted_precision if request else None, defaults.of_no_parameters, defaults)
+            return cls(request.wanted_precision if request else None, defaults.parameters({}), defaults)
         return cls(request.wanted_precision, request.parameters.to_search_parameters(defaults), defaults)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from container.tasks.names import ModelTask, OffsetUnit, Task
@@ -40,17 +39,14 @@ class TaskDefaults:
             threshold = DEFAULT_THRESHOLDS[model]
         return cls(task, threshold, settings.highlight_offset_unit, model)
 
-    @cached_property
-    def of_no_parameters(self) -> Parameters:
-        """The parameters of the data path for a request that gives none, as most do."""
-        return self.parameters({})
-
     def parameters(self, given: Mapping[str, Any]) -> Parameters:
         """Return the parameters of the data path. given: those of the request, without those that are null.
 
         Raises: InvalidRequest if the model does not have the task, or the task does not have one of the parameters,
         which would be ignored otherwise.
         """
+        if not given and self.task == self.model == "question-answering":
+            return DEFAULT_PARAMETERS  # as in most requests
         own = dict(given)
         task = own.pop("task", self.task)
         threshold = own.pop("highlight_threshold", self.threshold)
