@@ -118,7 +118,7 @@ TWO_LANES = {"WORKERS": "1", "LANES": "2", "THREADS": "1"}
 WIDE = {"WORKERS": "1", "LANES": "1", "THREADS": "2"}
 TWO_PROCESSES = {"WORKERS": "2", "LANES": "1", "THREADS": "1"}
 THROUGHPUT = {"WORKERS": "1", "OV_PERFORMANCE_HINT": "THROUGHPUT", "OV_INFERENCE_PRECISION_HINT": "bf16"}
-REPLICAS = {"WORKERS": "2", "THREADS": "1", "ONGOING": "2", "ADAPTER": "false"}
+REPLICAS = {"WORKERS": "2", "THREADS": "1", "ONGOING": "5", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "ADAPTER": "false"}
 
 PEERS = (
     Peer("article", "article", _gunicorn, {"WORKERS": "2", "THREADS": "1"}, ({"WORKERS": "1", "THREADS": "2"},)),
@@ -153,10 +153,10 @@ PEERS = (
         _ray,
         REPLICAS,
         (
-            REPLICAS | {"ONGOING": "5"},
+            REPLICAS | {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "0"},
+            REPLICAS | {"ONGOING": "2"},
             REPLICAS | {"ONGOING": "1"},
-            REPLICAS | {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"},
-            REPLICAS | {"WORKERS": "1", "THREADS": "2", "ONGOING": "4"},
+            REPLICAS | {"WORKERS": "1", "THREADS": "2"},
             REPLICAS | {"ADAPTER": "true"},
         ),
         # On Linux, Ray would listen on the machine's own address. With this variable it does as on other systems, and
