@@ -19,7 +19,7 @@ from tests.server.server_process import metric_lines, server_processes
 from tests.waiting import wait_until
 from tools.local_server import LocalServer
 
-LOAD_SECONDS = 15
+LOAD_SECONDS = 120
 CHOSEN = {
     "GUARD_SHARE": "1",
     "RUNG_STEP": "128",
