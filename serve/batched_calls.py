@@ -43,11 +43,11 @@ class BatchedCalls:
             self._timer.cancel()
             self._timer = None
         calls, self._calls = self._calls, []
-        make(calls)
+        call_each(calls)
 
 
-def make(calls: Iterable[Callable[[], None]]) -> None:
-    """Make calls. An error in one of them is logged, and the others are made all the same."""
+def call_each(calls: Iterable[Callable[[], None]]) -> None:
+    """Make some calls. An error in one of them is logged, and the others are made all the same."""
     for call in calls:
         try:
             call()

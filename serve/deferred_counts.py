@@ -12,7 +12,7 @@ from functools import partial
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
-from serve.batched_calls import make
+from serve.batched_calls import call_each
 
 MAX_NOTES = 256  # counting them takes a few milliseconds
 
@@ -29,11 +29,11 @@ class DeferredCounts(Collector):
         """Note that `count` has to be called with these values."""
         self._calls.append(partial(count, *values))
         if len(self._calls) >= MAX_NOTES:
-            self.make()
+            self.flush()
 
-    def make(self) -> None:
+    def flush(self) -> None:
         """Make all counts that are due."""
-        make(self._taken())
+        call_each(self._taken())
 
     def _taken(self) -> Iterator[Callable[[], None]]:
         with suppress(IndexError):
@@ -42,5 +42,5 @@ class DeferredCounts(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Make all counts that are due. There is no metric of its own."""
-        self.make()
+        self.flush()
         return ()

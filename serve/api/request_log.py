@@ -86,7 +86,7 @@ class RequestRecord:
         sampled = self.context if self.context and self.context.is_sampled else None  # of no other are there spans
         metrics.deferred.add(self._count, metrics, status, total_seconds, sampled and sampled.trace_id)
         if sampled:
-            metrics.deferred.make()  # now, because an exemplar has the time at which it was counted
+            metrics.deferred.flush()  # now, because an exemplar has the time at which it was counted
         if is_logged:
             fields = self._fields(status, total_seconds)
             if error:

@@ -19,11 +19,12 @@ from serve.qa.features import Featurizer, Window, WindowLimits, WindowPlan
 from serve.qa.guard import MAX_WINDOWS, Answered
 from serve.qa.highlight.highlights import cut_sentences
 from serve.qa.model_limits import ModelLimits
+from serve.qa.ranking.answer_room import AnswerRoom
 from serve.qa.ranking.calibration import Calibration
 from serve.qa.ranking.passages import PassagesPlan, encode_passages
 from serve.qa.ranking.question_search import QuestionSearch, RelevantSentences, SpansOfQuestion
 from serve.qa.request_lanes import Deadline, Demand, LentLanes, PoolLanes, RequestLanes, Trace
-from serve.qa.spans import AnswerRoom, Logits, SpanRules
+from serve.qa.spans import Logits, SpanRules
 from serve.qa.tokenizer.cuts import PIECE_CHARS
 from serve.qa.types import DEFAULT_PARAMETERS, AnsweredQuestion, Parameters, Question
 from serve.qa.window_runner import WindowRunner

@@ -10,18 +10,19 @@ softmax. Memory and the time of one step are therefore bounded, whatever the len
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from serve.errors import InferenceFailed, PayloadTooLarge
+from serve.errors import InferenceFailed
 from serve.qa.document import Document
 from serve.qa.features import Window
 from serve.qa.highlight.sentence_scores import SentenceScores
+from serve.qa.ranking.answer_room import DETAILED_ANSWER_CHARS, AnswerRoom
 from serve.qa.ranking.calibration import Calibration
 from serve.qa.ranking.candidates import Candidate, best_spans, leave_out_blanks, merge
-from serve.qa.types import Answer, Question
+from serve.qa.types import Answer
 
 Logits = tuple[np.ndarray, np.ndarray]  # start and end logits of one window, (T,) float32 each
 
@@ -44,49 +45,9 @@ class SpanRules:
     calibration: Calibration | None = None
 
 
-# An answer needs about six times its characters and these, as an object, as JSON and in the buffers of its connection.
-# All answers to one request so need 12 MB and six times the request's texts at most.
-ANSWER_CHARS = 200
-DETAILED_ANSWER_CHARS = 400  # of an answer that reports more than its score
-ALL_ANSWERS_CHARS = 2_000_000
-LOWER_FOR_ANSWERS = "parameters.top_k or parameters.max_answer_len"
-
 LARGEST_EXPONENT = 700.0  # math.exp raises an error above 709
 INFINITE_SUM = "the model returned logits whose sum is infinity"
 BLOCK_CELLS = 2**18  # of the table that exist at a time (1 MB); an ordinary document needs fewer
-
-
-class AnswerRoom:
-    """How long all answers to one request may be together."""
-
-    def __init__(self, questions: Sequence[Question]) -> None:
-        self._left = ALL_ANSWERS_CHARS + sum(len(question.text) + len(question.context) for question in questions)
-
-    def take(self, spans: Sequence[Candidate], answer_chars: int = ANSWER_CHARS) -> None:
-        """Reserve room for answers, each of which needs answer_chars beside its text.
-
-        Raises: PayloadTooLarge if there is too little.
-        """
-        self._take(sum([end - start for _, (start, end) in spans]) + answer_chars * len(spans))
-
-    def take_texts(
-        self,
-        lengths: Iterable[int],
-        answer_chars: int = DETAILED_ANSWER_CHARS,
-        lower: str = LOWER_FOR_ANSWERS,
-    ) -> None:
-        """Reserve room for texts of these lengths, each of which needs answer_chars beside it. lower: what can help.
-
-        Raises: PayloadTooLarge if there is too little.
-        """
-        self._take(sum(length + answer_chars for length in lengths), lower)
-
-    def _take(self, characters: int, lower: str = LOWER_FOR_ANSWERS) -> None:
-        self._left -= characters
-        if self._left < 0:
-            raise PayloadTooLarge(
-                f"the answers would need much more memory than the request; lower {lower}, or split the request"
-            )
 
 
 class SpanSearch:

@@ -65,7 +65,8 @@ def _start_slowly(server: LocalServer, log: Path, startup: Probe) -> None:
 def _suspend_tree(parent: psutil.Process) -> list[psutil.Process]:
     """Stop a process, then its children, and so on. One that is stopped starts no more children, so none is missed."""
     parent.suspend()
-    wait_until(f"{parent.pid} is stopped", lambda: parent.status() == psutil.STATUS_STOPPED)
+    is_still = (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)  # the zygote reaps its ended children later
+    wait_until(f"{parent.pid} is stopped", lambda: parent.status() in is_still)
     return [parent, *(each for child in parent.children() for each in _suspend_tree(child))]
 
 

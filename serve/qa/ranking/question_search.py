@@ -11,8 +11,9 @@ from serve.qa.features import Window
 from serve.qa.highlight.highlights import highlights_of
 from serve.qa.highlight.sentence_scores import SentenceScores
 from serve.qa.highlight.token_relevance import TokenRelevance
+from serve.qa.ranking.answer_room import AnswerRoom
 from serve.qa.ranking.passages import in_passages
-from serve.qa.spans import AnswerRoom, Logits, SpanRules, SpanSearch, rank
+from serve.qa.spans import Logits, SpanRules, SpanSearch, rank
 from serve.qa.types import Answer, Highlight, Question
 
 

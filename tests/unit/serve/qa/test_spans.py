@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from serve.errors import InferenceFailed, PayloadTooLarge
 from serve.qa.document import Document, Tokens
 from serve.qa.features import Window
-from serve.qa.spans import AnswerRoom, Logits, SpanRules, SpanSearch, rank
+from serve.qa.ranking.answer_room import AnswerRoom
+from serve.qa.spans import Logits, SpanRules, SpanSearch, rank
 from serve.qa.types import Answer, Question
 
 QUESTION_TOKENS = 4

@@ -14,9 +14,9 @@ from serve.qa.document import Document, Tokens
 from serve.qa.features import Featurizer, Window, WindowLimits
 from serve.qa.highlight.highlights import cut_sentences
 from serve.qa.highlight.token_relevance import Logits, TokenRelevance, probabilities
+from serve.qa.ranking.answer_room import AnswerRoom
 from serve.qa.ranking.passages import PassagesPlan, encode_passages
 from serve.qa.ranking.question_search import RelevantSentences
-from serve.qa.spans import AnswerRoom
 from serve.qa.types import Highlighting, Parameters, Question
 
 FEATURIZER = Featurizer(Path(__file__).parents[5] / "models" / "demo" / "tokenizer.json")
