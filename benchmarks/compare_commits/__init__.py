@@ -1,1 +1,1 @@
-"""Compare the CPU time of the servers of two commits."""
+"""Compare the CPU time or the latency of the servers of two commits."""

@@ -1,13 +1,17 @@
-"""Compare the HTTP processes of two commits: CPU seconds for the same questions, candidate / base.
+"""Compare the servers of two commits: CPU seconds of the HTTP process, or latency, candidate / base.
 
     python -m benchmarks.compare_commits 5bbb80e              # a revision against the working tree
     python -m benchmarks.compare_commits 5bbb80e HEAD         # two revisions
     python -m benchmarks.compare_commits 5bbb80e ../other     # a revision against another working tree
+    python -m benchmarks.compare_commits 5bbb80e --metric latency-p99 --questions 3000 --limit 1.05
 
 Each side is extracted into build/compare, and quantizes the demo model with its own code. A pair of measurements starts
 a server for each side and sends all questions to both. The questions go in blocks that alternate between the sides, so
 that other work on the machine disturbs both sides alike. Every pair starts new servers, because two processes that run
 the same code can differ in speed for as long as they live.
+
+CPU time and median latency (latency-p50) are those of a closed loop of --clients. The P99 (latency-p99) is that of an
+open loop at 70 % of the rate at which the base is saturated, with the same arrivals for both sides.
 
 Each pair gives one ratio. Pairs are added until the 95 % interval of the mean ratio lies on one side of --limit. The
 interval is examined after every pair, so a wrong decision is somewhat more likely than 5 %. The exit code is 1
@@ -17,29 +21,24 @@ only if the whole interval is above the limit.
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import httpx
 import psutil
-import uvloop
 
 from benchmarks import traffic
 from benchmarks.arguments import HELD_OUT
 from benchmarks.compare_commits.checkout import CACHE_DIR, Checkout, prepare, program_path
-from benchmarks.compare_commits.http_processes import CpuClock
+from benchmarks.compare_commits.pair import METRICS, OPEN_LOOP_SHARE, Server, measure_pair
 from benchmarks.compare_commits.paired_ratio import MAX_PAIRS, MIN_PAIRS, Decision, RatioInterval, ratio_interval
 from benchmarks.server_process import exit_on_sigterm, server_process, wait_until
-from tools.benchmark.load_generator import Load, closed_loop
 from tools.errors import run
 from tools.local_server import free_port
 
 START_SECONDS = 600
-WARM_UP_QUESTIONS = 200
-BLOCK = 50  # questions that one side answers before the other side is measured: one or two seconds
 
 
 @dataclass(frozen=True)
@@ -48,45 +47,6 @@ class Side:
 
     name: str
     checkout: Checkout
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running server of one side."""
-
-    url: str
-    gunicorn: psutil.Process
-
-    def info(self) -> dict[str, Any]:
-        """Return the body of /info."""
-        body: dict[str, Any] = httpx.get(f"{self.url}/info").raise_for_status().json()
-        return body
-
-    def is_warm(self) -> bool:
-        """Return whether /ping is 200 and the whole ladder is warm."""
-        return httpx.get(f"{self.url}/ping").status_code == httpx.codes.OK and bool(self.info()["is_warm"])
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The CPU time and the median latency of one side over all questions."""
-
-    http_cpu_seconds: float
-    latency_p50_ms: float
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A figure that can be compared. Smaller is better."""
-
-    unit: str
-    value: Callable[[Measured], float]
-
-
-METRICS = {
-    "http-cpu": Metric("CPU s", lambda measured: measured.http_cpu_seconds),
-    "latency-p50": Metric("ms", lambda measured: measured.latency_p50_ms),
-}
 
 
 def main() -> None:
@@ -139,7 +99,7 @@ def _measure_pairs(given: argparse.Namespace, sides: Sequence[Side], bodies: Seq
         with _serve(order, given.precisions) as servers:
             if not ratios:
                 _print_circumstances(given, sides, servers["base"].info())
-            measured = _measure_pair(servers, bodies, given.clients)
+            measured = measure_pair(servers, bodies, given.clients, is_open_loop=metric.is_open_loop)
         base, candidate = metric.value(measured["base"]), metric.value(measured["candidate"])
         ratios.append(candidate / base)
         line = f"pair {len(ratios)}: base {base:.2f} {metric.unit}, candidate {candidate:.2f} {metric.unit}"
@@ -170,32 +130,16 @@ def _serve(order: Sequence[Side], precisions: str) -> Iterator[dict[str, Server]
         yield {side.name: server for side, _, _, server in started}
 
 
-def _measure_pair(servers: Mapping[str, Server], bodies: Sequence[bytes], clients: int) -> dict[str, Measured]:
-    """Send each body once to each of the two servers, in blocks in the order ABBA. Keys are side names.
-
-    Raises: ToolError if a request is not answered with 200.
-    """
-    first, second = servers
-    for server in servers.values():  # The first requests fill caches and are not counted.
-        uvloop.run(closed_loop(server.url, bodies, clients, requests=WARM_UP_QUESTIONS))
-    clocks = {name: CpuClock(server.gunicorn) for name, server in servers.items()}
-    loads = {name: Load() for name in servers}
-    for number, start in enumerate(range(0, len(bodies), BLOCK)):
-        block = bodies[start : start + BLOCK]
-        for name in (first, second) if number % 2 == 0 else (second, first):
-            loads[name] += uvloop.run(closed_loop(servers[name].url, block, clients, requests=len(block)))
-    for load in loads.values():
-        traffic.check_all_answered(load, len(bodies))
-    return {name: Measured(clocks[name].seconds(), loads[name].percentile(50)) for name in servers}
-
-
 def _print_circumstances(given: argparse.Namespace, sides: Sequence[Side], info: Mapping[str, Any]) -> None:
     print(shlex.join(["python", "-m", "benchmarks.compare_commits", *sys.argv[1:]]))
     print(f"{date.today()}, {info['cpu']['model']}, {info['cpu']['isa']}, {psutil.cpu_count()} CPUs")
     print(", ".join(f"{name} {version}" for name, version in info["versions"].items()))
     for side in sides:
         print(f"{side.name}: {side.checkout.name}, git tree {side.checkout.tree}")
-    what = f"{given.questions} questions from {given.clients} clients in a closed loop"
+    loop = f"from {given.clients} clients in a closed loop"
+    if METRICS[given.metric].is_open_loop:
+        loop = f"in an open loop at {OPEN_LOOP_SHARE:.0%} of the rate at which the base is saturated"
+    what = f"{given.questions} questions {loop}"
     print(f"a measurement: {what}, PRECISIONS={given.precisions}", flush=True)
 
 
