@@ -51,13 +51,13 @@ $(DEMO): $(READY) $(wildcard models/demo/*) $(wildcard tools/quantize/*.py tools
 serve: $(READY) $(if $(filter build/demo,$(MODEL_DIR)),$(DEMO)) ## start the server on PORT (8080) with MODEL_DIR (the demo)
 	$(IN_VENV) MODEL_DIR="$(MODEL_DIR)" HOST="$${HOST:-127.0.0.1}" PORT="$(PORT)" exec ./entrypoint.sh serve
 
-# These tests wait for no server under load, so they run in two processes. With more threads, OpenMP in one process would wait for
-# cores that the other one uses.
+# These tests wait for no server under load, so they run in two processes. With more threads than one, OpenMP in a process of tests
+# would wait for cores that the other process or a server uses.
 IN_PARALLEL := tests/unit tests/aws tests/tools
 
 test: check $(DEMO) ## run the static checks and all tests except those of the image
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest $(RERUN) --numprocesses 2 --dist loadfile $(IN_PARALLEL)
-	$(VENV)/bin/python -m pytest $(RERUN) $(addprefix --ignore ,tests/image $(IN_PARALLEL))
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest $(RERUN) $(addprefix --ignore ,tests/image $(IN_PARALLEL))
 
 # An environment without torch: the packages of the server, of development, and those of the tools that its tests import.
 WITHOUT_TORCH := build/without-torch
