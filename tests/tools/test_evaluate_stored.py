@@ -123,5 +123,5 @@ def test_what_is_stored_needs_an_artifact_and_the_questions_that_it_takes(demo_d
     done = evaluate(tmp_path, *one, "--save-no-answer-threshold")
     assert "held_out.json has no question without an answer" in error_of(done)
     done = evaluate(tmp_path, *one, "--calibrate")
-    assert "--calibrate needs at least 100 questions, and held_out.json has 1" in error_of(done)
+    assert "--calibrate needs at least 100 questions, and 1 of held_out.json would be asked" in error_of(done)
     assert (demo_dir / "manifest.json").read_bytes() == before

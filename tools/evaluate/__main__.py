@@ -93,7 +93,8 @@ def _check_enough(given: argparse.Namespace, questions: QuestionSet) -> None:
         raise ToolError(f"{questions.name} has no question without an answer, so it says nothing about a threshold")
     if given.calibrate and len(questions.examples) < MIN_QUESTIONS:
         raise ToolError(
-            f"--calibrate needs at least {MIN_QUESTIONS} questions, and {questions.name} has {len(questions.examples)}"
+            f"--calibrate needs at least {MIN_QUESTIONS} questions, and {len(questions.examples)} of "
+            f"{questions.name} would be asked"
         )
     if given.save_no_answer_threshold and given.calibrate:
         raise ToolError(

@@ -53,7 +53,8 @@ def calibrate(model_dir: Path, source: ArtifactSource, questions: QuestionSet, c
     return (
         f"temperature is {fitted.temperature:g} and log_odds_shift {fitted.log_odds_shift:.3f} in {model_dir} now: on "
         f"these questions, the expected calibration error of {precision} goes from {errors[0]:.3f} to {errors[1]:.3f}. "
-        "Measure it on other questions"
+        "The scores and thresholds above are those without it. To see those that count from the server's next start "
+        "on, run evaluate on other questions, without --calibrate"
     )
 
 
