@@ -71,18 +71,17 @@ def measure_pair(
     """
     for server in servers.values():  # The first requests fill caches and are not counted.
         uvloop.run(closed_loop(server.url, bodies, clients, requests=WARM_UP_QUESTIONS))
-    if is_open_loop:
-        rate = OPEN_LOOP_SHARE * _saturation(servers["base"], bodies, clients)
+    rate = OPEN_LOOP_SHARE * _saturation(servers["base"], bodies, clients) if is_open_loop else None
 
     def send(server: Server, block: Sequence[bytes], number: int) -> Load:
-        if is_open_loop:
+        if rate is not None:
             return uvloop.run(open_loop(server.url, block, rate, seconds=len(block) / rate, seed=number))
         return uvloop.run(closed_loop(server.url, block, clients, requests=len(block)))
 
     first, second = servers
     clocks = {name: CpuClock(server.gunicorn) for name, server in servers.items()}
     loads = {name: Load() for name in servers}
-    size = OPEN_LOOP_BLOCK if is_open_loop else BLOCK
+    size = BLOCK if rate is None else OPEN_LOOP_BLOCK
     for number, start in enumerate(range(0, len(bodies), size)):
         block = bodies[start : start + size]
         for name in (first, second) if number % 2 == 0 else (second, first):

@@ -1,4 +1,4 @@
-"""The command evaluate, run with all its files in one directory."""
+"""Run the command evaluate, and read its report."""
 
 import json
 import subprocess
